@@ -1,1 +1,44 @@
-//! baton-core
+//! The vocabulary of Baton, and the request's state machine.
+//!
+//! Everything here is pure: no clock, no random source, no IO, nothing awaited. `now` and the seed
+//! are arguments, so that every decision can be tested without a runtime.
+
+mod answer;
+mod attempt;
+mod breaker;
+mod candidate;
+mod deadline;
+mod disposition;
+mod exec;
+mod failure;
+mod ids;
+mod lanes;
+mod limits;
+mod moment;
+mod money;
+mod quality;
+mod record;
+mod retry;
+mod scope;
+mod usage;
+mod verdict;
+
+pub use answer::{Answer, AnswerAttempt, AnswerLatency};
+pub use attempt::{AttemptKind, AttemptOutcome, AttemptRecord};
+pub use breaker::{Admission, Breaker, BreakerState};
+pub use candidate::{Candidate, LaneId};
+pub use deadline::{Split, split};
+pub use disposition::Disposition;
+pub use exec::{Attempt, Commit, Decision, Event, Exec, Finish, Policy, Unproven};
+pub use failure::{ErrorCode, ErrorType, Failure};
+pub use ids::{ExecutionId, IntentName, ModelId, TeamId};
+pub use lanes::{Lane, Lanes};
+pub use limits::{CallConfig, Ceilings, Limits, SERVER_CEILINGS};
+pub use moment::Moment;
+pub use money::{NanoUsd, ParseUsdError, Price};
+pub use quality::Quality;
+pub use record::{Record, Status, Via};
+pub use retry::full_jitter;
+pub use scope::Scope;
+pub use usage::Usage;
+pub use verdict::{CheckResult, Severity, Verdict, verdict};

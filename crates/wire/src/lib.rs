@@ -1,1 +1,13 @@
-//! baton-wire
+//! Wire formats: what providers speak, to and from one canonical form.
+//!
+//! Everything converts through [`ChatRequest`], [`Completion`] and [`StreamEvent`] (N + M, not
+//! N × M), and no unknown field is lost. Bytes move through the [`Transport`] trait, so that real
+//! sockets and the simulator run the same codecs.
+
+mod canonical;
+mod transport;
+
+pub use canonical::{
+    Block, ChatRequest, Completion, Delta, FinishReason, Message, Params, ResponseFormat, Role, StreamEvent, Tool,
+};
+pub use transport::{BodyStream, HttpRequest, HttpResponse, SendFuture, Transport, TransportError, TransportFault};

@@ -1,0 +1,291 @@
+//! What configuration compiles to: immutable, shared, validated. The request path reads only this.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_core::{Candidate, Ceilings, IntentName, LaneId, ModelId, NanoUsd, Price, Severity, TeamId, Unproven};
+use serde_json::{Map, Value};
+
+use crate::{Prompt, Schema};
+
+/// Everything that the configuration says, compiled.
+pub struct Snapshot {
+    /// By name.
+    pub intents: BTreeMap<IntentName, Arc<Plan>>,
+    /// Every model that an intent or an alias names; a model's place is its [`LaneId`].
+    pub models: Vec<ModelSpec>,
+    /// Names that stand for models.
+    pub aliases: BTreeMap<String, ModelId>,
+    /// By name: those of `baton.toml`, and the built-in rows that models refer to.
+    pub providers: BTreeMap<String, ProviderSpec>,
+    /// By name.
+    pub teams: BTreeMap<TeamId, Team>,
+    /// Where records go.
+    pub store: StoreSpec,
+}
+
+/// A model that can be called.
+#[derive(Clone, Debug)]
+pub struct ModelSpec {
+    /// `provider/model`, or `local`. Each intent's `local` is a lane of its own: `local`'s spec
+    /// appears once for each intent that uses it.
+    pub id: ModelId,
+    /// Its lane.
+    pub lane: LaneId,
+    /// The longest that one attempt may take.
+    pub timeout: Duration,
+    /// What its tokens cost, where known.
+    pub price: Option<Price>,
+}
+
+/// How a provider is reached.
+#[derive(Clone, Debug)]
+pub struct ProviderSpec {
+    /// Its name: the part of a model id before the slash.
+    pub name: String,
+    /// `openai`, `anthropic`, `mistral`, …: a vendor row; `openai-compatible`; `simulated`.
+    pub kind: String,
+    /// Where, if it is not the vendor's own address.
+    pub base_url: Option<String>,
+    /// The key, if it is not the vendor's own variable.
+    pub api_key: Option<Secret>,
+    /// For `simulated`: the scenario file, absolute.
+    pub scenario: Option<std::path::PathBuf>,
+    /// For `simulated`: the seed.
+    pub seed: u64,
+}
+
+/// Where a secret is; never the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// In this environment variable.
+    Env(String),
+    /// In this file.
+    File(std::path::PathBuf),
+}
+
+/// A team of `baton.toml`.
+#[derive(Clone, Debug, Default)]
+pub struct Team {
+    /// The intents that it may call; `None` is all.
+    pub intents: Option<Vec<IntentName>>,
+    /// Money a day. Enforced from a later version on; refused by name until then.
+    pub usd_per_day: Option<NanoUsd>,
+}
+
+/// Where records go.
+#[derive(Clone, Debug)]
+pub struct StoreSpec {
+    /// The folder of the SQLite files and the journal.
+    pub dir: std::path::PathBuf,
+    /// When an append is acknowledged.
+    pub durability: Durability,
+}
+
+/// What an acknowledged record survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process (fdatasync each second).
+    Process,
+    /// The loss of power (fdatasync before the acknowledgement).
+    Machine,
+}
+
+/// An intent, compiled.
+pub struct Plan {
+    /// The folder's name.
+    pub name: IntentName,
+    /// What it produces.
+    pub kind: IntentKind,
+    /// The three hashes.
+    pub hashes: Hashes,
+    /// In the order written.
+    pub candidates: Arc<[Candidate]>,
+    /// What calls may ask for.
+    pub ceilings: Ceilings,
+    /// How candidates are ranked.
+    pub route: Route,
+    /// The prompt.
+    pub prompt: Prompt,
+    /// What inputs look like, where declared.
+    pub input_schema: Option<Schema>,
+    /// What outputs look like: declared, or made from the labels; `None` for generation.
+    pub output_schema: Option<Schema>,
+    /// Parameters of the model call, by their OpenAI names.
+    pub params: Map<String, Value>,
+    /// Few-shot examples, chosen from the examples share, as rendered into each call.
+    pub examples: Vec<Case>,
+    /// What is promised.
+    pub objective: Objective,
+    /// What happens to answers without evidence.
+    pub unproven: Unproven,
+    /// What happens when nobody answered.
+    pub on_exhausted: OnExhausted,
+    /// Checks besides parsing and schema.
+    pub checks: Vec<CheckSpec>,
+    /// The exact cache.
+    pub cache: CacheSpec,
+    /// The built-in model.
+    pub local: LocalSpec,
+    /// What may be stored.
+    pub privacy: Privacy,
+    /// Whether streams may be given before their checks.
+    pub stream_unverified: bool,
+    /// All cases, with their shares.
+    pub cases: Vec<Case>,
+}
+
+/// What an intent produces.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IntentKind {
+    /// `{label}`, one of these (name, description), in the order written.
+    Classification(Vec<(String, String)>),
+    /// The schema's fields.
+    Extraction,
+    /// `{text}`.
+    Generation,
+}
+
+/// What an intent's answers, policy and evidence depend on: blake3, hexadecimal, 64 digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hashes {
+    /// Prompt, schemas, examples, parameters: the cache key.
+    pub answer: String,
+    /// Everything, for audit. Its first eight digits are the version on the wire.
+    pub policy: String,
+    /// Intent name, labels or output schema, and criteria: carries evidence.
+    pub lineage: String,
+}
+
+/// How candidates are ranked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// In the order written.
+    Ordered,
+    /// Declared `cheapest`, `fastest` or `weighted`: behaves as ordered, and says so, until there
+    /// is evidence.
+    OrderedUntilEvidence(&'static str),
+}
+
+/// What is promised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// Share of passed answers that a reviewer would pass.
+    pub quality: f64,
+    /// With which confidence.
+    pub confidence: f64,
+}
+
+/// What happens when nobody answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OnExhausted {
+    /// The typed error.
+    Error,
+    /// A remembered answer older than its time to live, labelled; else the error.
+    Stale,
+    /// This output, labelled.
+    Default(Value),
+}
+
+/// One `[[checks]]` entry.
+#[derive(Clone, Debug)]
+pub struct CheckSpec {
+    /// The type's name as written, for results and messages.
+    pub name: String,
+    /// What it looks at: a JSON pointer into the output, `None` for all of it (as text: the label,
+    /// the generated text, or the JSON).
+    pub field: Option<String>,
+    /// What it asks.
+    pub kind: CheckKind,
+    /// Whether its result is turned around.
+    pub not: bool,
+    /// What a failure does.
+    pub on_fail: Severity,
+}
+
+/// What a check asks.
+#[derive(Clone, Debug)]
+pub enum CheckKind {
+    /// The text matches.
+    Regex(regex::Regex),
+    /// The text contains all of these (`contains`, `contains-all`).
+    ContainsAll(Vec<String>),
+    /// The text contains one of these (`contains-any`).
+    ContainsAny(Vec<String>),
+    /// The text's length.
+    Length {
+        /// At least.
+        min: Option<u64>,
+        /// At most.
+        max: Option<u64>,
+        /// Of what.
+        unit: LengthUnit,
+    },
+    /// A number within bounds (`range`); text that is a plain decimal counts as a number.
+    Range {
+        /// At least.
+        min: Option<f64>,
+        /// At most.
+        max: Option<f64>,
+    },
+    /// The value is one of these (`enum`).
+    Enum(Vec<Value>),
+    /// Each of these fields (JSON pointers) occurs in the input, after normalisation
+    /// (`span-in-source`): numbers literally, text by token match. `null` passes.
+    SpanInSource(Vec<String>),
+}
+
+/// What a length counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LengthUnit {
+    /// Unicode scalar values.
+    Characters,
+    /// Runs of non-white space.
+    Words,
+}
+
+/// The exact cache of an intent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheSpec {
+    /// Dotted paths into the call (`metadata.customer`) whose values part the cache.
+    pub partition: Vec<String>,
+}
+
+/// `[local]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LocalSpec {
+    /// Overrides the cut; 0 forces an answer.
+    pub cut: Option<f64>,
+}
+
+/// What may be stored of inputs and outputs. Governs journal, cache and traces too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Privacy {
+    /// Whether inputs and outputs are stored at all (`store = "none"`: no).
+    pub content: bool,
+    /// How long records are kept.
+    pub keep: Duration,
+}
+
+/// One line of `cases.jsonl`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The input.
+    pub input: Value,
+    /// The expected output.
+    pub expected: Value,
+    /// What it is used for.
+    pub share: Share,
+}
+
+/// Cases are split by the hash of their input, so that nothing is tested on what it learnt from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Few-shot examples and `local`.
+    Examples,
+    /// Offline evaluation.
+    Evaluation,
+    /// Calibration.
+    Calibration,
+}

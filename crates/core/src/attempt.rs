@@ -1,0 +1,123 @@
+//! One try at one lane, as it is recorded.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CheckResult, Disposition, ModelId, NanoUsd, Usage};
+
+/// Why an attempt was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptKind {
+    /// The first try.
+    Primary,
+    /// The same lane again.
+    Retry,
+    /// The next candidate.
+    Fallback,
+}
+
+/// How an attempt ended, or why it was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// Its answer was given.
+    Passed,
+    /// See [`Disposition::CallersFault`].
+    CallersFault,
+    /// See [`Disposition::TooLong`].
+    TooLong,
+    /// See [`Disposition::Transient`].
+    Transient,
+    /// See [`Disposition::RateLimited`].
+    RateLimited,
+    /// See [`Disposition::HardDown`].
+    HardDown,
+    /// See [`Disposition::Slow`].
+    Slow,
+    /// See [`Disposition::BadAnswer`].
+    BadAnswer,
+    /// See [`Disposition::Abstained`].
+    Abstained,
+    /// See [`Disposition::Cancelled`].
+    Cancelled,
+    /// Skipped: the time left was below the lane's median.
+    NoTime,
+    /// Skipped: the lane's breaker was open or held.
+    BreakerOpen,
+}
+
+impl From<Disposition> for AttemptOutcome {
+    fn from(disposition: Disposition) -> Self {
+        match disposition {
+            Disposition::CallersFault => Self::CallersFault,
+            Disposition::TooLong => Self::TooLong,
+            Disposition::Transient => Self::Transient,
+            Disposition::RateLimited { .. } => Self::RateLimited,
+            Disposition::HardDown => Self::HardDown,
+            Disposition::Slow => Self::Slow,
+            Disposition::BadAnswer => Self::BadAnswer,
+            Disposition::Abstained => Self::Abstained,
+            Disposition::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl AttemptOutcome {
+    /// The name on the wire, in metrics and in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::CallersFault => "callers_fault",
+            Self::TooLong => "too_long",
+            Self::Transient => "transient",
+            Self::RateLimited => "rate_limited",
+            Self::HardDown => "hard_down",
+            Self::Slow => "slow",
+            Self::BadAnswer => "bad_answer",
+            Self::Abstained => "abstained",
+            Self::Cancelled => "cancelled",
+            Self::NoTime => "no_time",
+            Self::BreakerOpen => "breaker_open",
+        }
+    }
+
+    /// Whether an attempt was made at all.
+    #[must_use]
+    pub fn was_made(self) -> bool {
+        !matches!(self, Self::NoTime | Self::BreakerOpen)
+    }
+}
+
+/// One attempt of a [`crate::Record`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// The model that was asked.
+    pub model: ModelId,
+    /// Why.
+    pub kind: AttemptKind,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// Microseconds from the execution's start to the attempt's.
+    pub start_us: u64,
+    /// Microseconds that it took.
+    pub duration_us: u64,
+    /// Microseconds from its start to the first token, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token_us: Option<u64>,
+    /// Tokens, where the provider reported them or they were estimated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// What it cost; `None` where the price or the usage is unknown. Unknown is not zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<NanoUsd>,
+    /// What was wrong, in a sentence; never content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The checks that its answer went through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckResult>,
+    /// Whether a simulated model answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
+}

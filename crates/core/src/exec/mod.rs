@@ -1,0 +1,157 @@
+//! The request's state machine: what to do next, decided without a clock, a runtime or a socket.
+//!
+//! The driver calls [`Exec::step`] with what happened, performs the decision, and calls again with
+//! [`Event::Woke`] until it is told to wait or is done. Once candidates are ranked, nothing but
+//! this decides.
+
+mod machine;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use machine::Exec;
+
+use crate::{AttemptKind, AttemptOutcome, Disposition, ErrorCode, Moment, Verdict};
+
+/// When the log is released to its readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// When the answer passed: unary calls, and streams with gate checks.
+    AtVerdict,
+    /// When this much arrived, whichever comes first: streams without gate checks.
+    After {
+        /// Pieces of text.
+        chunks: u32,
+        /// Bytes of text.
+        bytes: u64,
+    },
+}
+
+/// What happens to an answer whose quality cannot be promised yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// It is given, marked unverified.
+    Pass,
+    /// It is not given.
+    Fail,
+}
+
+/// What one execution may do.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// When the call began.
+    pub started: Moment,
+    /// No answer is given after it. For streams it bounds the commit.
+    pub deadline: Moment,
+    /// For streams, the end of what was committed; the deadline where it is earlier.
+    pub stream_end: Moment,
+    /// Retries on the same lane, over the whole execution.
+    pub retries: u32,
+    /// When the log is released.
+    pub commit: Commit,
+    /// What happens to answers without evidence.
+    pub unproven: Unproven,
+}
+
+/// An attempt to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its number in this execution, from 0.
+    pub number: usize,
+    /// Index among the ranked candidates.
+    pub candidate: usize,
+    /// Why it is made.
+    pub kind: AttemptKind,
+    /// The time it has. The machine cancels it; the driver need not.
+    pub budget: Duration,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing but time passed, or the last decision was performed.
+    Woke,
+    /// So much of an answer arrived, in all.
+    Progress {
+        /// The attempt's number.
+        attempt: usize,
+        /// Pieces of text.
+        chunks: u32,
+        /// Bytes of text.
+        bytes: u64,
+    },
+    /// An answer is complete, and its checks said this.
+    Answered {
+        /// The attempt's number.
+        attempt: usize,
+        /// What they said.
+        verdict: Verdict,
+    },
+    /// An attempt failed.
+    Failed {
+        /// The attempt's number.
+        attempt: usize,
+        /// In which way.
+        disposition: Disposition,
+    },
+    /// No reader is left.
+    Abandoned,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Open this attempt.
+    Start(Attempt),
+    /// Record that a candidate was passed over.
+    Skip {
+        /// Index among the ranked candidates.
+        candidate: usize,
+        /// What it would have been.
+        kind: AttemptKind,
+        /// `no_time` or `breaker_open`.
+        outcome: AttemptOutcome,
+    },
+    /// Stop this attempt; it ended so.
+    Cancel {
+        /// The attempt's number.
+        attempt: usize,
+        /// `slow` or `cancelled`.
+        disposition: Disposition,
+    },
+    /// Release this attempt's text to the readers. At most one attempt is ever committed.
+    Commit(usize),
+    /// Wait for an event, at most until then.
+    Wait(Moment),
+    /// The execution is over.
+    Done(Finish),
+}
+
+/// How an execution ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// This attempt's answer is given.
+    Answered {
+        /// The attempt's number.
+        attempt: usize,
+        /// Whether evidence says that it is good enough.
+        verified: bool,
+    },
+    /// No answer: a stale one, a default, or this error.
+    Failed {
+        /// The error where there is nothing else to give.
+        code: ErrorCode,
+        /// When it may be better.
+        retry_after: Option<Duration>,
+    },
+    /// A stream broke, ran out of time, or failed its checks after its first bytes were given.
+    Broken {
+        /// The attempt's number.
+        attempt: usize,
+        /// `stream_interrupted`, or `no_acceptable_answer` for a failed gate.
+        code: ErrorCode,
+    },
+    /// Nobody waits for an answer.
+    Cancelled,
+}

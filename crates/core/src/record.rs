@@ -1,0 +1,154 @@
+//! The one final record of an execution. Metrics, reports, traces and pages derive from it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{AttemptRecord, ExecutionId, Failure, IntentName, ModelId, NanoUsd, Quality, TeamId, Usage};
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// A model answered this call.
+    Model,
+    /// The same input was answered before.
+    CacheExact,
+    /// A similar input was answered before.
+    CacheSemantic,
+    /// The same input was being answered for another call.
+    Coalesced,
+    /// An answer older than its time to live, labelled so.
+    Stale,
+    /// The intent's default answer, labelled so.
+    Default,
+}
+
+impl Via {
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::CacheExact => "cache-exact",
+            Self::CacheSemantic => "cache-semantic",
+            Self::Coalesced => "coalesced",
+            Self::Stale => "stale",
+            Self::Default => "default",
+        }
+    }
+}
+
+/// How an execution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// An answer was given.
+    Succeeded,
+    /// A typed error was given.
+    Failed,
+    /// The client left before the end.
+    Cancelled,
+    /// The process ended, or the stream broke, after the first bytes were given.
+    Interrupted,
+}
+
+impl Status {
+    /// The name in reports and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// Exactly one for each execution, failures included.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// Its intent; `None` for a raw model call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<IntentName>,
+    /// Who called.
+    pub team: TeamId,
+    /// The partition of its scope.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition: Vec<Option<String>>,
+    /// The intent's policy hash (everything), shortened as on the wire.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// The intent's answer hash.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub answer_hash: String,
+    /// The intent's lineage hash.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub lineage: String,
+    /// Wall clock at the start, Unix microseconds.
+    pub started_at_us: i64,
+    /// Microseconds to the end.
+    pub duration_us: u64,
+    /// Microseconds not spent waiting for a model.
+    pub overhead_us: u64,
+    /// Microseconds to the first token, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token_us: Option<u64>,
+    /// The deadline that it had, in microseconds from the start.
+    pub deadline_us: u64,
+    /// How it ended.
+    pub status: Status,
+    /// Where the answer came from; `None` where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
+    /// Who answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelId>,
+    /// Why this model answered, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The error that was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// All tokens of all attempts.
+    pub usage: Usage,
+    /// The sum of the attempts' known costs.
+    pub cost: NanoUsd,
+    /// Whether every made attempt's cost is known; where false, `cost` is a lower bound.
+    pub cost_known: bool,
+    /// In the order in which they were decided, the skipped ones included.
+    pub attempts: Vec<AttemptRecord>,
+    /// What is known of the answer's quality.
+    pub quality: Quality,
+    /// What was repaired before the answer was given, for example `fenced`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repairs: Vec<String>,
+    /// Whether it was asked for as a stream.
+    #[serde(default)]
+    pub stream: bool,
+    /// Whether a simulated model gave the answer.
+    #[serde(default)]
+    pub simulated: bool,
+    /// The execution whose answer this is, where it was coalesced or remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ExecutionId>,
+    /// The caller's metadata.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// The caller's session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Whom it is about, for deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The input, where privacy allows storing it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// The output, where privacy allows storing it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+}
