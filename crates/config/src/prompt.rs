@@ -43,7 +43,7 @@ impl Prompt {
     pub fn render(&self, variables: &Value) -> Result<Vec<(PromptRole, String)>, String> {
         let section = |(n, role): (usize, &PromptRole)| {
             let template = self.environment.get_template(&n.to_string()).map_err(|e| e.to_string())?;
-            Ok((*role, template.render(minijinja::Value::from_serialize(variables)).map_err(|e| e.to_string())?))
+            Ok((*role, template.render(minijinja::value::Serde(variables)).map_err(|e| e.to_string())?))
         };
         self.roles.iter().enumerate().map(section).collect()
     }
