@@ -1,9 +1,10 @@
 //! Pure numbers: seeded random streams, quantiles and latency sketches, binomial intervals
-//! and isotonic calibration. This crate knows nothing of models or requests, so that the
+//! and calibration. This crate knows nothing of models or requests, so that the
 //! statistics every decision rests on can be tested against known values by themselves.
 
 mod binomial;
 mod isotonic;
+mod platt;
 mod quantile;
 mod rng;
 
@@ -12,5 +13,6 @@ pub use binomial::{
     wilson_upper,
 };
 pub use isotonic::Isotonic;
+pub use platt::Platt;
 pub use quantile::{Sketch, quantile};
 pub use rng::SplitMix64;
