@@ -1,1 +1,3 @@
-//! tests
+//! `Exec` as a whole: scenarios that read as transcripts, and properties over random worlds.
+
+mod scenarios;
