@@ -67,7 +67,8 @@ impl ExactCache {
             .build();
         #[expect(clippy::expect_used, reason = "both required options are set above")]
         let options = options.expect("weight and items are given");
-        let table = Cache::with_options(options, SlotWeight, BuildHasherDefault::default(), DefaultLifecycle::default());
+        let table =
+            Cache::with_options(options, SlotWeight, BuildHasherDefault::default(), DefaultLifecycle::default());
         Self { table, writer: Mutex::new(()) }
     }
 
