@@ -373,6 +373,28 @@ fn a_retry_that_would_not_fit_is_not_waited_for() {
 }
 
 #[test]
+fn a_retry_that_no_longer_fits_is_skipped() {
+    let mut case = world([("gpt", "transient@200"), ("claude", "pass@100")]).history(0, 8, None, 700);
+    case.late = 300;
+    check(
+        case,
+        "
+            0 start 0 gpt Primary within 1197 ms
+            0 wait until 1197
+          500   0 failed, Transient
+          500 wait until 538
+          838   woke
+          838 skip gpt Retry no_time
+          838 start 1 claude Fallback within 1156 ms
+          838 wait until 1995
+         1238   1 answered, Pass
+         1238 commit 1
+         1238 done: 1 answered, verified
+        ",
+    );
+}
+
+#[test]
 fn the_callers_fault_stops_everything() {
     check(
         world([("gpt", "callers_fault@20"), ("claude", "pass@100")]),
