@@ -27,10 +27,10 @@ use baton_config::Durability;
 use tokio::sync::{oneshot, watch};
 
 use crate::Entry;
-use memory::Memory;
 use shared::Shared;
 use writer::Writer;
 
+pub(crate) use memory::Memory;
 pub(crate) use reader::{Raw, Reader};
 pub use segment::Damage;
 
@@ -268,6 +268,16 @@ impl Journal {
         }
     }
 
+    /// Why new work should not be started now: over 95 % full, or failing. `None` costs next to
+    /// nothing, so that every call can ask.
+    #[must_use]
+    pub fn refusal(&self) -> Option<JournalError> {
+        match &*self.0 {
+            Inner::File(shared) => shared.refusal(),
+            Inner::Memory(_) => None,
+        }
+    }
+
     /// The entries that it still holds with a sequence over `after`, in order: for simulation and
     /// tests. Reads all of them into memory.
     ///
@@ -303,6 +313,14 @@ impl Journal {
                 // An error means that the sender is gone, which cannot be while it is borrowed.
                 let _ = shared.done.subscribe().wait_for(|done| *done).await;
             }
+        }
+    }
+
+    /// The entries, where they are kept in memory.
+    pub(crate) fn as_memory(&self) -> Option<&Memory> {
+        match &*self.0 {
+            Inner::File(_) => None,
+            Inner::Memory(memory) => Some(memory),
         }
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) written: watch::Sender<u64>,
     /// What the last write failed with, until one succeeds.
     error: Mutex<Option<JournalError>>,
+    /// Whether there is an error; for those who may not wait for the lock.
+    failing: AtomicBool,
     /// Set where a segment must not be written to any more.
     pub(crate) distrusted: AtomicBool,
     /// Whether the writer has ended.
@@ -65,6 +67,7 @@ impl Shared {
             segments: Mutex::new(segments),
             written: watch::Sender::new(last),
             error: Mutex::default(),
+            failing: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
             done: watch::Sender::new(false),
         }
@@ -149,19 +152,33 @@ impl Shared {
             bound,
             queued_bytes: queue.bytes as u64,
             dropping_content: bytes > bound / 10 * 8,
-            refusing: queue.closed || last_error.is_some() || bytes > bound / 20 * 19,
+            refusing: queue.closed || last_error.is_some() || self.crowded_out(),
             last_error,
             written: *self.written.borrow(),
         }
     }
 
+    /// Why new work should not be started now. Takes no lock where all is well.
+    pub(crate) fn refusal(&self) -> Option<JournalError> {
+        if self.has_error() {
+            return lock(&self.error).clone();
+        }
+        self.crowded_out().then_some(JournalError::Full { bound: self.options.bytes_max })
+    }
+
+    /// The last twentieth is for the records of work that was admitted before.
+    fn crowded_out(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.options.bytes_max / 20 * 19
+    }
+
     /// Remembers how the last write went.
     pub(crate) fn set_error(&self, error: Option<JournalError>) {
+        self.failing.store(error.is_some(), Ordering::Relaxed);
         *lock(&self.error) = error;
     }
 
     pub(crate) fn has_error(&self) -> bool {
-        lock(&self.error).is_some()
+        self.failing.load(Ordering::Relaxed)
     }
 
     /// Entries of this size were not written after all.
