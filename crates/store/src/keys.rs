@@ -162,10 +162,10 @@ impl KeyCache {
 
     /// Whether the keys should be read again before this secret (or, for `None`, anything) is
     /// looked up.
-    pub(crate) fn is_stale(&self, secret: Option<&str>) -> bool {
+    pub(crate) fn is_stale(&self, secret: Option<&str>, now: Instant) -> bool {
         let known = secret.is_none_or(|secret| self.find(secret).is_some());
         let fresh = if known { FRESH } else { FRESH_FOR_UNKNOWN };
-        self.read().loaded_at.is_none_or(|at| at.elapsed() > fresh)
+        self.read().loaded_at.is_none_or(|at| now.saturating_duration_since(at) > fresh)
     }
 
     /// The key with this secret, active or not. The secret's hash is compared in constant time.
@@ -200,5 +200,56 @@ impl KeyCache {
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Cached> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_key() -> (StoredKey, String) {
+        let permissions = BTreeSet::from([Permission::Call]);
+        draw(NewKey { team: "support".into(), permissions, intents: None, expires_at_us: Some(100) }, 7).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_secret_only() {
+        let ((key, secret), (_, other)) = (new_key(), new_key());
+        assert!(secret.starts_with("bk_") && secret.len() == 3 + 64, "{secret}");
+        let cache = KeyCache::default();
+        cache.set(vec![key.clone()]);
+        assert_eq!(cache.find(&secret), Some(key.info.clone()));
+        for wrong in [other.as_str(), "", "bk_", &secret[..60], &key.info.id] {
+            assert_eq!(cache.find(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_start_of_the_hash_is_not_enough() {
+        let (mut key, secret) = new_key();
+        key.hash[31] ^= 1;
+        let cache = KeyCache::default();
+        cache.set(vec![key]);
+        assert_eq!(cache.find(&secret), None);
+    }
+
+    #[test]
+    fn keys_end_when_they_expire_or_are_revoked() {
+        let (key, _) = new_key();
+        assert!(key.info.is_active(99));
+        assert!(!key.info.is_active(100));
+        assert!(!KeyInfo { revoked_at_us: Some(8), ..key.info }.is_active(99));
+    }
+
+    #[test]
+    fn keys_are_read_again_after_two_seconds_and_sooner_for_an_unknown_one() {
+        let ((key, secret), cache) = (new_key(), KeyCache::default());
+        assert!(cache.is_stale(None, Instant::now()), "never read");
+        cache.set(vec![key]);
+        let after = |ms| Instant::now() + Duration::from_millis(ms);
+        for (ms, known, unknown) in [(0, false, false), (1000, false, true), (3000, true, true)] {
+            assert_eq!(cache.is_stale(Some(&secret), after(ms)), known, "known after {ms} ms");
+            assert_eq!(cache.is_stale(Some("bk_unknown"), after(ms)), unknown, "unknown after {ms} ms");
+        }
     }
 }

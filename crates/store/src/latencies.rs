@@ -41,7 +41,12 @@ impl Latencies {
     /// The duration, in microseconds, that the share `q` of calls did not exceed (nearest rank),
     /// within 1 %; `None` without calls.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "positive")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "positive"
+    )]
     pub fn quantile_us(&self, q: f64) -> Option<u64> {
         let rank = ((q * self.count() as f64).ceil() as u64).max(1);
         let mut seen = 0;

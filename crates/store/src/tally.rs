@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use baton_core::{
-    AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, ModelId, NanoUsd, Record, Status, Usage, Via,
-};
+use baton_core::{AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, ModelId, NanoUsd, Record, Status, Usage, Via};
 use serde::{Deserialize, Serialize};
 
 use crate::Latencies;

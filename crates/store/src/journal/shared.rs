@@ -45,8 +45,8 @@ pub(crate) struct Shared {
     error: Mutex<Option<JournalError>>,
     /// Whether there is an error; for those who may not wait for the lock.
     failing: AtomicBool,
-    /// Set where a segment must not be written to any more.
-    pub(crate) distrusted: AtomicBool,
+    /// Set where the segment being written is to be left alone and a new one started.
+    renew: AtomicBool,
     /// Whether the writer has ended.
     pub(crate) done: watch::Sender<bool>,
 }
@@ -68,7 +68,7 @@ impl Shared {
             written: watch::Sender::new(last),
             error: Mutex::default(),
             failing: AtomicBool::new(false),
-            distrusted: AtomicBool::new(false),
+            renew: AtomicBool::new(false),
             done: watch::Sender::new(false),
         }
     }
@@ -124,7 +124,7 @@ impl Shared {
     /// `timeout` where nothing waits. False once the journal is closed and nothing is left.
     pub(crate) fn take(&self, batch: &mut Vec<Pending>, timeout: Option<Duration>) -> bool {
         let mut queue = lock(&self.queue);
-        if queue.pending.is_empty() && !queue.closed {
+        if queue.pending.is_empty() && !queue.closed && !self.renew.load(Ordering::Relaxed) {
             queue.idle = true;
             queue = match timeout {
                 None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
@@ -135,6 +135,19 @@ impl Shared {
         std::mem::swap(&mut queue.pending, batch);
         queue.bytes = 0;
         !(batch.is_empty() && queue.closed)
+    }
+
+    /// Has the writer leave its segment alone and start a new one.
+    pub(crate) fn renew(&self) {
+        // Under the lock, so that the writer either sees it or sleeps already.
+        let _queue = lock(&self.queue);
+        self.renew.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// The writer's side of [`Shared::renew`].
+    pub(crate) fn take_renewal(&self) -> bool {
+        self.renew.swap(false, Ordering::Relaxed)
     }
 
     /// No entry is accepted from here on; the writer ends after those that wait.

@@ -5,6 +5,7 @@ use std::path::Path;
 use baton_core::{ExecutionId, TeamId};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
+use super::prune::Old;
 use super::records::write_options;
 use crate::keys::StoredKey;
 use crate::{Feedback, FeedbackKind, KeyInfo, StoreError};
@@ -43,24 +44,23 @@ impl Control {
     }
 
     pub(crate) async fn feedback_of(&self, team: &TeamId, id: ExecutionId) -> Result<Vec<Feedback>, StoreError> {
-        let rows: Vec<String> = sqlx::query_scalar(
-            "SELECT feedback FROM feedback WHERE execution = ? AND team = ? ORDER BY at_us, rowid",
-        )
-        .bind(id.as_bytes().as_slice())
-        .bind(team.as_str())
-        .fetch_all(&self.0)
-        .await
-        .map_err(StoreError::database("read feedback"))?;
+        let rows: Vec<String> =
+            sqlx::query_scalar("SELECT feedback FROM feedback WHERE execution = ? AND team = ? ORDER BY at_us, rowid")
+                .bind(id.as_bytes().as_slice())
+                .bind(team.as_str())
+                .fetch_all(&self.0)
+                .await
+                .map_err(StoreError::database("read feedback"))?;
         let parsed = rows.iter().map(|json| serde_json::from_str(json));
         parsed.collect::<Result<_, _>>().map_err(StoreError::corrupt("feedback"))
     }
 
     /// Deletes what people wrote about these executions (corrections, final outputs); scores and
     /// labels are evidence and stay, without their comments.
-    pub(crate) async fn forget_content(&self, executions: &[Vec<u8>]) -> Result<(), StoreError> {
+    pub(crate) async fn forget_content(&self, executions: &[Old]) -> Result<(), StoreError> {
         let failed = StoreError::database("delete feedback");
         let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        for id in executions {
+        for (_, id) in executions {
             sqlx::query("DELETE FROM feedback WHERE execution = ? AND kind IN ('correction', 'final_output')")
                 .bind(id)
                 .execute(&mut *transaction)

@@ -23,16 +23,13 @@ const BATCH_ENTRIES: usize = 512;
 /// How long a few entries wait for more to be written with.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// Entries that are worth a batch without waiting.
-const WORTHWHILE: u64 = 128;
-
 /// How long the database is left alone after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the thread is asked to do.
 enum Command {
-    /// Go on without waiting for more.
-    Hurry,
+    /// Ingest all there is now.
+    CatchUp(oneshot::Sender<Result<(), StoreError>>),
     Prune(Retention, i64, oneshot::Sender<Result<u64, StoreError>>),
     Close(oneshot::Sender<()>),
 }
@@ -64,7 +61,8 @@ impl Ingest {
         let (commands, receiver) = mpsc::channel(64);
         let progress = watch::Sender::new(Progress { sequence: reader.after(), reader: reader.clone(), error: None });
         let handle = Self { commands, progress: progress.subscribe() };
-        let worker = Worker { segment: reader.number(), reader, writer, control, progress, pending: Vec::new() };
+        let before = reader.clone();
+        let worker = Worker { reader, writer, control, progress, pending: Vec::new(), before };
         let spawned = std::thread::Builder::new().name("baton-ingest".into());
         spawned.spawn(move || runtime.block_on(worker.run(receiver))).map_err(failed)?;
         Ok(handle)
@@ -75,18 +73,19 @@ impl Ingest {
         self.progress.borrow().reader.clone()
     }
 
-    /// Waits until this sequence is ingested, or ingestion fails.
+    /// Why ingestion does not go on, while it does not.
+    pub(crate) fn error(&self) -> Option<StoreError> {
+        self.progress.borrow().error.clone()
+    }
+
+    /// Waits until this sequence, which is in the journal, is ingested, or says why it cannot be.
     pub(crate) async fn reach(&self, sequence: u64) -> Result<(), StoreError> {
-        let mut progress = self.progress.clone();
-        if progress.borrow().sequence < sequence {
-            self.commands.send(Command::Hurry).await.map_err(|_| StoreError::Closed)?;
+        if self.progress.borrow().sequence >= sequence {
+            return Ok(());
         }
-        let reached = progress.wait_for(|progress| progress.sequence >= sequence || progress.error.is_some()).await;
-        let progress = reached.map_err(|_| StoreError::Closed)?;
-        match &progress.error {
-            Some(error) if progress.sequence < sequence => Err(error.clone()),
-            _ => Ok(()),
-        }
+        let (answer, receiver) = oneshot::channel();
+        self.commands.send(Command::CatchUp(answer)).await.map_err(|_| StoreError::Closed)?;
+        receiver.await.map_err(|_| StoreError::Closed)?
     }
 
     pub(crate) async fn prune(&self, retention: Retention, now_us: i64) -> Result<u64, StoreError> {
@@ -130,86 +129,119 @@ struct Worker {
     progress: watch::Sender<Progress>,
     /// Read, and not written yet.
     pending: Vec<Raw>,
-    /// The segment that is being read.
-    segment: u64,
+    /// Where `pending` was read from.
+    before: Reader,
 }
 
 impl Worker {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut written = self.reader.written();
-        let mut hurry = true;
         loop {
-            self.catch_up(hurry).await;
-            hurry = false;
-            let failing = self.progress.borrow().error.is_some();
-            let behind = failing || *written.borrow_and_update() > self.progress.borrow().sequence;
-            let patience = if failing { PAUSE } else { LINGER };
-            tokio::select! {
+            let failing = self.catch_up().await.is_err();
+            let command = tokio::select! {
                 biased;
-                command = commands.recv() => match command {
-                    Some(Command::Hurry) => hurry = true,
-                    Some(Command::Prune(retention, now_us, answer)) => {
-                        // Who no longer waits need not be told.
-                        let _ = answer.send(self.prune(&retention, now_us).await);
-                    }
-                    Some(Command::Close(answer)) => {
-                        self.close().await;
-                        let _ = answer.send(());
-                        return;
-                    }
-                    None => return self.close().await,
+                command = commands.recv() => command,
+                () = tokio::time::sleep(PAUSE), if failing => continue,
+                changed = written.changed(), if !failing => match changed {
+                    Ok(()) => match tokio::time::timeout(LINGER, commands.recv()).await {
+                        Ok(command) => command,
+                        Err(_) => continue,
+                    },
+                    Err(_) => None,
                 },
-                () = tokio::time::sleep(patience), if behind => hurry = true,
-                changed = written.changed(), if !failing => if changed.is_err() { return self.close().await },
+            };
+            // Who no longer waits for an answer need not be told.
+            match command {
+                Some(Command::CatchUp(answer)) => drop(answer.send(self.catch_up().await)),
+                Some(Command::Prune(retention, now_us, answer)) => {
+                    drop(answer.send(self.prune(&retention, now_us).await));
+                }
+                Some(Command::Close(answer)) => {
+                    self.close().await;
+                    let _ = answer.send(());
+                    return;
+                }
+                None => return,
             }
         }
     }
 
-    /// Ingests what there is, where it is worth it.
-    async fn catch_up(&mut self, hurry: bool) {
-        let behind = *self.reader.written().borrow() - self.progress.borrow().sequence;
-        if !hurry && behind < WORTHWHILE {
-            return;
+    /// Ingests all there is, or says why it cannot.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        let result = loop {
+            match self.step().await {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if let Err(error) = &result {
+            tracing::error!(%error, "ingestion failed; the journal keeps what is not ingested");
         }
-        loop {
-            let done = self.step().await;
-            match &done {
-                Ok(_) => {}
-                Err(error) => tracing::error!(%error, "ingestion failed; the journal keeps what is not ingested"),
-            }
-            let (reader, sequence) = (self.reader.clone(), self.progress.borrow().sequence);
-            let error = done.as_ref().err().cloned();
-            if error.is_some() || self.progress.borrow().error.is_some() {
-                self.progress.send_replace(Progress { sequence, reader, error });
-            }
-            if !matches!(done, Ok(true)) {
-                return;
-            }
-        }
+        self.progress.send_if_modified(|progress| {
+            let modified = progress.error.is_some() || result.is_err();
+            progress.error = result.clone().err();
+            modified
+        });
+        result
     }
 
     /// One batch. False where there is nothing left.
     async fn step(&mut self) -> Result<bool, StoreError> {
         if self.pending.is_empty() {
+            let before = self.reader.clone();
             self.pending = self.reader.next(BATCH_BYTES)?;
-        }
-        if self.reader.number() != self.segment && self.ingested_to_segment_start() {
-            rows::sync(&mut self.writer).await?;
-            self.reader.release(self.progress.borrow().sequence)?;
-            self.segment = self.reader.number();
+            if self.reader.number() != before.number() {
+                // Every entry of the segments before this one is in the database.
+                rows::sync(&mut self.writer).await?;
+                self.reader.release(self.progress.borrow().sequence)?;
+            }
+            self.before = before;
         }
         if self.pending.is_empty() {
             return Ok(false);
         }
-        let entries = &self.pending[..self.pending.len().min(BATCH_ENTRIES)];
-        let batch = Batch::new(entries);
+        let count = self.pending.len().min(BATCH_ENTRIES);
+        let batch = Batch::new(&self.pending[..count]);
         for feedback in &batch.feedback {
             self.control.add_feedback(feedback).await?;
         }
         batch.write(&mut self.writer).await?;
-        self.pending.drain(..entries.len());
-        let reader = self.reader.clone();
-        self.progress.send_replace(Progress { sequence: batch.last, reader, error: None });
+        self.pending.drain(..count);
+        let reader = if self.pending.is_empty() { &self.reader } else { &self.before };
+        self.progress.send_replace(Progress { sequence: batch.last, reader: reader.clone(), error: None });
         Ok(true)
+    }
+
+    /// Deletes a few records, lets ingestion go on, and so on.
+    async fn prune(&mut self, retention: &Retention, now_us: i64) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        for intent in prune::intents(&mut self.writer).await? {
+            let cutoff_us = retention.cutoff_us(&intent, now_us);
+            loop {
+                let old = prune::some_old(&mut self.writer, &intent, cutoff_us).await?;
+                if old.is_empty() {
+                    break;
+                }
+                self.control.forget_content(&old).await?;
+                prune::delete(&mut self.writer, &old).await?;
+                pruned += old.len() as u64;
+                self.catch_up().await?;
+            }
+        }
+        prune::coarsen(&mut self.writer, now_us).await?;
+        Ok(pruned)
+    }
+
+    async fn close(mut self) {
+        // Its error is logged, and the next start goes on from there.
+        let _ = self.catch_up().await;
+        let closed = match rows::sync(&mut self.writer).await {
+            Ok(()) => self.writer.close().await.map_err(StoreError::database("close records.db")),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = closed {
+            tracing::error!(%error, "the journal keeps what is not ingested");
+        }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn executions(memory: &Memory, team: &TeamId, filter: &ExecutionFilte
         }
         true
     });
-    found.sort_by(|a, b| b.execution.cmp(&a.execution));
+    found.sort_by_key(|record| std::cmp::Reverse(record.execution));
     found.truncate(filter.limit.min(PAGE_MAX));
     found
 }

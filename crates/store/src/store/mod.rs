@@ -11,7 +11,7 @@ mod rows;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use baton_config::StoreSpec;
 use baton_core::{ExecutionId, Record, TeamId};
@@ -63,7 +63,7 @@ impl Store {
         let journal_dir = spec.dir.join("journal");
         // The lock comes first: nobody else may be writing while the databases are made.
         let lock = Journal::lock(&journal_dir)?;
-        let (mut writer, after) = records::open_writer(&spec.dir).await?;
+        let (writer, after) = records::open_writer(&spec.dir).await?;
         let options = JournalOptions { durability: spec.durability, after, ..options };
         let (journal, recovered) = Journal::open_locked(&journal_dir, options, lock)?;
         for damage in &recovered.damage {
@@ -71,7 +71,6 @@ impl Store {
         }
         let control = Control::open(&spec.dir).await?;
         let records = Records::open(&spec.dir).await?;
-        rows::prepare(&mut writer).await?;
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(reader, writer, control.clone())?;
         let disk = Disk { records, control, ingest: Some(ingest) };
@@ -245,7 +244,7 @@ impl Store {
 
     async fn refresh_keys(&self, secret: Option<&str>) -> Result<(), StoreError> {
         match &self.0.disk {
-            Some(disk) if self.0.keys.is_stale(secret) => self.load_keys(disk).await,
+            Some(disk) if self.0.keys.is_stale(secret, Instant::now()) => self.load_keys(disk).await,
             _ => Ok(()),
         }
     }
@@ -267,6 +266,13 @@ impl Store {
         // The current segment holds content too, and on a quiet server would do so for long.
         self.0.journal.rotate();
         Ok(pruned)
+    }
+
+    /// Why ingestion does not go on, while it does not: records are safe in the journal, which
+    /// fills up.
+    #[must_use]
+    pub fn ingestion_error(&self) -> Option<StoreError> {
+        self.0.disk.as_ref().and_then(|disk| disk.ingest.as_ref()).and_then(Ingest::error)
     }
 
     /// Waits until every entry acknowledged so far is ingested.

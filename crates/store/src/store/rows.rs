@@ -97,15 +97,13 @@ impl Batch {
 
     /// What is not a record: rare.
     async fn write_others(&self, transaction: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
-        for row in self.rows.iter().filter(|row| row.record.stream) {
-            let id = row.record.execution.as_bytes().as_slice();
-            sqlx::query("DELETE FROM opened WHERE id = ?").bind(id).execute(&mut **transaction).await?;
-        }
         for (id, opened) in &self.opened {
             let entry = serde_json::to_string(opened).map_err(|error| sqlx::Error::Encode(error.into()))?;
             let insert = sqlx::query("INSERT INTO opened VALUES (?, ?) ON CONFLICT DO NOTHING");
             insert.bind(id.as_bytes().as_slice()).bind(entry).execute(&mut **transaction).await?;
         }
+        let closed = "DELETE FROM opened WHERE id IN (SELECT id FROM executions)";
+        sqlx::query(closed).execute(&mut **transaction).await?;
         for (row, event) in &self.events {
             let insert = sqlx::query("INSERT INTO events VALUES (?, ?) ON CONFLICT DO NOTHING");
             insert.bind(row).bind(event).execute(&mut **transaction).await?;
@@ -202,15 +200,14 @@ pub(crate) async fn add_rollup(
     key: RollupKey<'_>,
     tally: &Tally,
 ) -> Result<(), sqlx::Error> {
-    let there: Option<String> = sqlx::query_scalar(
-        "SELECT tally FROM rollups WHERE start_us = ? AND span_us = ? AND team = ? AND intent = ?",
-    )
-    .bind(key.start_us)
-    .bind(key.span_us)
-    .bind(key.team)
-    .bind(key.intent)
-    .fetch_optional(&mut **transaction)
-    .await?;
+    let there: Option<String> =
+        sqlx::query_scalar("SELECT tally FROM rollups WHERE start_us = ? AND span_us = ? AND team = ? AND intent = ?")
+            .bind(key.start_us)
+            .bind(key.span_us)
+            .bind(key.team)
+            .bind(key.intent)
+            .fetch_optional(&mut **transaction)
+            .await?;
     let mut sum = match there {
         Some(there) => serde_json::from_str(&there).map_err(|error| sqlx::Error::Decode(error.into()))?,
         None => Tally::default(),
@@ -230,13 +227,12 @@ pub(crate) async fn add_rollup(
 /// Makes everything committed so far survive the loss of power: a commit that is synced syncs the
 /// whole log before it.
 pub(crate) async fn sync(writer: &mut SqliteConnection) -> Result<(), StoreError> {
-    let steps = [
-        "PRAGMA synchronous = FULL",
-        "UPDATE progress SET synced = synced + 1",
-        "PRAGMA synchronous = NORMAL",
-    ];
+    let steps = ["PRAGMA synchronous = FULL", "UPDATE progress SET synced = synced + 1", "PRAGMA synchronous = NORMAL"];
     for step in steps {
-        sqlx::query(AssertSqlSafe(step)).execute(&mut *writer).await.map_err(StoreError::database("sync records.db"))?;
+        sqlx::query(AssertSqlSafe(step))
+            .execute(&mut *writer)
+            .await
+            .map_err(StoreError::database("sync records.db"))?;
     }
     Ok(())
 }
