@@ -51,7 +51,7 @@ impl Checks {
                 Kind::Labels(Labels::of(labels.iter().map(|(name, _)| name.as_str())))
             }
             IntentKind::Extraction => {
-                // Compiled when the plan was, so it compiles again.
+                // It compiled when the plan did. Were it not to compile again, every answer fails.
                 let schema = schema.and_then(|json| Schema::compile(json.clone()).ok());
                 Kind::Fields { schema, shape: shape.unwrap_or_default() }
             }
@@ -133,7 +133,8 @@ impl Checks {
             Kind::Fields { schema, .. } => gate(
                 "schema",
                 match schema.as_ref().map(|schema| schema.validate(output)) {
-                    None | Some(Ok(())) => Ok(()),
+                    None => Err("the intent's output schema could not be compiled".into()),
+                    Some(Ok(())) => Ok(()),
                     Some(Err(e)) if self.quote.content => Err(e.to_string()),
                     Some(Err(e)) => {
                         Err(format!("{}: is not as the schema says (the value is hidden by privacy)", e.pointer))

@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
                     self.end_bracket(comma);
                     return Ok(Value::Object(fields));
                 }
-                None => return self.end_of_text(comma, fields.values().last()).map(|()| Value::Object(fields)),
+                None => return self.end_of_text(comma, fields.values().next_back()).map(|()| Value::Object(fields)),
                 Some(_) if !comma && !fields.is_empty() => return self.fail("a comma is missing between two fields"),
                 Some(_) => {}
             }

@@ -44,14 +44,16 @@ fn without_currency(value: &str) -> &str {
 /// single separators.
 pub(crate) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let bytes = text.as_bytes();
-    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let digit = move |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let joins =
+        move |at: usize| bytes.get(at).is_some_and(|byte| SEPARATORS.contains(&char::from(*byte))) && digit(at + 1);
     let mut at = 0;
     std::iter::from_fn(move || {
         while at < bytes.len() && !digit(at) {
             at += 1;
         }
         let start = at;
-        while digit(at) || (at > start && SEPARATORS.contains(&char::from(*bytes.get(at)?)) && digit(at + 1)) {
+        while digit(at) || (at > start && joins(at)) {
             at += 1;
         }
         (at > start).then(|| (start, &text[start..at]))
