@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use baton_cache::ExactCache;
 use baton_config::Snapshot;
-use baton_core::{BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId, Record};
+use baton_core::{BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId};
 use baton_provider::{HttpTransport, Provider, ProviderError};
 use baton_store::Store;
 use baton_wire::Transport;

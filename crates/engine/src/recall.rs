@@ -28,7 +28,7 @@ pub(crate) async fn recall(engine: &Engine, call: &Call, request: &Request, log:
         }
         let Boarding::Follow(leader) = engine.flights.board(flight, log) else { return None };
         match follow(engine, call, request, log, leader).await {
-            Ok(outcome) => return Recalled::Given(outcome),
+            Ok(outcome) => return Some(outcome),
             // The leader had less time than we have: that says nothing about ours.
             Err(failure) if flown == FLIGHTS_MAX && failure.code != ErrorCode::DeadlineExceeded => {
                 return Some(Outcome::failed(failure));
