@@ -33,6 +33,7 @@ pub use plan::{
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};
+pub use units::duration as parse_duration;
 
 /// The JSON Schema of `intent.toml`, for editors.
 #[must_use]
