@@ -37,10 +37,11 @@ pub(crate) enum Recording {
 impl Folder {
     /// Loads and checks everything.
     pub(crate) fn load(&self) -> Result<Loaded, Report> {
+        let vendors: Vec<&str> = baton_provider::VENDORS.iter().map(|vendor| vendor.name).collect();
         let given = Given {
             env: &|name| std::env::var(name).ok(),
             flags: &[],
-            known_providers: &baton_provider::vendor_names(),
+            known_providers: &vendors,
             price: &baton_provider::list_price,
         };
         load(&self.dir, &given)

@@ -9,7 +9,7 @@ use baton_config::Snapshot;
 use baton_core::{BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId};
 use baton_provider::{HttpTransport, Provider, ProviderError};
 use baton_store::Store;
-use baton_wire::Transport;
+use baton_wire::{Transport, TransportError};
 use futures_util::FutureExt as _;
 
 use crate::call::Call;
@@ -30,6 +30,9 @@ pub enum BuildError {
     /// A provider cannot be reached as configured.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// Sockets cannot be used.
+    #[error("no connections can be made: {0}")]
+    Transport(#[from] TransportError),
     /// `local` classifies; the intent declares no labels.
     #[error("intent `{intent}` names the model `local`, which needs [labels]: declare them, or take `local` out")]
     LocalNeedsLabels {
