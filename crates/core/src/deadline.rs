@@ -30,7 +30,8 @@ pub fn split(
     reserve: Option<(Option<Duration>, Duration)>,
 ) -> Split {
     let Some((p90, fallback_timeout)) = reserve else {
-        return if left.is_zero() { Split::NoTime } else { Split::Run(timeout.min(left)) };
+        let allotted = timeout.min(left);
+        return if allotted.is_zero() { Split::NoTime } else { Split::Run(allotted) };
     };
     let need = p90.map_or_else(|| left.mul_f64(RESERVE_WITHOUT_DATA), |p90| p90.max(RESERVE_MIN));
     let need = need.min(fallback_timeout).min(left.mul_f64(RESERVE_SHARE_MAX));
@@ -40,6 +41,8 @@ pub fn split(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const fn ms(ms: u64) -> Duration {
@@ -65,5 +68,42 @@ mod tests {
         assert_eq!(run(1000, Some(ms(2000)), 60_000, None), Split::Run(ms(1000)));
         assert_eq!(run(1000, Some(ms(701)), 60_000, Some((Some(ms(300)), ms(60_000)))), Split::NoTime);
         assert_eq!(run(0, None, 60_000, None), Split::NoTime);
+    }
+
+    fn times() -> impl Strategy<Value = Duration> {
+        prop_oneof![
+            Just(Duration::ZERO),
+            (0..5_000_000_u64).prop_map(Duration::from_micros),
+            (0..3000_u64).prop_map(ms)
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(crate::test_config(1000))]
+
+        /// An attempt stays within its timeout and the time left, leaves its fallback what that
+        /// needs (never more than half), and is not started below its median.
+        #[test]
+        fn both_get_their_share(
+            (left, timeout, p50) in (times(), times(), proptest::option::of(times())),
+            reserve in proptest::option::of((proptest::option::of(times()), times())),
+        ) {
+            let half = left.mul_f64(RESERVE_SHARE_MAX);
+            let need = reserve.map_or(Duration::ZERO, |(p90, fallback)| {
+                p90.unwrap_or(left.mul_f64(RESERVE_WITHOUT_DATA)).max(RESERVE_MIN.min(half)).min(fallback).min(half)
+            });
+            match split(left, p50, timeout, reserve) {
+                Split::Run(budget) => {
+                    prop_assert!(!budget.is_zero() && budget <= timeout && budget <= left);
+                    prop_assert!(left - budget >= need.min(left.mul_f64(RESERVE_WITHOUT_DATA)), "keeps {:?}", left - budget);
+                    prop_assert!(reserve.is_none() || p50.is_none_or(|p50| budget >= p50), "below its median");
+                    prop_assert!(budget == timeout || left - budget <= half, "the reserve takes more than half");
+                }
+                Split::NoTime => {
+                    let has_time = !left.is_zero() && !timeout.is_zero();
+                    prop_assert!(!has_time || (reserve.is_some() && p50.is_some_and(|p50| p50 > timeout.min(half))));
+                }
+            }
+        }
     }
 }

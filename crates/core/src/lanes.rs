@@ -95,7 +95,7 @@ impl Lanes {
         (elapsed, budget): (Duration, Duration),
     ) {
         let lane = &mut self.0[lane.0 as usize];
-        lane.breaker.observe(now, failed, budget);
+        lane.breaker.observe(now, failed, (elapsed, budget));
         if matches!(failed, None | Some(Disposition::BadAnswer)) {
             lane.add_latency(elapsed);
         }

@@ -154,6 +154,8 @@ fn models(call: &CallConfig, resolve: impl Fn(&str) -> Option<usize>) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn meet(call: &CallConfig) -> Result<Limits, Failure> {
@@ -200,5 +202,57 @@ mod tests {
     fn an_unknown_limit_is_an_error() {
         let error = serde_json::from_str::<CallConfig>(r#"{"maxLatency":5}"#).unwrap_err().to_string();
         assert!(error.contains("maxLatencyMs"), "{error}");
+    }
+
+    fn ceilings() -> impl Strategy<Value = Ceilings> {
+        let times = || (0..200_000_u64).prop_map(Duration::from_millis);
+        let counts = || 0..10_u32;
+        (times(), times(), counts(), counts(), times(), times()).prop_map(
+            |(latency, latency_default, retries, retries_default, ttl, ttl_default)| Ceilings {
+                latency,
+                latency_default,
+                retries,
+                retries_default,
+                ttl,
+                ttl_default,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(crate::test_config(1000))]
+
+        /// Whatever a call asks for, it gets exactly that or an error, never more than the ceiling.
+        #[test]
+        fn never_looser_than_the_ceilings(
+            (ceilings, ms) in (ceilings(), proptest::option::of(prop_oneof![0..250_000_u64, Just(u64::MAX)])),
+            (ttl, retries) in (proptest::option::of(prop_oneof![0..250_u64, Just(u64::MAX)]), proptest::option::of(0..12_u32)),
+            names in proptest::option::of(proptest::collection::vec("[a-e]", 0..6)),
+        ) {
+            let call =
+                CallConfig { max_latency_ms: ms, cache_ttl: ttl, retries, models: names.clone(), ..CallConfig::default() };
+            let known = ["a", "b", "c", "d"];
+            let met = Limits::meet(&call, &ceilings, |name| known.iter().position(|known| *known == name));
+            let fits = ms.is_none_or(|ms| ms > 0 && Duration::from_millis(ms) <= ceilings.latency)
+                && ttl.is_none_or(|s| Duration::from_secs(s) <= ceilings.ttl)
+                && retries.is_none_or(|n| n <= ceilings.retries)
+                && names.as_ref().is_none_or(|names| !names.is_empty() && names.iter().all(|name| name != "e"));
+            prop_assert_eq!(met.is_ok(), fits, "{:?}", met);
+            let Ok(limits) = met else { return Ok(()) };
+            prop_assert!(limits.deadline <= ceilings.latency && limits.ttl <= ceilings.ttl);
+            prop_assert!(limits.retries <= ceilings.retries);
+            prop_assert!(ms.is_none_or(|ms| limits.deadline == Duration::from_millis(ms)));
+            prop_assert!(ttl.is_none_or(|s| limits.ttl == Duration::from_secs(s)));
+            prop_assert!(retries.is_none_or(|n| limits.retries == n));
+            // In the order of the call, each once.
+            let mut order: Vec<&str> = Vec::new();
+            for name in names.iter().flatten() {
+                if !order.contains(&name.as_str()) {
+                    order.push(name);
+                }
+            }
+            let named = limits.models.map(|models| models.into_iter().map(|i| known[i]).collect::<Vec<_>>());
+            prop_assert_eq!(named, names.as_ref().map(|_| order));
+        }
     }
 }

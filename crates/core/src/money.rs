@@ -106,6 +106,8 @@ impl Price {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -134,5 +136,58 @@ mod tests {
         let usage = Usage { input_tokens: 312, output_tokens: 3, cached_tokens: 100, ..Usage::default() };
         // 212 × 0.15 + 100 × 0.075 + 3 × 0.60 dollars a million
         assert_eq!(price.cost(&usage), NanoUsd(31_800 + 7_500 + 1_800));
+    }
+
+    fn prices() -> impl Strategy<Value = Price> {
+        let rate = || (0..200_000_000_000_i64).prop_map(NanoUsd);
+        (rate(), rate(), proptest::option::of(rate())).prop_map(|(input, output, cached)| Price {
+            input_per_million: input,
+            output_per_million: output,
+            // A rebate, where there is one.
+            cached_per_million: cached.map(|cached| cached.min(input)),
+        })
+    }
+
+    fn usages() -> impl Strategy<Value = Usage> {
+        (0..10_000_000_u64, 0..10_000_000_u64, 0.0..=1.0_f64).prop_map(|(input_tokens, output_tokens, share)| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "small"
+            )]
+            let cached_tokens = (input_tokens as f64 * share) as u64;
+            Usage { input_tokens, output_tokens, cached_tokens, ..Usage::default() }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(crate::test_config(1000))]
+
+        #[test]
+        fn every_amount_survives_the_wire(nano in prop_oneof![0..=i64::MAX, 0..2_000_000_000_i64]) {
+            let text = NanoUsd(nano).to_string();
+            prop_assert_eq!(text.parse::<NanoUsd>(), Ok(NanoUsd(nano)), "{}", text);
+            prop_assert!(!text.contains('.') || !text.ends_with('0'), "{} is not the shortest", text);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in r"[0-9]{0,12}\.?[0-9]{0,11}|.{0,8}") {
+            if let Ok(amount) = text.parse::<NanoUsd>() {
+                prop_assert_eq!(amount.to_string().parse::<NanoUsd>(), Ok(amount));
+            }
+        }
+
+        /// Rounding moves a sum by at most one nano-dollar; more tokens never cost less.
+        #[test]
+        fn cost_adds_up_and_never_falls(price in prices(), a in usages(), b in usages()) {
+            let mut both = a;
+            both += b;
+            let (sum, whole) = (price.cost(&a) + price.cost(&b), price.cost(&both));
+            prop_assert!((sum.0 - whole.0).abs() <= 1, "{sum} is not {whole}");
+            prop_assert!(whole >= price.cost(&a).max(price.cost(&b)));
+            let uncached = price.cost(&Usage { cached_tokens: 0, ..a });
+            prop_assert!(NanoUsd(0) <= price.cost(&a) && price.cost(&a) <= uncached, "a rebate costs more");
+        }
     }
 }

@@ -145,6 +145,9 @@ pub struct Record {
     /// Whom it is about, for deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// Whether `input` and `output` are missing because the journal had no room for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub content_dropped: bool,
     /// The input, where privacy allows storing it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,

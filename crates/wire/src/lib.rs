@@ -5,9 +5,12 @@
 //! sockets and the simulator run the same codecs.
 
 mod canonical;
+mod error;
+pub mod openai;
 mod transport;
 
 pub use canonical::{
     Block, ChatRequest, Completion, Delta, FinishReason, Message, Params, ResponseFormat, Role, StreamEvent, Tool,
 };
+pub use error::{WireError, decode_error};
 pub use transport::{BodyStream, HttpRequest, HttpResponse, SendFuture, Transport, TransportError, TransportFault};

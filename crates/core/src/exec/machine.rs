@@ -39,7 +39,7 @@ pub struct Exec {
     made: usize,
     failures: Vec<Disposition>,
     out_of_time: bool,
-    /// When the first refusing breaker is worth asking again.
+    /// When the first lane that refused is worth asking again.
     refused_until: Option<Moment>,
     decisions: VecDeque<Decision>,
     done: bool,
@@ -94,6 +94,8 @@ impl Exec {
 
     fn learn(&mut self, now: Moment, event: Event, lanes: &mut Lanes) {
         match event {
+            // What arrives too late is not given: `advance` ends the attempt.
+            Event::Progress { .. } | Event::Answered { .. } if self.too_late(now) => {}
             Event::Woke => {}
             Event::Abandoned => {
                 self.cancel(now, Disposition::Cancelled, lanes);
@@ -109,6 +111,11 @@ impl Exec {
                 self.failed(now, running, disposition, lanes);
             }
         }
+    }
+
+    /// Whether the running attempt's answer, or the rest of its stream, may no longer be given.
+    fn too_late(&self, now: Moment) -> bool {
+        self.running.is_some_and(|r| now > if r.committed { self.policy.stream_end } else { self.policy.deadline })
     }
 
     fn progress(&mut self, attempt: usize, chunks: u32, bytes: u64) {
@@ -150,7 +157,13 @@ impl Exec {
         }
         self.failures.push(disposition);
         if !disposition.next_candidate() {
-            return self.finish(Finish::Failed { code: ErrorCode::UpstreamRejected, retry_after: None });
+            return self.finish(match disposition {
+                Disposition::Cancelled => Finish::Cancelled,
+                _ => Finish::Failed { code: ErrorCode::UpstreamRejected, retry_after: None },
+            });
+        }
+        if let Disposition::RateLimited { retry_after: Some(after) } = disposition {
+            self.refused(now + after);
         }
         self.retry_at = self.retry(now, disposition, lanes);
         if self.retry_at.is_none() {
@@ -172,6 +185,10 @@ impl Exec {
         };
         let at = now + delay;
         let candidate = &self.candidates[self.next];
+        // This failure may have opened the breaker: then there is nothing to wait for.
+        if matches!(lanes.peek(candidate.lane, at), Admission::Refused { .. }) {
+            return None;
+        }
         let (p50, left) = (lanes.get(candidate.lane).p50(), self.left(at));
         let needed = p50.unwrap_or(Duration::from_millis(1));
         match split(left, p50, candidate.timeout, fallback) {
@@ -202,7 +219,7 @@ impl Exec {
             (false, _) => AttemptKind::Fallback,
         };
         let outcome = if let Admission::Refused { until } = lanes.peek(candidate.lane, now) {
-            self.refused_until = Some(self.refused_until.map_or(until, |first| first.min(until)));
+            self.refused(until);
             AttemptOutcome::BreakerOpen
         } else {
             let fallback = self.fallback(now, self.next, lanes);
@@ -255,7 +272,9 @@ impl Exec {
 
     fn exhausted(&mut self, now: Moment) {
         use Disposition::{Abstained, BadAnswer, TooLong};
-        let all = |kinds: &[Disposition]| !self.failures.is_empty() && self.failures.iter().all(|f| kinds.contains(f));
+        // A lane that refused might have answered.
+        let heard = !self.failures.is_empty() && self.refused_until.is_none();
+        let all = |kinds: &[Disposition]| heard && self.failures.iter().all(|f| kinds.contains(f));
         let code = if self.out_of_time || self.left(now).is_zero() {
             ErrorCode::DeadlineExceeded
         } else if all(&[TooLong, Abstained]) && self.failures.contains(&TooLong) {
@@ -265,12 +284,11 @@ impl Exec {
         } else {
             ErrorCode::AllCandidatesFailed
         };
-        let asked_to_wait = self.failures.iter().filter_map(|f| match f {
-            Disposition::RateLimited { retry_after } => *retry_after,
-            _ => None,
-        });
-        let retry_after = asked_to_wait.chain(self.refused_until.map(|until| until - now)).min();
-        self.finish(Finish::Failed { code, retry_after });
+        self.finish(Finish::Failed { code, retry_after: self.refused_until.map(|until| until - now) });
+    }
+
+    fn refused(&mut self, until: Moment) {
+        self.refused_until = Some(self.refused_until.map_or(until, |first| first.min(until)));
     }
 
     /// The running attempt, if it is this one; it runs no longer.

@@ -1,0 +1,206 @@
+//! The table of remembered answers, bounded by bytes.
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use baton_core::{ExecutionId, IntentName, ModelId, Moment};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+
+use crate::{Entry, Key};
+
+/// How long an answer is kept past its time to live, for `on_exhausted = "stale"`.
+pub const STALE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Answers of so many models are kept under one key; past it the oldest goes.
+const MODELS_MAX: usize = 8;
+/// Key, pointers and the table's own overhead for one key.
+const SLOT_BYTES: u64 = 256;
+/// A cache is split into at most so many independently locked shards,
+const SHARDS_MAX: u64 = 16;
+/// of at least so many bytes each: a shard's share bounds the largest answer that can be kept.
+const SHARD_BYTES_MIN: u64 = 4 << 20;
+
+/// What the cache knows of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lookup {
+    /// An answer within the intent's time to live and the age that the call accepts.
+    Hit(Arc<Entry>),
+    /// An answer that is too old, by less than [`STALE_MAX`]: to be given labelled, or not at all.
+    Stale(Arc<Entry>),
+    /// Nothing.
+    Miss,
+}
+
+/// Remembered answers: for each key one per model, within a bound of bytes. What is used least goes
+/// first.
+pub struct ExactCache {
+    table: Cache<Key, Arc<Slot>, SlotWeight, BuildHasherDefault<KeyHasher>>,
+    /// Held by writers, since a slot is read, changed and put back. Readers never wait for it.
+    writer: Mutex<()>,
+}
+
+/// The answers of one key, newest first, at most one per model.
+struct Slot {
+    answers: Vec<Arc<Entry>>,
+    bytes: u64,
+}
+
+impl Slot {
+    fn of(answers: Vec<Arc<Entry>>) -> Self {
+        let bytes = SLOT_BYTES + answers.iter().map(|entry| entry.bytes()).sum::<u64>();
+        Self { answers, bytes }
+    }
+}
+
+impl ExactCache {
+    /// A cache of at most so many bytes, as [`Entry::bytes`] estimates them.
+    #[must_use]
+    pub fn new(bytes_max: u64) -> Self {
+        let shards = 1 << (bytes_max / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX).ilog2();
+        let options = OptionsBuilder::new()
+            // The table divides by rounding up, and must not exceed the bound by that.
+            .weight_capacity(bytes_max / shards * shards)
+            .estimated_items_capacity(usize::try_from(bytes_max / 2048).unwrap_or(usize::MAX).max(32 * shards as usize))
+            .shards(shards as usize)
+            .build();
+        #[expect(clippy::expect_used, reason = "both required options are set above")]
+        let options = options.expect("weight and items are given");
+        let table =
+            Cache::with_options(options, SlotWeight, BuildHasherDefault::default(), DefaultLifecycle::default());
+        Self { table, writer: Mutex::new(()) }
+    }
+
+    /// Looks for the newest answer, by one of `models` where the call names any, no older than
+    /// `max_age` where the call has a time to live of its own (zero: never).
+    #[must_use]
+    pub fn get(&self, key: &Key, now: Moment, max_age: Option<Duration>, models: Option<&[ModelId]>) -> Lookup {
+        let Some(slot) = self.table.get(key) else { return Lookup::Miss };
+        let accepted = |entry: &&Arc<Entry>| models.is_none_or(|models| models.contains(&entry.model));
+        let young = |entry: &Entry| max_age.is_none_or(|max_age| now - entry.stored_at < max_age);
+        let find = |wanted: &dyn Fn(&Entry) -> bool| slot.answers.iter().filter(accepted).find(|e| wanted(e)).cloned();
+        if let Some(entry) = find(&|entry| now < entry.expires_at && young(entry)) {
+            return Lookup::Hit(entry);
+        }
+        find(&|entry| is_kept(entry, now)).map_or(Lookup::Miss, Lookup::Stale)
+    }
+
+    /// Remembers an answer in place of the same model's earlier one. False where it is larger than
+    /// [`entry_bytes_max`](Self::entry_bytes_max) and was not kept.
+    pub fn put(&self, key: Key, entry: Entry) -> bool {
+        let _writer = self.lock();
+        let now = entry.stored_at;
+        let old = self.table.peek(&key);
+        let others = old.iter().flat_map(|slot| &slot.answers);
+        let others = others.filter(|other| other.model != entry.model && is_kept(other, now)).cloned();
+        let mut answers: Vec<_> = others.collect();
+        answers.insert(0, Arc::new(entry));
+        answers.truncate(MODELS_MAX);
+        while answers.len() > 1 && Slot::of(answers.clone()).bytes > self.slot_bytes_max() {
+            answers.pop();
+        }
+        let slot = Slot::of(answers);
+        if slot.bytes > self.slot_bytes_max() {
+            return false;
+        }
+        self.table.insert(key, Arc::new(slot));
+        true
+    }
+
+    /// The largest [`Entry::bytes`] that can be kept: most of a shard's share of the bound.
+    #[must_use]
+    pub fn entry_bytes_max(&self) -> u64 {
+        self.slot_bytes_max().saturating_sub(SLOT_BYTES)
+    }
+
+    /// Forgets the answer of an execution, as a bad label demands. Looks at every key.
+    pub fn evict_execution(&self, execution: &ExecutionId) {
+        self.keep_if(|entry| entry.source != *execution);
+    }
+
+    /// Forgets all answers of an intent. Looks at every key.
+    pub fn evict_intent(&self, intent: &IntentName) {
+        self.keep_if(|entry| entry.intent != *intent);
+    }
+
+    /// Forgets what is too old even as a stale answer. Looks at every key.
+    pub fn sweep(&self, now: Moment) {
+        self.keep_if(|entry| is_kept(entry, now));
+    }
+
+    /// How many keys have an answer.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The bytes in use, estimated; never above the bound.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.table.weight()
+    }
+
+    /// The table silently refuses what weighs more than the hot part of a shard (97 %).
+    fn slot_bytes_max(&self) -> u64 {
+        self.table.shard_capacity() / 100 * 97
+    }
+
+    fn keep_if(&self, keep: impl Fn(&Entry) -> bool) {
+        let _writer = self.lock();
+        let changed: Vec<_> =
+            self.table.iter().filter(|(_, slot)| !slot.answers.iter().all(|entry| keep(entry))).collect();
+        for (key, slot) in changed {
+            let left: Vec<_> = slot.answers.iter().filter(|entry| keep(entry)).cloned().collect();
+            if left.is_empty() {
+                self.table.remove(&key);
+            } else {
+                self.table.insert(key, Arc::new(Slot::of(left)));
+            }
+        }
+    }
+
+    /// The lock guards no data that a panic could have left half changed.
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_kept(entry: &Entry, now: Moment) -> bool {
+    now < entry.expires_at + STALE_MAX
+}
+
+#[derive(Clone)]
+struct SlotWeight;
+
+impl Weighter<Key, Arc<Slot>> for SlotWeight {
+    fn weight(&self, _: &Key, slot: &Arc<Slot>) -> u64 {
+        slot.bytes
+    }
+}
+
+/// Takes the number that [`Key`] hashes to as it is.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What goes into a judgement and what comes out of it.
+
+use baton_core::CheckResult;
+use serde_json::Value;
+
+/// How the model's answer ended. Anything but `Complete` fails the gate check `finish`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The model was done.
+    Complete,
+    /// It ran into its token limit, or the stream broke: the answer is cut off.
+    Truncated,
+    /// The model declined.
+    Refused,
+    /// The provider withheld the answer.
+    ContentFiltered,
+}
+
+/// An answer, parsed and checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// `{label}`, the schema's fields, or `{text}`; `None` where the text could not be parsed.
+    pub output: Option<Value>,
+    /// What was repaired on the way, each kind once, for example `fenced` or `trailing-comma`.
+    pub repairs: Vec<String>,
+    /// What each check said, in order: finish, parsing and schema, then the intent's own.
+    pub checks: Vec<CheckResult>,
+}
