@@ -238,3 +238,20 @@ fn each_intents_local_has_a_lane_of_its_own_and_other_models_share_theirs() {
     assert_eq!(models, [("local", 0), ("openai/a", 1), ("local", 2), ("mistral/s", 3)]);
     assert_eq!(loaded.warnings.len(), 2, "both have no cases");
 }
+
+#[test]
+fn cases_get_the_defaults_that_calls_get() {
+    let folder = Folder::default()
+        .with("intents/x/intent.toml", "models = [\"openai/a\"]\nexamples = 1\n")
+        .with("intents/x/prompt.md", "{{ text }} {{ tone }}")
+        .with(
+            "intents/x/input.schema.json",
+            r#"{"required": ["tone"], "properties": {"text": {}, "tone": {"default": "plain"}}}"#,
+        )
+        .with("intents/x/cases.jsonl", r#"{"input": {"text": "a"}, "expected": {"text": "b"}, "share": "examples"}"#);
+    let loaded = folder.load().unwrap_or_else(|report| panic!("{report}"));
+    let plan = &loaded.snapshot.intents[&IntentName::new("x")];
+    let messages = plan.messages(&json!({"text": "c", "tone": "warm"})).unwrap();
+    assert_eq!(messages[0].1, "a plain");
+    assert_eq!(messages[2].1, "c warm");
+}

@@ -128,13 +128,13 @@ nope
     let folder = labelled("").with("intents/a/input.schema.json", schema);
     assert_snapshot!(folder.clone().with("intents/a/cases.jsonl", lines).diagnostics(), @r#"
     intents/a/cases.jsonl:1:45: expected: `/label`: must be one of "a", "b"
-        correct the case, or the intent's output schema or labels
+        correct the case, or the labels or output.schema.json
     intents/a/cases.jsonl:3:17: input: `/t`: value is not of type "string"
-        correct the case, or the intent's input schema or labels
+        correct the case, or input.schema.json
     intents/a/cases.jsonl:4:11: input: `/t`: is missing
-        correct the case, or the intent's input schema or labels
+        correct the case, or input.schema.json
     intents/a/cases.jsonl:4:27: expected: value is not of type "object"
-        correct the case, or the intent's output schema or labels
+        correct the case, or the labels or output.schema.json
     intents/a/cases.jsonl:5:2: not a case: expected ident
         a case is one line: {"input": …, "expected": …}, optionally "share": "examples"
     intents/a/cases.jsonl:6:12: not a case: missing field `expected`
