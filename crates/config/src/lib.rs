@@ -17,6 +17,7 @@ mod load;
 mod plan;
 mod prompt;
 mod schema;
+mod secrets;
 mod sections;
 mod structure;
 mod suggest;
