@@ -133,6 +133,7 @@ impl Checks {
             Kind::Fields { schema, .. } => gate(
                 "schema",
                 match schema.as_ref().map(|schema| schema.validate(output)) {
+                    _ if !output.is_object() => Err("the answer is not a JSON object".into()),
                     None => Err("the intent's output schema could not be compiled".into()),
                     Some(Ok(())) => Ok(()),
                     Some(Err(e)) if self.quote.content => Err(e.to_string()),
