@@ -128,6 +128,11 @@ fn unknown_model(engine: &Engine, name: &str) -> Failure {
 }
 
 impl Request {
+    /// When an answer must be there to be handed over before the deadline.
+    pub(crate) fn answer_by(&self) -> Moment {
+        self.deadline - handover(self.deadline - self.started)
+    }
+
     /// What the state machine may do for this request.
     pub(crate) fn policy(&self, stream: bool) -> Policy {
         let plan = self.intent.as_ref().map(|intent| &intent.plan);
