@@ -7,7 +7,7 @@ use baton_cache::Key;
 use baton_config::{IntentKind, PromptRole};
 use baton_core::{
     Candidate, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, SERVER_CEILINGS, Scope, Severity,
-    Unproven,
+    Unproven, handover,
 };
 use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};
 use serde_json::{Map, Value};
