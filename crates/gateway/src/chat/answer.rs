@@ -7,7 +7,7 @@ use baton_core::{Answer, AnswerAttempt, AnswerLatency, ExecutionId, IntentName, 
 use baton_engine::Delivered;
 use baton_wire::{Block, Completion, openai};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What an answer says that OpenAI's shape has no place for.
 #[derive(Serialize)]
@@ -65,6 +65,8 @@ pub(super) fn completion<'a>(delivered: &'a Delivered, plan: Option<&Plan>) -> E
         content: content(delivered, plan),
         finish: delivered.finish.clone(),
         usage: Some(answer.usage),
+        // Of a raw call, what its provider says besides.
+        extra: if plan.is_none() { delivered.extra.clone() } else { Map::new() },
     };
     Extended { openai: openai::encode_response(&completion, now()), baton: Extras::of(answer) }
 }

@@ -6,7 +6,8 @@ use baton_config::{IntentKind, Plan};
 use baton_core::ExecutionId;
 use baton_engine::{Delivered, LogEvent};
 use baton_wire::openai::StreamEncoder;
-use baton_wire::{Block, Delta};
+use baton_wire::{Block, Delta, StreamEvent};
+use serde_json::{Map, json};
 
 use super::answer::{Extras, content, id, model, now};
 use crate::error::Problem;
@@ -15,14 +16,14 @@ use crate::stream::{Frames, event};
 pub(super) struct Writer {
     execution: ExecutionId,
     plan: Option<Arc<Plan>>,
-    /// Whether tokens were asked for.
-    usage: bool,
-    encoder: Option<StreamEncoder>,
+    encoder: StreamEncoder,
+    started: bool,
 }
 
 impl Writer {
+    /// `usage`: whether tokens were asked for.
     pub(super) fn new(execution: ExecutionId, plan: Option<Arc<Plan>>, usage: bool) -> Self {
-        Self { execution, plan, usage, encoder: None }
+        Self { execution, plan, encoder: StreamEncoder::new(now(), usage), started: false }
     }
 
     /// Whether the text is given whole at the end: what was checked is the output, not its pieces.
@@ -30,59 +31,45 @@ impl Writer {
         self.plan.as_ref().is_some_and(|plan| plan.kind != IntentKind::Generation && !plan.stream_unverified)
     }
 
-    fn encoder(&mut self, model: impl FnOnce() -> String, out: &mut Vec<u8>) -> &StreamEncoder {
-        let execution = self.execution;
-        self.encoder.get_or_insert_with(|| {
-            let encoder = StreamEncoder::new(id(execution), model(), now());
-            data(out, &encoder.start());
-            encoder
-        })
+    fn put(&mut self, event: &StreamEvent, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.encoder.encode(event));
+    }
+
+    fn start(&mut self, model: String, out: &mut Vec<u8>) {
+        if !self.started {
+            self.started = true;
+            let id = id(self.execution);
+            self.put(&StreamEvent::Start { id, model }, out);
+        }
     }
 
     fn end(&mut self, delivered: &Delivered, out: &mut Vec<u8>) {
         let answer = &delivered.answer;
-        let pieces = if self.gathers() { content(delivered, self.plan.as_deref()) } else { Vec::new() };
-        let with_usage = self.usage;
-        let encoder = self.encoder(|| model(answer), out);
-        for delta in deltas(pieces) {
-            data(out, &encoder.delta(&delta));
+        self.start(model(answer), out);
+        if self.gathers() {
+            for delta in deltas(content(delivered, self.plan.as_deref())) {
+                self.put(&StreamEvent::Delta(delta), out);
+            }
         }
-        extended(out, &encoder.finish(&delivered.finish), &Extras::of(answer));
-        if with_usage {
-            data(out, &encoder.usage(&answer.usage));
-        }
-        data(out, StreamEncoder::done());
+        // Beside a choice that says nothing: clients look for one in every chunk.
+        let extras = Map::from_iter([("choices".into(), json!([{}])), ("baton".into(), json!(Extras::of(answer)))]);
+        self.put(&StreamEvent::Delta(Delta::Opaque(extras)), out);
+        self.put(&StreamEvent::Usage(answer.usage), out);
+        self.put(&StreamEvent::End { finish: delivered.finish.clone() }, out);
     }
 }
 
 impl Frames for Writer {
     fn write(&mut self, said: LogEvent, out: &mut Vec<u8>) {
         match said {
-            LogEvent::Start { model } => drop(self.encoder(|| model.to_string(), out)),
+            LogEvent::Start { model } => self.start(model.to_string(), out),
             LogEvent::Delta(_) if self.gathers() => {}
-            LogEvent::Delta(delta) => {
-                let chunk = self.encoder(|| "unknown".into(), out).delta(&delta);
-                data(out, &chunk);
-            }
+            LogEvent::Delta(delta) => self.put(&StreamEvent::Delta(delta), out),
             LogEvent::End(delivered) => self.end(&delivered, out),
             LogEvent::Error(failure) => {
                 event(out, None, &Problem::of(self.execution, (*failure).clone()).openai_envelope());
             }
         }
-    }
-}
-
-fn data(out: &mut Vec<u8>, data: &str) {
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(data.as_bytes());
-    out.extend_from_slice(b"\n\n");
-}
-
-/// A chunk with `baton` beside OpenAI's fields.
-fn extended(out: &mut Vec<u8>, chunk: &str, extras: &Extras<'_>) {
-    match (chunk.strip_suffix('}'), serde_json::to_string(extras)) {
-        (Some(open), Ok(extras)) => data(out, &format!("{open},\"baton\":{extras}}}")),
-        _ => data(out, chunk),
     }
 }
 

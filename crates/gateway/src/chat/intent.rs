@@ -9,7 +9,6 @@ use baton_wire::{Block, ChatRequest, Message, Params, ResponseFormat, Role};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
-use super::asks_for_more;
 use crate::execute::check_metadata;
 use crate::json;
 
@@ -49,14 +48,23 @@ fn refuse_declared(chat: &ChatRequest) -> Result<(), Failure> {
         ("response_format", chat.response_format != ResponseFormat::Text),
     ];
     let set = set.into_iter().filter_map(|(name, set)| set.then_some(name));
-    let asks = |(name, value): (&'_ String, &Value)| !KNOWN.contains(&name.as_str()) && asks_for_more(name, value);
-    let extra = chat.extra.iter().filter(|field| asks(*field)).map(|(name, _)| name.as_str());
+    let extra = chat.extra.iter().filter(|(name, value)| !KNOWN.contains(&name.as_str()) && asks(value));
+    let extra = extra.map(|(name, _)| name.as_str());
     match set.chain(extra).next() {
         None => Ok(()),
         Some(name) => {
             let message = format!("`{name}` cannot be given to an intent, which declares it itself: leave it out");
             Err(Failure::new(ErrorCode::UnsupportedFeature, message).at(name))
         }
+    }
+}
+
+/// Whether a value says more than that nothing is wanted.
+fn asks(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
     }
 }
 

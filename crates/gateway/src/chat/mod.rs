@@ -15,7 +15,6 @@ use baton_store::Permission;
 use baton_wire::{ChatRequest, openai};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -26,10 +25,6 @@ use crate::{auth, body, headers, json, stream};
 
 /// Before the name of an intent, where a model is named.
 const INTENT: &str = "intent:";
-
-/// What OpenAI's API has whose result would be lost on the way back: refused by name.
-const LOST: [&str; 8] =
-    ["n", "logprobs", "top_logprobs", "audio", "modalities", "functions", "function_call", "web_search_options"];
 
 /// Answers as OpenAI's chat completions do.
 ///
@@ -62,7 +57,7 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
     let received = Instant::now();
     let chat = decode(&body, options.max_json_depth)?;
     drop(body);
-    let usage = chat.extra.get("stream_options").and_then(|o| o.get("include_usage")) == Some(&Value::Bool(true));
+    let usage = openai::include_usage(&chat);
     let Asked { call, plan } = ask(gateway, chat, caller, received)?;
     if call.stream {
         let opened = stream::open(gateway, call).await?;
@@ -80,12 +75,13 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
 
 fn decode(body: &[u8], depth_max: usize) -> Result<ChatRequest, Failure> {
     json::bound(body, depth_max)?;
-    openai::decode_request(body).map_err(|error| match serde_json::from_slice::<IgnoredAny>(body) {
-        Err(syntax) => json::explain(body, &syntax),
-        Ok(_) => {
-            let place = error.message.split(": ").next().filter(|place| place.starts_with('/')).map(str::to_owned);
-            Failure { param: place, ..Failure::new(ErrorCode::InputInvalid, error.message) }
-        }
+    openai::decode_request(body).map_err(|error| {
+        let code = match (error.code.as_deref(), error.param.as_deref()) {
+            (Some("invalid_json"), _) => ErrorCode::InvalidJson,
+            (_, Some("/n")) => ErrorCode::UnsupportedFeature,
+            _ => ErrorCode::InputInvalid,
+        };
+        Failure { param: error.param, ..Failure::new(code, error.message) }
     })
 }
 
@@ -96,12 +92,6 @@ struct Asked {
 }
 
 fn ask(gateway: &Gateway, chat: ChatRequest, caller: Caller, received: Instant) -> Result<Asked, Failure> {
-    for name in LOST {
-        if let Some(value) = chat.extra.get(name).filter(|value| asks_for_more(name, value)) {
-            let message = format!("`{name}` = {value} is not supported: what it asks for would be lost on the way");
-            return Err(Failure::new(ErrorCode::UnsupportedFeature, message).at(name));
-        }
-    }
     let user = chat.extra.get("user").and_then(Value::as_str).map(str::to_owned);
     check_name("user", user.as_deref())?;
     let (stream, subject) = (chat.stream, user);
@@ -114,15 +104,4 @@ fn ask(gateway: &Gateway, chat: ChatRequest, caller: Caller, received: Instant) 
     let plan = gateway.orchestrator().snapshot().intents.get(&name).map(Arc::clone);
     let call = intent::call(name, plan.as_deref(), chat, gateway.options().max_json_depth)?;
     Ok(Asked { call: Call { caller, stream, subject, received, ..call }, plan })
-}
-
-/// Whether a field says more than that nothing is wanted of it.
-fn asks_for_more(name: &str, value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Array(items) if items.is_empty() => false,
-        value if name == "n" => *value != 1,
-        value if name == "modalities" => *value != serde_json::json!(["text"]),
-        _ => true,
-    }
 }

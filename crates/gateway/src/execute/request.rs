@@ -84,17 +84,13 @@ pub(crate) struct FunctionSpec {
     /// What it does.
     description: Option<String>,
     /// JSON Schema of its arguments.
-    #[serde(default = "no_parameters")]
+    #[serde(default)]
     #[schema(value_type = Object)]
     parameters: Value,
     /// What else the provider understands, for example `strict`.
     #[serde(flatten)]
     #[schema(ignore)]
     extra: Map<String, Value>,
-}
-
-fn no_parameters() -> Value {
-    serde_json::json!({ "type": "object", "properties": {} })
 }
 
 /// A feature of the contract that is asked for before it exists is named, not called unknown.
@@ -124,8 +120,11 @@ impl ExecuteRequest {
             return Err(too_long("/tools", TOOLS_MAX, "tools"));
         }
         let tool = |spec: ToolSpec| {
+            let ToolKind::Function = spec.r#type;
             let FunctionSpec { name, description, parameters, extra } = spec.function;
-            Tool { name, description, parameters, extra }
+            // Unknown fields stand where they stood.
+            let extra = (!extra.is_empty()).then(|| ("function".to_owned(), Value::Object(extra)));
+            Tool { name, description, parameters, extra: extra.into_iter().collect() }
         };
         let target = Target::Intent { name: IntentName::new(&self.intent), input: self.input };
         Ok(Call {
