@@ -62,6 +62,7 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers::of_answer(&delivered.answer, &mut headers);
-    let answer = json::written(&delivered.answer).map_err(|failure| Problem::of(delivered.answer.execution_id, failure))?;
+    let answer =
+        json::written(&delivered.answer).map_err(|failure| Problem::of(delivered.answer.execution_id, failure))?;
     Ok((headers, answer).into_response())
 }
