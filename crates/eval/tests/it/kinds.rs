@@ -84,6 +84,7 @@ fn nothing_is_asked_of_null_or_of_a_declared_field_that_is_left_out() {
         checks.judge_output(&output, &json!({})).pop().unwrap().reason
     };
     assert_eq!(asked("/address"), None);
+    assert_eq!(asked("address").as_deref(), Some("there is no address in the output"));
     assert_eq!(asked("/adress").as_deref(), Some("there is no /adress in the output"));
     assert_eq!(asked("/address/0").as_deref(), Some("there is no /address/0 in the output"));
 }
