@@ -271,7 +271,7 @@ pub struct Privacy {
 /// One line of `cases.jsonl`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
-    /// The input.
+    /// The input, with the defaults of its schema.
     pub input: Value,
     /// The expected output.
     pub expected: Value,
@@ -288,4 +288,19 @@ pub enum Share {
     Evaluation,
     /// Calibration.
     Calibration,
+}
+
+impl Snapshot {
+    /// An intent's plan.
+    #[must_use]
+    pub fn plan(&self, name: &IntentName) -> Option<&Arc<Plan>> {
+        self.intents.get(name)
+    }
+
+    /// A model by `provider/model` or alias. `None` for `local`, which belongs to its intents.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&ModelSpec> {
+        let id = self.aliases.get(name).map_or(name, ModelId::as_str);
+        self.models.iter().find(|spec| spec.id.as_str() == id && id != "local")
+    }
 }
