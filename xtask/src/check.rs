@@ -66,11 +66,18 @@ fn call(root: &Path, args: &[&str], otherwise: &str) -> Result<()> {
 }
 
 fn succeed(root: &Path, command: &mut Command, otherwise: &str) -> Result<()> {
-    let status = command.current_dir(root).status().with_context(|| format!("cannot start {command:?}"))?;
+    let status = command.current_dir(root).status().with_context(|| format!("cannot start `{}`", shown(command)))?;
     if !status.success() {
-        bail!("{otherwise} ({command:?}: {status})");
+        bail!("{otherwise} (`{}`: {status})", shown(command));
     }
     Ok(())
+}
+
+/// The command as one would type it.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 fn runs(command: &mut Command) -> bool {
@@ -90,24 +97,26 @@ fn counted(root: &Path, args: &[&str], count: &mut Count) -> Result<()> {
     command.current_dir(root).args(args);
     // nextest says its figures on standard error, cargo test on standard output.
     let nextest = args.first() == Some(&"nextest");
-    let mut child = if nextest { command.stderr(Stdio::piped()) } else { command.stdout(Stdio::piped()) }
-        .spawn()
-        .with_context(|| format!("cannot start {command:?}"))?;
+    let command = if nextest { command.stderr(Stdio::piped()) } else { command.stdout(Stdio::piped()) };
+    let mut child = command.spawn().with_context(|| format!("cannot start `{}`", shown(command)))?;
     let said: Option<Box<dyn std::io::Read>> = match nextest {
         true => child.stderr.take().map(|said| Box::new(said) as _),
         false => child.stdout.take().map(|said| Box::new(said) as _),
     };
     for line in BufReader::new(said.context("the output of the tests is gone")?).lines() {
         let line = line.context("cannot read the output of the tests")?;
-        println!("{line}");
-        if let Some(more) = summary(&line) {
-            count.passed += more.passed;
-            count.failed += more.failed;
+        let more = summary(&line);
+        // A crate without tests has nothing to say.
+        if !line.is_empty() && line != "running 0 tests" && more != Some(Count::default()) {
+            println!("{line}");
         }
+        let more = more.unwrap_or_default();
+        count.passed += more.passed;
+        count.failed += more.failed;
     }
     let status = child.wait().context("cannot wait for the tests")?;
     if !status.success() {
-        bail!("see above ({command:?}: {status})");
+        bail!("see above (`{}`: {status})", shown(command));
     }
     Ok(())
 }
@@ -115,8 +124,8 @@ fn counted(root: &Path, args: &[&str], count: &mut Count) -> Result<()> {
 /// The figures of a line such as `test result: ok. 5 passed; 0 failed; …` or
 /// `Summary [ 1.2s] 5 tests run: 4 passed, 1 failed, 0 skipped`.
 fn summary(line: &str) -> Option<Count> {
-    let line = line.trim_start();
-    if !line.starts_with("test result:") && !line.starts_with("Summary") {
+    // nextest shows what a failed test printed, indented: that is not to be counted again.
+    if !line.starts_with("test result:") && !line.trim_start().starts_with("Summary [") {
         return None;
     }
     let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
@@ -139,7 +148,7 @@ fn deny(root: &Path) -> Result<()> {
         Some(program) => program,
         None => {
             println!("   cargo-deny {DENY_VERSION} is not there: building it once, which takes minutes");
-            let install = ["install", "--locked", "--quiet", "--profile", "dev", "--version", DENY_VERSION, "--root"];
+            let install = ["install", "--locked", "--profile", "dev", "--version", DENY_VERSION, "--root"];
             let mut command = Command::new(cargo());
             command.args(install).arg(&tools).arg("cargo-deny");
             succeed(root, &mut command, "cargo-deny could not be installed")?;
@@ -164,5 +173,6 @@ mod tests {
         check("     Summary [   1.204s] 58 tests run: 58 passed, 3 skipped", Some((58, 0)));
         check("     Summary [   1.204s] 58 tests run: 50 passed (1 slow), 8 failed, 0 skipped", Some((50, 8)));
         check("test some::test ... ok", None);
+        check("    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured", None);
     }
 }

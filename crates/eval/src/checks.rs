@@ -1,10 +1,12 @@
 //! An intent's checks, compiled, and the order in which they are asked.
 
+use std::cell::OnceCell;
+
 use baton_config::{IntentKind, Plan, Schema};
 use baton_core::{CheckResult, Severity};
 use serde_json::{Map, Value};
 
-use crate::ask::Ask;
+use crate::ask::{Answer, Ask};
 use crate::parse::{Labels, Repairs, extract};
 use crate::reason::{Quote, bounded};
 use crate::shape::Shape;
@@ -51,7 +53,7 @@ impl Checks {
                 Kind::Labels(Labels::of(labels.iter().map(|(name, _)| name.as_str())))
             }
             IntentKind::Extraction => {
-                // Compiled when the plan was, so it compiles again.
+                // It compiled when the plan did. Were it not to compile again, every answer fails.
                 let schema = schema.and_then(|json| Schema::compile(json.clone()).ok());
                 Kind::Fields { schema, shape: shape.unwrap_or_default() }
             }
@@ -88,7 +90,8 @@ impl Checks {
             Kind::Text => &output["text"],
         };
         let source = self.asks.iter().any(Ask::needs_source).then(|| Source::of(input));
-        checks.extend(self.asks.iter().map(|ask| ask.ask(output, whole, source.as_ref(), self.quote)));
+        let answer = Answer { output, whole, text: OnceCell::new(), source, quote: self.quote };
+        checks.extend(self.asks.iter().map(|ask| ask.ask(&answer)));
         checks
     }
 
@@ -133,7 +136,9 @@ impl Checks {
             Kind::Fields { schema, .. } => gate(
                 "schema",
                 match schema.as_ref().map(|schema| schema.validate(output)) {
-                    None | Some(Ok(())) => Ok(()),
+                    _ if !output.is_object() => Err("the answer is not a JSON object".into()),
+                    None => Err("the intent's output schema could not be compiled".into()),
+                    Some(Ok(())) => Ok(()),
                     Some(Err(e)) if self.quote.content => Err(e.to_string()),
                     Some(Err(e)) => {
                         Err(format!("{}: is not as the schema says (the value is hidden by privacy)", e.pointer))

@@ -28,9 +28,7 @@ enum Kind {
 /// FNV-1a over 64-bit units with a final mix; the kind keeps a word apart from an equal n-gram.
 fn hash(kind: Kind, units: impl IntoIterator<Item = u64>) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325 ^ (kind as u64);
-    let folded = units.into_iter().fold(start, |hash, unit| {
-        (hash ^ unit).wrapping_mul(0x100_0000_01b3)
-    });
+    let folded = units.into_iter().fold(start, |hash, unit| (hash ^ unit).wrapping_mul(0x100_0000_01b3));
     let mixed = (folded ^ (folded >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed ^ (mixed >> 29)
 }
@@ -41,10 +39,7 @@ fn words(text: &str) -> Vec<Vec<u64>> {
     for char in text.chars().take(TEXT_CHARS_MAX) {
         if char.is_alphanumeric() {
             let lower = char.to_lowercase().map(u64::from);
-            words
-                .last_mut()
-                .into_iter()
-                .for_each(|word| word.extend(lower.clone()));
+            words.last_mut().into_iter().for_each(|word| word.extend(lower.clone()));
         } else if !matches!(char, '\'' | '’') {
             words.push(Vec::new());
         }
@@ -67,9 +62,7 @@ pub(crate) fn features(text: &str) -> Vec<Feature> {
         let space = u64::from(' ');
         let spaced = [&[space], word.as_slice(), &[space]].concat();
         for n in [3, 4] {
-            let grams = spaced
-                .windows(n)
-                .map(|gram| hash(Kind::Chars, gram.iter().copied()));
+            let grams = spaced.windows(n).map(|gram| hash(Kind::Chars, gram.iter().copied()));
             found.extend(grams.map(|gram| (gram, CHARS_WEIGHT)));
         }
     }
@@ -79,10 +72,7 @@ pub(crate) fn features(text: &str) -> Vec<Feature> {
     found.sort_unstable_by_key(|(hash, _)| *hash);
     found
         .chunk_by(|a, b| a.0 == b.0)
-        .map(|same| Feature {
-            hash: same[0].0,
-            weight: same[0].1 * (1.0 + (same.len() as f32).ln()),
-        })
+        .map(|same| Feature { hash: same[0].0, weight: same[0].1 * (1.0 + (same.len() as f32).ln()) })
         .collect()
 }
 
@@ -101,10 +91,7 @@ impl Vocabulary {
     pub(crate) fn new(texts: &[Vec<Feature>], rows_max: usize) -> Self {
         let mut all: Vec<u64> = texts.iter().flatten().map(|feature| feature.hash).collect();
         all.sort_unstable();
-        let mut counted: Vec<(u64, usize)> = all
-            .chunk_by(|a, b| a == b)
-            .map(|same| (same[0], same.len()))
-            .collect();
+        let mut counted: Vec<(u64, usize)> = all.chunk_by(|a, b| a == b).map(|same| (same[0], same.len())).collect();
         if counted.len() > rows_max {
             counted.sort_by_key(|&(hash, count)| (std::cmp::Reverse(count), hash));
             counted.truncate(rows_max);

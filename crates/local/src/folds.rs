@@ -32,18 +32,9 @@ pub(crate) fn most_probable(probabilities: &[f32]) -> (usize, f64) {
 }
 
 /// Trains one model for each fold on everything outside of it.
-pub(crate) fn cross_fit(
-    pairs: &[(SparseVector, usize)],
-    rows: usize,
-    labels: usize,
-    seed: u64,
-) -> Option<CrossFit> {
+pub(crate) fn cross_fit(pairs: &[(SparseVector, usize)], rows: usize, labels: usize, seed: u64) -> Option<CrossFit> {
     let rng = SplitMix64::new(seed);
-    let wanted = if pairs.len() < EXAMPLES_SMALL {
-        FOLDS_SMALL
-    } else {
-        FOLDS
-    };
+    let wanted = if pairs.len() < EXAMPLES_SMALL { FOLDS_SMALL } else { FOLDS };
     let count = wanted.min(pairs.len());
     let folds = assign(pairs, count, &mut rng.fork(u64::MAX));
     let train = |fold: usize| {
@@ -55,11 +46,8 @@ pub(crate) fn cross_fit(
             .collect();
         Linear::train(&outside, rows, labels, &mut rng.fork(fold as u64))
     };
-    let models: Vec<Linear> = if rows * labels < PARALLEL_FROM {
-        (0..count).map(train).collect()
-    } else {
-        in_parallel(count, &train)
-    };
+    let models: Vec<Linear> =
+        if rows * labels < PARALLEL_FROM { (0..count).map(train).collect() } else { in_parallel(count, &train) };
 
     let mut probabilities = vec![0.0; labels];
     let judged = pairs
@@ -71,18 +59,13 @@ pub(crate) fn cross_fit(
             (probability, best == *label)
         })
         .collect();
-    Some(CrossFit {
-        model: Linear::mean(models)?,
-        judged,
-    })
+    Some(CrossFit { model: Linear::mean(models)?, judged })
 }
 
 /// One thread a fold; the results are in the order of the folds, so threads change nothing.
 fn in_parallel(count: usize, train: &(impl Fn(usize) -> Linear + Sync)) -> Vec<Linear> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..count)
-            .map(|fold| scope.spawn(move || train(fold)))
-            .collect();
+        let threads: Vec<_> = (0..count).map(|fold| scope.spawn(move || train(fold))).collect();
         let join = |thread: std::thread::ScopedJoinHandle<'_, Linear>| match thread.join() {
             Ok(model) => model,
             Err(panic) => std::panic::resume_unwind(panic),

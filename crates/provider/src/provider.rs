@@ -1,187 +1,209 @@
-//! One provider: where, with which key, with which quirks.
+//! One provider: a request out, an answer in.
 
-use std::fmt;
-use std::pin::Pin;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use baton_config::{ProviderSpec, Secret};
-use baton_wire::{
-    BodyStream, ChatRequest, Completion, HttpRequest, HttpResponse, StreamEvent, Transport, WireError, decode_error,
-    openai,
-};
+use baton_core::Disposition;
+use baton_wire::openai::{self, Dialect};
+use baton_wire::{BodyStream, ChatRequest, Completion, EventStream, HttpRequest, HttpResponse, Transport, WireError};
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt as _};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use futures_util::{StreamExt, stream};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
-use crate::vendors::vendor;
+use crate::key::Key;
+use crate::vendors::{USUAL, VENDORS, vendor};
 
-/// The largest whole answer, and the largest error body that is read.
-const BODY_MAX: usize = 16 * 1024 * 1024;
-const ERROR_MAX: usize = 64 * 1024;
-/// Marks what a simulated model said.
+/// The most bytes of a whole answer.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// The most bytes of an error that are read.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+/// Says that the answer is simulated.
 const SIMULATED: &str = "x-baton-simulated";
+/// Where a simulated provider is asked; no name resolution is done for it.
+const SIMULATED_URL: &str = "http://simulated.invalid/v1";
 
-/// Why a provider cannot be used as configured.
-#[derive(Debug, thiserror::Error)]
+/// Why a provider cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// No key.
-    #[error("provider `{provider}` has no key: set {variable}, or give providers.{provider}.api_key in baton.toml")]
-    KeyMissing {
+    /// No row has this name.
+    #[error("provider `{provider}`: unknown kind `{kind}`; one of openai-compatible, simulated, {known}")]
+    UnknownKind {
         /// The provider.
         provider: String,
-        /// The variable that was looked for.
+        /// As written.
+        kind: String,
+        /// The rows' names.
+        known: String,
+    },
+    /// `openai-compatible` is no vendor: it needs an address.
+    #[error(
+        "provider `{provider}`: no base_url; give the address before `/chat/completions`, for example http://127.0.0.1:8080/v1"
+    )]
+    NoBaseUrl {
+        /// The provider.
+        provider: String,
+    },
+    /// Not an absolute http or https address.
+    #[error("provider `{provider}`: base_url `{url}` is not an absolute http:// or https:// address")]
+    BadBaseUrl {
+        /// The provider.
+        provider: String,
+        /// As written.
+        url: String,
+    },
+    /// The variable is not set.
+    #[error("provider `{provider}`: no key; set the environment variable {variable}")]
+    MissingKey {
+        /// The provider.
+        provider: String,
+        /// The variable.
         variable: String,
     },
-    /// The key's file cannot be read.
-    #[error("provider `{provider}`: the key's file {file} cannot be read: {message}")]
+    /// The file cannot be read.
+    #[error("provider `{provider}`: cannot read the key from {}: {why}", path.display())]
     KeyFile {
         /// The provider.
         provider: String,
         /// The file.
-        file: String,
-        /// Why.
-        message: String,
+        path: PathBuf,
+        /// What the system says.
+        why: String,
     },
-    /// The key cannot be sent.
-    #[error("provider `{provider}`: the key holds characters that no header can carry")]
-    KeyInvalid {
+    /// Empty, or with characters that no header can have.
+    #[error("provider `{provider}`: {place} holds no key: it is empty, or has characters that a header cannot have")]
+    BadKey {
         /// The provider.
         provider: String,
+        /// Where the key was read.
+        place: String,
     },
-    /// No address.
-    #[error("provider `{provider}`: `{url}` is no address: write http(s)://host/path")]
-    Address {
-        /// The provider.
-        provider: String,
-        /// What was written.
-        url: String,
-    },
-    /// TLS cannot be set up.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(String),
 }
 
 /// A whole answer.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
-    /// What the model wrote.
+    /// What was answered.
     pub completion: Completion,
-    /// Whether a simulated model wrote it.
+    /// Whether a simulator answered.
     pub simulated: bool,
 }
 
-/// An answer as it arrives.
+/// An answer as it arrives. Dropping it closes the exchange.
 pub struct ReplyStream {
-    /// Whether a simulated model writes it.
+    /// Whether a simulator answers.
     pub simulated: bool,
-    /// One `Start`, deltas, at most one `Usage`, one `End`; or an error, which is the last item.
-    pub events: Pin<Box<dyn Stream<Item = Result<StreamEvent, WireError>> + Send>>,
+    /// Ends with `End`, or with an error.
+    pub events: EventStream,
 }
 
-/// See the module. Sends what it is given once: it neither retries nor times out.
+/// A provider that can be asked. Each call is one request over the transport, without retries.
 pub struct Provider {
-    name: String,
-    chat: Uri,
-    /// Authentication included, marked sensitive.
+    uri: Uri,
     headers: HeaderMap,
-    completion_tokens: bool,
+    dialect: Dialect,
+    key: Option<Arc<Key>>,
     simulated: bool,
     transport: Arc<dyn Transport>,
 }
 
-impl fmt::Debug for Provider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Provider").field("name", &self.name).field("chat", &self.chat).finish_non_exhaustive()
-    }
-}
-
 impl Provider {
-    /// Reads the key and builds the address.
+    /// Finds the vendor's row and reads the key, from this process's environment or a file.
     ///
     /// # Errors
-    /// A missing or unusable key, a malformed address: each names the provider and what to do.
+    /// See [`ProviderError`]; each says what to do.
     pub fn new(spec: &ProviderSpec, transport: Arc<dyn Transport>) -> Result<Self, ProviderError> {
-        let row = vendor(&spec.kind);
-        let simulated = spec.kind == "simulated";
-        let fallback = if simulated { "http://simulated/v1" } else { "" };
-        let base = spec.base_url.as_deref().or(row.map(|row| row.base_url)).unwrap_or(fallback);
-        let address = || ProviderError::Address { provider: spec.name.clone(), url: base.to_owned() };
-        let chat: Uri = format!("{}/chat/completions", base.trim_end_matches('/')).parse().map_err(|_| address())?;
-        if chat.scheme().is_none() || chat.host().is_none() {
-            return Err(address());
-        }
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let own = row.and_then(|row| row.key).map(|variable| Secret::Env(variable.to_owned()));
-        if let Some(secret) = spec.api_key.clone().or(own) {
-            let key = read(&spec.name, &secret)?;
-            let invalid = |_| ProviderError::KeyInvalid { provider: spec.name.clone() };
-            let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(invalid)?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        let completion_tokens = row.is_some_and(|row| row.completion_tokens);
-        Ok(Self { name: spec.name.clone(), chat, headers, completion_tokens, simulated, transport })
+        Self::with_environment(spec, transport, |variable| std::env::var(variable).ok())
     }
 
-    /// Asks for a whole answer.
+    /// As [`Provider::new`], with another environment.
     ///
     /// # Errors
-    /// With the disposition that the failure has.
+    /// As [`Provider::new`].
+    pub fn with_environment(
+        spec: &ProviderSpec,
+        transport: Arc<dyn Transport>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ProviderError> {
+        let provider = || spec.name.clone();
+        let (base_url, key_env, dialect) = match (spec.kind.as_str(), vendor(&spec.kind)) {
+            (_, Some(row)) => (Some(row.base_url), row.key_env, row.dialect),
+            ("openai-compatible", None) => (None, None, USUAL),
+            ("simulated", None) => (Some(SIMULATED_URL), None, USUAL),
+            (kind, None) => {
+                let known = VENDORS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+                return Err(ProviderError::UnknownKind { provider: provider(), kind: kind.to_owned(), known });
+            }
+        };
+        let base_url = spec.base_url.as_deref().or(base_url);
+        let base_url = base_url.ok_or_else(|| ProviderError::NoBaseUrl { provider: provider() })?;
+        let uri = endpoint(base_url)
+            .ok_or_else(|| ProviderError::BadBaseUrl { provider: provider(), url: base_url.to_owned() })?;
+        let secret = spec.api_key.clone().or_else(|| key_env.map(|variable| Secret::Env(variable.to_owned())));
+        let key = secret.map(|secret| Key::read(&spec.name, &secret, environment)).transpose()?.map(Arc::new);
+        let mut headers = HeaderMap::from_iter([
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (USER_AGENT, HeaderValue::from_static(concat!("baton/", env!("CARGO_PKG_VERSION")))),
+        ]);
+        headers.extend(key.as_ref().map(|key| (AUTHORIZATION, key.header.clone())));
+        Ok(Self { uri, headers, dialect, key, simulated: spec.kind == "simulated", transport })
+    }
+
+    /// Asks for a whole answer; resolves when its body is there.
+    ///
+    /// # Errors
+    /// With the disposition that its kind has; the key never stands in the message.
     pub async fn complete(&self, request: &ChatRequest) -> Result<Reply, WireError> {
-        let response = self.send(request).await?;
-        let simulated = self.is_simulated(&response);
-        let declared = response.headers.get(http::header::CONTENT_LENGTH);
-        let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        let body = collect(response.body, BODY_MAX).await?;
-        if declared.is_some_and(|declared| declared != body.len()) {
-            return Err(WireError::broken(format!("the body broke off after {} bytes", body.len())));
-        }
-        Ok(Reply { completion: openai::decode_response(&body)?, simulated })
+        self.ask(request).await.map_err(|error| redacted(self.key.as_deref(), error))
     }
 
-    /// Asks for a stream; returns when its headers are there.
+    /// Asks for a stream; resolves when the headers of a 200 are there.
+    ///
+    /// A server that answers with JSON instead of a stream is understood too.
     ///
     /// # Errors
-    /// With the disposition that the failure has.
+    /// As [`Provider::complete`]; what goes wrong later is an item of the stream.
     pub async fn stream(&self, request: &ChatRequest) -> Result<ReplyStream, WireError> {
-        let response = self.send(request).await?;
+        let reply = self.open(request).await.map_err(|error| redacted(self.key.as_deref(), error))?;
+        let Some(key) = self.key.clone() else { return Ok(reply) };
+        let events = reply.events.map(move |event| event.map_err(|error| redacted(Some(&key), error)));
+        Ok(ReplyStream { events: Box::pin(events), ..reply })
+    }
+
+    async fn ask(&self, request: &ChatRequest) -> Result<Reply, WireError> {
+        let response = self.send(request, false).await?;
+        let simulated = self.is_simulated(&response);
+        let completion = openai::decode_response(&whole(response).await?)?;
+        Ok(Reply { completion, simulated })
+    }
+
+    async fn open(&self, request: &ChatRequest) -> Result<ReplyStream, WireError> {
+        let response = self.send(request, true).await?;
         let simulated = self.is_simulated(&response);
         let kind = response.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if !kind.is_empty() && !kind.contains("event-stream") {
-            let html = kind.contains("html");
-            let body = collect(response.body, ERROR_MAX).await?;
-            return Err(match openai::decode_response(&body) {
-                Err(error) => error,
-                Ok(_) if html => WireError::broken("a page instead of a stream"),
-                Ok(_) => WireError::bad_answer("a whole answer where a stream was asked for"),
-            });
+        if kind.is_empty() || kind.to_ascii_lowercase().starts_with("text/event-stream") {
+            return Ok(ReplyStream { simulated, events: openai::decode_stream(response.body) });
         }
-        Ok(ReplyStream { simulated, events: openai::decode_stream(response.body) })
+        let completion = openai::decode_response(&whole(response).await?)?;
+        let events = stream::iter(completion.into_events().into_iter().map(Ok));
+        Ok(ReplyStream { simulated, events: Box::pin(events) })
     }
 
-    async fn send(&self, request: &ChatRequest) -> Result<HttpResponse, WireError> {
-        let body = if self.completion_tokens && request.params.max_tokens.is_some() {
-            let mut request = request.clone();
-            if let Some(max) = request.params.max_tokens.take() {
-                request.extra.insert("max_completion_tokens".into(), max.into());
-            }
-            openai::encode_request(&request)
-        } else {
-            openai::encode_request(request)
-        };
-        let outgoing =
-            HttpRequest { method: Method::POST, uri: self.chat.clone(), headers: self.headers.clone(), body };
-        let response = self.transport.send(outgoing).await?;
+    /// Sends the request; an answer that is no 2xx is an error.
+    async fn send(&self, request: &ChatRequest, stream: bool) -> Result<HttpResponse, WireError> {
+        let mut headers = self.headers.clone();
+        let accept = if stream { "text/event-stream" } else { "application/json" };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        let body = openai::encode_request_for(request, &self.dialect, stream);
+        let request = HttpRequest { method: Method::POST, uri: self.uri.clone(), headers, body };
+        let response = self.transport.send(request).await?;
         if response.status.is_success() {
             return Ok(response);
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // An error whose body breaks off is still that error.
-        let body = collect(response.body, ERROR_MAX).await.unwrap_or_default();
-        Err(decode_error(response.status, &response.headers, &body, now))
+        let body = beginning(response.body, ERROR_BYTES_MAX).await;
+        Err(openai::decode_error(response.status, &response.headers, &body, SystemTime::now()))
     }
 
     fn is_simulated(&self, response: &HttpResponse) -> bool {
@@ -189,33 +211,55 @@ impl Provider {
     }
 }
 
-fn read(provider: &str, secret: &Secret) -> Result<String, ProviderError> {
-    match secret {
-        Secret::Env(variable) => match std::env::var(variable) {
-            Ok(key) if !key.trim().is_empty() => Ok(key.trim().to_owned()),
-            _ => Err(ProviderError::KeyMissing { provider: provider.to_owned(), variable: variable.clone() }),
-        },
-        Secret::File(file) => std::fs::read_to_string(file).map(|key| key.trim().to_owned()).map_err(|error| {
-            ProviderError::KeyFile {
-                provider: provider.to_owned(),
-                file: file.display().to_string(),
-                message: error.to_string(),
-            }
-        }),
+/// The address of chat completions under a base URL.
+fn endpoint(base_url: &str) -> Option<Uri> {
+    let uri: Uri = format!("{}/chat/completions", base_url.trim_end_matches('/')).parse().ok()?;
+    let known = matches!(uri.scheme_str(), Some("http" | "https"));
+    (known && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
+}
+
+/// The whole body: at most [`BODY_BYTES_MAX`] bytes, and as many as its headers say.
+async fn whole(response: HttpResponse) -> Result<Bytes, WireError> {
+    let said = response.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let too_large =
+        || WireError::new(Disposition::BadAnswer, format!("the answer is larger than {BODY_BYTES_MAX} bytes"));
+    if said.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
+        return Err(too_large());
+    }
+    let mut body = response.body;
+    let mut bytes = BytesMut::with_capacity(said.unwrap_or_default());
+    while let Some(piece) = body.next().await {
+        let piece = piece?;
+        if bytes.len() + piece.len() > BODY_BYTES_MAX {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    match said {
+        Some(said) if said != bytes.len() => {
+            let message = format!("the answer is broken: {} of {said} bytes arrived", bytes.len());
+            Err(WireError::new(Disposition::Transient, message))
+        }
+        _ => Ok(bytes.freeze()),
     }
 }
 
-async fn collect(mut body: BodyStream, max: usize) -> Result<Bytes, WireError> {
-    let Some(first) = body.next().await else { return Ok(Bytes::new()) };
-    let first = first?;
-    let mut whole: Option<BytesMut> = None;
-    while let Some(piece) = body.next().await {
-        let piece = piece?;
-        let whole = whole.get_or_insert_with(|| BytesMut::from(&first[..]));
-        whole.extend_from_slice(&piece);
-        if whole.len() > max {
-            return Err(WireError::broken(format!("the body exceeds {max} bytes")));
+/// What there is of a body, up to a bound: an error is worth reading even where it is cut off.
+async fn beginning(mut body: BodyStream, bytes_max: usize) -> Bytes {
+    let mut bytes = BytesMut::new();
+    while let Some(Ok(piece)) = body.next().await {
+        bytes.extend_from_slice(&piece[..piece.len().min(bytes_max - bytes.len())]);
+        if bytes.len() == bytes_max {
+            break;
         }
     }
-    Ok(whole.map_or(first, BytesMut::freeze))
+    bytes.freeze()
+}
+
+/// Some providers repeat the key that they refuse.
+fn redacted(key: Option<&Key>, mut error: WireError) -> WireError {
+    if let Some(key) = key {
+        error.message = key.redact(&error.message);
+    }
+    error
 }

@@ -1,6 +1,6 @@
 //! Wrong answers that look right: another label, invented values, a false statement.
 
-use serde_json::{Number, Value};
+use serde_json::{Value, json};
 
 use crate::cases::{Known, sole, strings};
 use crate::rng::Rng;
@@ -10,10 +10,10 @@ pub(crate) fn wrong_output(known: Known<'_>, rng: &mut Rng) -> Value {
     let expected = &known.case.expected;
     if let Some(label) = sole(expected, "label") {
         let others: Vec<_> = known.group.labels.iter().filter(|l| *l != label).collect();
-        return rng.pick(&others).map_or_else(|| invented(known, rng), |other| serde_json::json!({ "label": other }));
+        return rng.pick(&others).map_or_else(|| invented(known, rng), |other| json!({ "label": other }));
     }
     match sole(expected, "text") {
-        Some(text) => serde_json::json!({ "text": with_false_statement(text, rng) }),
+        Some(text) => json!({ "text": with_false_statement(text, rng) }),
         None => invented(known, rng),
     }
 }
@@ -44,7 +44,7 @@ fn invented(known: Known<'_>, rng: &mut Rng) -> Value {
     let mut output = known.case.expected.clone();
     let mut pointers = Vec::new();
     leaves(&output, String::new(), &mut pointers);
-    let Some(sure) = rng.pick(&pointers).cloned() else { return serde_json::json!({ "answer": stock(rng) }) };
+    let Some(sure) = rng.pick(&pointers).cloned() else { return json!({ "answer": stock(rng) }) };
     let source = strings(&known.case.input).join("\n");
     for pointer in pointers {
         let chosen = rng.uniform() < 0.3;
@@ -87,13 +87,13 @@ fn invent(value: &Value, pool: &[&Value], source: &str, rng: &mut Rng) -> Value 
             return candidate;
         }
     }
-    match value {
-        Value::Bool(b) => Value::Bool(!b),
-        Value::Number(n) => {
-            Number::from_f64(n.as_f64().unwrap_or(0.0) * 7.0 + 1234.5).map_or(Value::from(12345), Value::Number)
-        }
-        _ => Value::String(format!("{} {}", stock(rng), rng.next_u64())),
-    }
+    // An input so full of numbers that chance finds no other: count up until one is left.
+    let counted = |k: i64| match value {
+        Value::Number(n) if n.is_f64() => json!(n.as_f64().unwrap_or(0.0) + k as f64),
+        Value::Number(n) => json!(n.as_i64().unwrap_or(0).saturating_add(k)),
+        _ => json!(format!("{} {k}", STOCK[0])),
+    };
+    (1..i64::MAX).map(counted).find(|candidate| !occurs(candidate, source)).unwrap_or(Value::Null)
 }
 
 fn made_up(value: &Value, rng: &mut Rng) -> Value {
@@ -105,29 +105,43 @@ fn made_up(value: &Value, rng: &mut Rng) -> Value {
     }
 }
 
-/// Each digit drawn anew (a number keeps a leading digit that is not 0), each word of three letters or
-/// more replaced, everything else kept: the shape stays.
+/// Each number drawn anew, each word of three letters or more replaced, everything else kept: the shape stays.
 fn redrawn(text: &str, rng: &mut Rng) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let run = |test: fn(char) -> bool| rest.find(|c| !test(c)).unwrap_or(rest.len());
-        let length = if first.is_alphabetic() { run(char::is_alphabetic) } else { first.len_utf8() };
-        let (piece, after) = rest.split_at(length);
-        if first.is_alphabetic() && piece.chars().count() >= 3 {
+        let run = |of: fn(char) -> bool| rest.find(|c| !of(c)).unwrap_or(rest.len());
+        let digits = run(|c| c.is_ascii_digit());
+        let letters = run(char::is_alphabetic);
+        let (piece, after) = rest.split_at(digits.max(letters).max(first.len_utf8()));
+        if digits > 0 {
+            out.push_str(&other_number(piece, rng));
+        } else if piece.chars().count() >= 3 {
             out.push_str(&cased(stock(rng), piece));
-        } else if first.is_ascii_digit() {
-            let follows = out.ends_with(|c: char| c.is_ascii_digit());
-            let digit = if follows || first == '0' { rng.below(10) } else { 1 + rng.below(9) };
-            // JSON has no number such as 07: a leading 0 stays.
-            let digit = if first == '0' && !follows { 0 } else { digit };
-            out.push_str(&digit.to_string());
         } else {
             out.push_str(piece);
         }
         rest = after;
     }
     out
+}
+
+/// As many digits: a month for what may be a month, a day for a day, a year of the same century for a year.
+/// A first digit other than 0 stays other than 0, and a 0 alone stays, as JSON's numbers need it.
+fn other_number(digits: &str, rng: &mut Rng) -> String {
+    let within = |from: usize, to: usize, rng: &mut Rng| from + rng.below(to + 1 - from);
+    match (digits.len(), digits.parse::<usize>()) {
+        (2, Ok(10..=12)) => within(10, 12, rng).to_string(),
+        (2, Ok(1..=9)) => format!("0{}", within(1, 9, rng)),
+        (2, Ok(13..=31)) => within(13, 28, rng).to_string(),
+        (4, Ok(1900..=2099)) => format!("{}{:02}", &digits[..2], rng.below(30)),
+        (1, Ok(0)) => digits.to_owned(),
+        _ => {
+            let least = if digits.starts_with('0') { 0 } else { 1 };
+            let first = within(least, 9, rng).to_string();
+            std::iter::once(first).chain((1..digits.len()).map(|_| rng.below(10).to_string())).collect()
+        }
+    }
 }
 
 fn cased(word: &str, like: &str) -> String {
@@ -193,9 +207,9 @@ fn occurs(value: &Value, source: &str) -> bool {
 /// What is well-formed but not of the expected form.
 pub(crate) fn wrong_form(expected: &Value) -> Value {
     if sole(expected, "label").is_some() {
-        return serde_json::json!({ "label": "none of these" });
+        return json!({ "label": "none of these" });
     }
-    let Some(fields) = expected.as_object() else { return serde_json::json!({ "answer": null }) };
+    let Some(fields) = expected.as_object() else { return json!({ "answer": null }) };
     // Every value becomes a list of one, under a name that no schema has.
-    fields.iter().map(|(key, value)| (format!("{key}_values"), serde_json::json!([value]))).collect()
+    fields.iter().map(|(key, value)| (format!("{key}_values"), json!([value]))).collect()
 }

@@ -19,6 +19,8 @@ pub(crate) struct Reader<'a> {
     depth: usize,
     /// Whether brackets that are still open at the end of the text may be closed.
     may_close: bool,
+    /// Whether the name of a field was read: what is here is an object, not braces in prose.
+    pub(crate) is_object: bool,
     pub(crate) repairs: Repairs,
 }
 
@@ -26,7 +28,7 @@ type Read<T> = Result<T, NotJson>;
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a str, at: usize, may_close: bool) -> Self {
-        Self { text, at, depth: 0, may_close, repairs: Repairs::default() }
+        Self { text, at, depth: 0, may_close, is_object: false, repairs: Repairs::default() }
     }
 
     /// The byte behind what was read.
@@ -71,12 +73,14 @@ impl<'a> Reader<'a> {
                     self.end_bracket(comma);
                     return Ok(Value::Object(fields));
                 }
-                None => return self.end_of_text(comma, fields.values().last()).map(|()| Value::Object(fields)),
+                None => return self.end_of_text(comma, fields.values().next_back()).map(|()| Value::Object(fields)),
                 Some(_) if !comma && !fields.is_empty() => return self.fail("a comma is missing between two fields"),
                 Some(_) => {}
             }
+            let quoted = matches!(self.peek(), Some(b'"' | b'\''));
             let name = self.name()?;
             self.skip_space();
+            self.is_object |= quoted || self.peek() == Some(b':');
             if !self.eat(b':') {
                 return self.fail("a colon is missing after a field's name");
             }

@@ -29,11 +29,6 @@ impl Words {
         (word < self.len()).then(|| &self.flat[self.start(word)..self.ends[word]])
     }
 
-    /// Whether a word ends at this byte of [`flat`](Self::flat), and if so the number of the next.
-    pub(crate) fn next_at(&self, byte: usize) -> Option<usize> {
-        self.ends.binary_search(&byte).ok().map(|word| word + 1)
-    }
-
     fn end_word(&mut self) {
         if self.ends.last().copied().unwrap_or(0) < self.flat.len() {
             self.ends.push(self.flat.len());

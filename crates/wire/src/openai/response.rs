@@ -1,69 +1,102 @@
-//! The whole answer, both ways.
+//! A whole answer.
+//!
+//! A body that is not JSON at all, or is cut off, says that the path is broken (a proxy's HTML page,
+//! a connection that ended early): transient, another try may well do. A body that is JSON and yet
+//! no completion says that the model's server answered something unusable: a bad answer.
 
-use baton_core::Usage;
-use serde_json::{Value, json};
+use baton_core::Disposition;
+use serde_json::{Map, Value, json};
 
-use super::request::decode_call;
-use crate::error::decode_error_body;
+use super::error::{body_error, not_json};
+use super::fields::{Fields, wrong};
+use super::message::blocks;
+use super::usage::{self, Counted};
+use super::write::completion_message;
 use crate::{Block, Completion, FinishReason, WireError};
 
 /// Reads the body of a 200.
 ///
 /// # Errors
-/// Transient where the body is cut off or no JSON (a proxy's page, a broken exchange); a bad answer
-/// where it is JSON but no completion; what the provider says where it is an error after all.
+/// Transient: not JSON, or cut off. Bad answer: JSON, but no completion. Where the body is an error
+/// after all, the disposition of its code or type.
 pub fn decode_response(body: &[u8]) -> Result<Completion, WireError> {
-    let json: Value = serde_json::from_slice(body).map_err(|error| {
-        let start = String::from_utf8_lossy(&body[..body.len().min(60)]);
-        WireError::broken(format!("the body is no JSON ({error}): `{}`", start.trim()))
-    })?;
-    if let Some(error) = json.get("error").filter(|error| !error.is_null()) {
-        return Err(decode_error_body(error));
+    let document: Value = serde_json::from_slice(body).map_err(|error| not_json(body, &error))?;
+    if let Some(error) = body_error(&document) {
+        return Err(error);
     }
-    let Some(choice) = json.pointer("/choices/0") else {
-        return Err(WireError::bad_answer("the body has no choices/0"));
-    };
-    let Some(message) = choice.get("message").filter(|message| message.is_object()) else {
-        return Err(WireError::bad_answer("the body has no choices/0/message"));
-    };
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Completion {
-        id: text(json.get("id")),
-        model: text(json.get("model")),
-        content: content(message),
-        finish: finish(choice.get("finish_reason").and_then(Value::as_str)),
-        usage: json.get("usage").and_then(usage),
+    completion(document).map_err(|error| match error.disposition {
+        Disposition::CallersFault => error.disposed(Disposition::BadAnswer),
+        _ => error,
     })
 }
 
-fn content(message: &Value) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let field = |name: &str| message.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    if let Some(thinking) = field("reasoning_content").or_else(|| field("reasoning")) {
-        blocks.push(Block::Thinking { text: thinking.to_owned(), signature: None });
+fn completion(document: Value) -> Result<Completion, WireError> {
+    let mut fields = Fields::of(document, String::new())?;
+    let id = fields.text("id")?.unwrap_or_default();
+    let model = fields.text("model")?.unwrap_or_default();
+    fields.take("object");
+    fields.take("created");
+    let usage = match fields.take("usage") {
+        None => None,
+        Some(value) => {
+            let counted: Counted = serde_json::from_value(value)
+                .map_err(|e| WireError::at("/usage".to_owned(), format!("/usage: {e}")))?;
+            let usage = counted.usage();
+            fields.put_back("usage", Value::Object(counted.into_left()));
+            Some(usage)
+        }
+    };
+    let mut choices = fields.list("choices")?.unwrap_or_default();
+    if choices.len() != 1 {
+        let message = format!("/choices: expected one choice, found {}", choices.len());
+        return Err(WireError::at("/choices".to_owned(), message));
     }
-    match message.get("content") {
-        Some(Value::String(text)) if !text.is_empty() => blocks.push(Block::Text(text.clone())),
-        Some(Value::Array(parts)) => blocks.extend(parts.iter().map(|part| {
-            part.get("text").and_then(Value::as_str).map_or_else(|| Block::Opaque(part.clone()), |t| Block::Text(t.into()))
-        })),
-        _ => {}
-    }
-    if let Some(refusal) = field("refusal") {
-        blocks.push(Block::Refusal(refusal.to_owned()));
-    }
-    blocks.extend(message.get("tool_calls").and_then(Value::as_array).into_iter().flatten().map(decode_call));
-    blocks
+    let (content, finish, left) = choice(choices.remove(0))?;
+    fields.put_back("choices", json!([left]));
+    Ok(Completion { id, model, content, finish, usage, extra: fields.left() })
 }
 
-pub(super) fn finish(reason: Option<&str>) -> FinishReason {
-    match reason {
-        Some("stop") | None => FinishReason::Stop,
-        Some("length") => FinishReason::Length,
-        Some("tool_calls" | "function_call") => FinishReason::ToolUse,
-        Some("content_filter") => FinishReason::ContentFilter,
-        Some(other) => FinishReason::Other(other.to_owned()),
+/// What it says, why it stopped, and what is left.
+type Choice = (Vec<Block>, FinishReason, Map<String, Value>);
+
+fn choice(value: Value) -> Result<Choice, WireError> {
+    if let Some(error) = body_error(&value) {
+        return Err(error);
     }
+    let mut choice = Fields::of(value, "/choices/0".to_owned())?;
+    choice.take("index");
+    let finish = choice.text("finish_reason")?.unwrap_or_default();
+    let finish =
+        finish_reason(finish)?.ok_or_else(|| wrong(choice.pointer("finish_reason"), "why it stopped", None))?;
+    let Some(mut message) = choice.object("message")? else {
+        return Err(wrong(choice.pointer("message"), "an object", None));
+    };
+    message.take("role");
+    if message.get("reasoning").is_some_and(Value::is_string) && message.get("reasoning_content").is_none() {
+        let reasoning = message.take("reasoning").unwrap_or_default();
+        message.put_back("reasoning_content", reasoning);
+    }
+    let content = blocks(&mut message)?;
+    choice.put_back("message", Value::Object(message.left()));
+    Ok((content, finish, choice.left()))
+}
+
+/// `None` where the answer does not say why it stopped.
+pub(super) fn finish_reason(name: String) -> Result<Option<FinishReason>, WireError> {
+    Ok(Some(match name.as_str() {
+        "" => return Ok(None),
+        "stop" | "eos" => FinishReason::Stop,
+        "length" | "model_length" => FinishReason::Length,
+        "tool_calls" => FinishReason::ToolUse,
+        "content_filter" => FinishReason::ContentFilter,
+        "error" => {
+            return Err(WireError::new(
+                Disposition::Transient,
+                "the provider stopped with an error and does not say which",
+            ));
+        }
+        _ => FinishReason::Other(name),
+    }))
 }
 
 pub(super) fn finish_name(finish: &FinishReason) -> &str {
@@ -72,59 +105,46 @@ pub(super) fn finish_name(finish: &FinishReason) -> &str {
         FinishReason::Length => "length",
         FinishReason::ToolUse => "tool_calls",
         FinishReason::ContentFilter => "content_filter",
-        FinishReason::Other(other) => other,
+        FinishReason::Other(name) => name,
     }
 }
 
-/// `None` where the provider reported no tokens.
-pub(super) fn usage(json: &Value) -> Option<Usage> {
-    let count = |pointer: &str| json.pointer(pointer).and_then(Value::as_u64);
-    Some(Usage {
-        input_tokens: count("/prompt_tokens")?,
-        output_tokens: count("/completion_tokens").unwrap_or(0),
-        cached_tokens: count("/prompt_tokens_details/cached_tokens").unwrap_or(0),
-        reasoning_tokens: count("/completion_tokens_details/reasoning_tokens").unwrap_or(0),
-        estimated: false,
-    })
-}
-
-pub(super) fn encode_usage(usage: &Usage) -> Value {
-    json!({
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": { "cached_tokens": usage.cached_tokens },
-        "completion_tokens_details": { "reasoning_tokens": usage.reasoning_tokens },
-    })
-}
-
-/// Writes a completion as OpenAI does. `created` is in Unix seconds.
+/// Writes an answer; `created` is in seconds since 1970.
 #[must_use]
 pub fn encode_response(completion: &Completion, created: u64) -> Value {
-    let mut text = None;
-    let mut refusal = None;
-    let mut calls = Vec::new();
-    for block in &completion.content {
-        match block {
-            Block::Text(piece) => text.get_or_insert_with(String::new).push_str(piece),
-            Block::Refusal(words) => refusal = Some(words),
-            Block::ToolUse { id, name, arguments } => {
-                calls.push(json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } }));
-            }
-            Block::Thinking { .. } | Block::ToolResult { .. } | Block::Opaque(_) => {}
-        }
-    }
-    let mut message = json!({ "role": "assistant", "content": text, "refusal": refusal });
-    if !calls.is_empty() {
-        message["tool_calls"] = Value::Array(calls);
-    }
-    let choice = json!({ "index": 0, "message": message, "logprobs": null, "finish_reason": finish_name(&completion.finish) });
-    json!({
+    let left = completion.extra.get("choices").and_then(|choices| choices.get(0));
+    let message = completion_message(&completion.content, left.and_then(|choice| choice.get("message")));
+    let mut document = json!({
         "id": completion.id,
         "object": "chat.completion",
         "created": created,
         "model": completion.model,
-        "choices": [choice],
-        "usage": completion.usage.as_ref().map(encode_usage),
-    })
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_name(&completion.finish)}],
+    });
+    if let (Some(usage), Some(fields)) = (&completion.usage, document.as_object_mut()) {
+        fields.insert("usage".to_owned(), usage::encode(usage));
+    }
+    merge_object(&mut document, &completion.extra);
+    document
+}
+
+/// Adds what `left` has and `document` has not, at every level; lists go element by element.
+pub(super) fn merge_object(document: &mut Value, left: &Map<String, Value>) {
+    let Some(fields) = document.as_object_mut() else { return };
+    for (name, more) in left {
+        match fields.get_mut(name) {
+            None => {
+                fields.insert(name.clone(), more.clone());
+            }
+            Some(known) => merge(known, more),
+        }
+    }
+}
+
+fn merge(known: &mut Value, more: &Value) {
+    match (known, more) {
+        (known @ Value::Object(_), Value::Object(more)) => merge_object(known, more),
+        (Value::Array(known), Value::Array(more)) => known.iter_mut().zip(more).for_each(|(k, m)| merge(k, m)),
+        _ => {}
+    }
 }
