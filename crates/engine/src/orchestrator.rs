@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use baton_cache::ExactCache;
 use baton_config::Snapshot;
-use baton_core::{BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId};
+use baton_core::{Admission, BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId};
 use baton_provider::{HttpTransport, Provider, ProviderError};
 use baton_store::{Retention, Store};
 use baton_wire::{Transport, TransportError};
@@ -78,6 +78,8 @@ pub struct LaneState {
     pub model: ModelId,
     /// Its breaker.
     pub breaker: BreakerState,
+    /// How long no call is let through; `None` where one would be now.
+    pub open_for: Option<Duration>,
 }
 
 /// Builds an [`Orchestrator`].
@@ -204,9 +206,15 @@ impl Orchestrator {
     /// Every lane, as it stands.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneState> {
-        let lanes = self.0.lanes();
-        let state =
-            |model: &baton_config::ModelSpec| LaneState { model: model.id.clone(), breaker: lanes.breaker(model.lane) };
+        let (lanes, now) = (self.0.lanes(), self.0.clock.now());
+        let state = |model: &baton_config::ModelSpec| LaneState {
+            model: model.id.clone(),
+            breaker: lanes.breaker(model.lane),
+            open_for: match lanes.peek(model.lane, now) {
+                Admission::Refused { until } => Some(until - now),
+                Admission::Allowed | Admission::Probe => None,
+            },
+        };
         self.0.snapshot.models.iter().map(state).collect()
     }
 
