@@ -165,6 +165,8 @@ pub struct Completion {
     pub finish: FinishReason,
     /// Tokens, where reported.
     pub usage: Option<Usage>,
+    /// What the canonical form does not know, nested as it came in the provider's own document.
+    pub extra: Map<String, Value>,
 }
 
 impl Completion {
@@ -195,6 +197,8 @@ pub enum Delta {
         /// A piece of the arguments' JSON text.
         arguments: String,
     },
+    /// What the canonical form does not know, nested as it came in the provider's own chunk.
+    Opaque(Map<String, Value>),
 }
 
 /// What a stream decoder emits: one `Start`, deltas, at most one `Usage`, one `End`. A stream that

@@ -1,0 +1,53 @@
+//! What went wrong on the wire, and so what may be done about it.
+
+use baton_core::Disposition;
+
+use crate::TransportError;
+
+/// The most characters of a provider's message that are kept.
+pub const MESSAGE_CHARS_MAX: usize = 500;
+
+/// A failed exchange or an unusable document.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct WireError {
+    /// What may be done about it.
+    pub disposition: Disposition,
+    /// What was wrong; a provider's own words are kept, at most [`MESSAGE_CHARS_MAX`] characters.
+    pub message: String,
+    /// The HTTP status, where the provider answered with one.
+    pub status: Option<u16>,
+    /// The provider's code, else its type of error.
+    pub code: Option<String>,
+    /// The place in the document, as a JSON pointer (ours) or as the provider names it.
+    pub param: Option<String>,
+}
+
+impl WireError {
+    /// An error of this disposition; the message is cut at [`MESSAGE_CHARS_MAX`] characters.
+    #[must_use]
+    pub fn new(disposition: Disposition, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
+            message.truncate(end);
+        }
+        Self { disposition, message, status: None, code: None, param: None }
+    }
+
+    /// A document that is not what was asked for, at this JSON pointer.
+    pub(crate) fn at(pointer: String, message: String) -> Self {
+        Self { param: Some(pointer), ..Self::new(Disposition::CallersFault, message) }
+    }
+
+    /// The same error with another disposition.
+    pub(crate) fn disposed(mut self, disposition: Disposition) -> Self {
+        self.disposition = disposition;
+        self
+    }
+}
+
+impl From<TransportError> for WireError {
+    fn from(error: TransportError) -> Self {
+        Self::new(Disposition::Transient, error.message)
+    }
+}

@@ -1,0 +1,150 @@
+//! A whole answer.
+//!
+//! A body that is not JSON at all, or is cut off, says that the path is broken (a proxy's HTML page,
+//! a connection that ended early): transient, another try may well do. A body that is JSON and yet
+//! no completion says that the model's server answered something unusable: a bad answer.
+
+use baton_core::Disposition;
+use serde_json::{Map, Value, json};
+
+use super::error::{body_error, not_json};
+use super::fields::{Fields, wrong};
+use super::message::blocks;
+use super::usage::{self, Counted};
+use super::write::completion_message;
+use crate::{Block, Completion, FinishReason, WireError};
+
+/// Reads the body of a 200.
+///
+/// # Errors
+/// Transient: not JSON, or cut off. Bad answer: JSON, but no completion. Where the body is an error
+/// after all, the disposition of its code or type.
+pub fn decode_response(body: &[u8]) -> Result<Completion, WireError> {
+    let document: Value = serde_json::from_slice(body).map_err(|error| not_json(body, &error))?;
+    if let Some(error) = body_error(&document) {
+        return Err(error);
+    }
+    completion(document).map_err(|error| match error.disposition {
+        Disposition::CallersFault => error.disposed(Disposition::BadAnswer),
+        _ => error,
+    })
+}
+
+fn completion(document: Value) -> Result<Completion, WireError> {
+    let mut fields = Fields::of(document, String::new())?;
+    let id = fields.text("id")?.unwrap_or_default();
+    let model = fields.text("model")?.unwrap_or_default();
+    fields.take("object");
+    fields.take("created");
+    let usage = match fields.take("usage") {
+        None => None,
+        Some(value) => {
+            let counted: Counted = serde_json::from_value(value)
+                .map_err(|e| WireError::at("/usage".to_owned(), format!("/usage: {e}")))?;
+            let usage = counted.usage();
+            fields.put_back("usage", Value::Object(counted.into_left()));
+            Some(usage)
+        }
+    };
+    let mut choices = fields.list("choices")?.unwrap_or_default();
+    if choices.len() != 1 {
+        let message = format!("/choices: expected one choice, found {}", choices.len());
+        return Err(WireError::at("/choices".to_owned(), message));
+    }
+    let (content, finish, left) = choice(choices.remove(0))?;
+    fields.put_back("choices", json!([left]));
+    Ok(Completion { id, model, content, finish, usage, extra: fields.left() })
+}
+
+/// What it says, why it stopped, and what is left.
+type Choice = (Vec<Block>, FinishReason, Map<String, Value>);
+
+fn choice(value: Value) -> Result<Choice, WireError> {
+    if let Some(error) = body_error(&value) {
+        return Err(error);
+    }
+    let mut choice = Fields::of(value, "/choices/0".to_owned())?;
+    choice.take("index");
+    let finish = choice.text("finish_reason")?.unwrap_or_default();
+    let finish =
+        finish_reason(finish)?.ok_or_else(|| wrong(choice.pointer("finish_reason"), "why it stopped", None))?;
+    let Some(mut message) = choice.object("message")? else {
+        return Err(wrong(choice.pointer("message"), "an object", None));
+    };
+    message.take("role");
+    if message.get("reasoning").is_some_and(Value::is_string) && message.get("reasoning_content").is_none() {
+        let reasoning = message.take("reasoning").unwrap_or_default();
+        message.put_back("reasoning_content", reasoning);
+    }
+    let content = blocks(&mut message)?;
+    choice.put_back("message", Value::Object(message.left()));
+    Ok((content, finish, choice.left()))
+}
+
+/// `None` where the answer does not say why it stopped.
+pub(super) fn finish_reason(name: String) -> Result<Option<FinishReason>, WireError> {
+    Ok(Some(match name.as_str() {
+        "" => return Ok(None),
+        "stop" | "eos" => FinishReason::Stop,
+        "length" | "model_length" => FinishReason::Length,
+        "tool_calls" => FinishReason::ToolUse,
+        "content_filter" => FinishReason::ContentFilter,
+        "error" => {
+            return Err(WireError::new(
+                Disposition::Transient,
+                "the provider stopped with an error and does not say which",
+            ));
+        }
+        _ => FinishReason::Other(name),
+    }))
+}
+
+pub(super) fn finish_name(finish: &FinishReason) -> &str {
+    match finish {
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
+        FinishReason::ToolUse => "tool_calls",
+        FinishReason::ContentFilter => "content_filter",
+        FinishReason::Other(name) => name,
+    }
+}
+
+/// Writes an answer; `created` is in seconds since 1970.
+#[must_use]
+pub fn encode_response(completion: &Completion, created: u64) -> Value {
+    let left = completion.extra.get("choices").and_then(|choices| choices.get(0));
+    let message = completion_message(&completion.content, left.and_then(|choice| choice.get("message")));
+    let mut document = json!({
+        "id": completion.id,
+        "object": "chat.completion",
+        "created": created,
+        "model": completion.model,
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_name(&completion.finish)}],
+    });
+    if let (Some(usage), Some(fields)) = (&completion.usage, document.as_object_mut()) {
+        fields.insert("usage".to_owned(), usage::encode(usage));
+    }
+    merge_object(&mut document, &completion.extra);
+    document
+}
+
+/// Adds what `left` has and `document` has not, at every level; lists go element by element.
+pub(super) fn merge_object(document: &mut Value, left: &Map<String, Value>) {
+    let Some(fields) = document.as_object_mut() else { return };
+    for (name, more) in left {
+        match fields.get_mut(name) {
+            None => {
+                fields.insert(name.clone(), more.clone());
+            }
+            Some(known) => merge(known, more),
+        }
+    }
+}
+
+fn merge(known: &mut Value, more: &Value) {
+    match (known, more) {
+        (known @ Value::Object(_), Value::Object(more)) => merge_object(known, more),
+        (Value::Array(known), Value::Array(more)) => known.iter_mut().zip(more).for_each(|(k, m)| merge(k, m)),
+        _ => {}
+    }
+}
