@@ -1,1 +1,16 @@
-//! baton-provider
+//! Providers: who is reached how, and the real transport.
+//!
+//! Vendors are rows of data ([`vendor`]); what differs between them is a field of their row.
+//! A [`Provider`] sends one request and reads one answer. It neither retries nor times out: the
+//! request's state machine does.
+
+mod key;
+mod prices;
+mod provider;
+mod transport;
+mod vendors;
+
+pub use prices::{ListPrice, PRICES, list_price};
+pub use provider::{BODY_BYTES_MAX, Provider, ProviderError, Reply, ReplyStream};
+pub use transport::{CONNECT_TIMEOUT, HttpTransport};
+pub use vendors::{VENDORS, Vendor, vendor};

@@ -10,16 +10,16 @@ use crate::{Block, ChatRequest, Message, ResponseFormat, Role, Tool};
 /// Writes a request in the form itself ([`Dialect::PLAIN`]).
 #[must_use]
 pub fn encode_request(request: &ChatRequest) -> Bytes {
-    encode_request_for(request, &Dialect::PLAIN)
+    encode_request_for(request, &Dialect::PLAIN, request.stream)
 }
 
-/// Writes a request as this vendor wants it. A thinking block's signature has no place in this
-/// format and is left out.
+/// Writes a request as this vendor wants it, streamed or not whatever the request itself says. A
+/// thinking block's signature has no place in this format and is left out.
 #[must_use]
-pub fn encode_request_for(request: &ChatRequest, dialect: &Dialect) -> Bytes {
+pub fn encode_request_for(request: &ChatRequest, dialect: &Dialect, stream: bool) -> Bytes {
     let mut body = Vec::with_capacity(1024);
     #[expect(clippy::unwrap_used, reason = "keys are strings and the buffer is memory: writing cannot fail")]
-    serde_json::to_writer(&mut body, &Request { request, dialect }).unwrap();
+    serde_json::to_writer(&mut body, &Request { request, dialect, stream }).unwrap();
     Bytes::from(body)
 }
 
@@ -57,11 +57,12 @@ impl<M: SerializeMap> Object<M> {
 struct Request<'a> {
     request: &'a ChatRequest,
     dialect: &'a Dialect,
+    stream: bool,
 }
 
 impl Serialize for Request<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ChatRequest { model, messages, params, tools, tool_choice, response_format, stream, extra } = self.request;
+        let ChatRequest { model, messages, params, tools, tool_choice, response_format, extra, .. } = self.request;
         let mut object = Object::new(serializer.serialize_map(None)?);
         object.put("model", model)?;
         object.put("messages", &Messages(messages))?;
@@ -74,7 +75,7 @@ impl Serialize for Request<'_> {
         object.put_some("tool_choice", tool_choice.as_ref())?;
         let form = self.response_format(response_format, extra.get("response_format"));
         object.put_some("response_format", form.as_ref())?;
-        object.put_some("stream", Some(&true).filter(|_| *stream))?;
+        object.put_some("stream", Some(&true).filter(|_| self.stream))?;
         object.put_some("stream_options", self.stream_options().as_ref())?;
         // These two were decided above, even where that is to say nothing.
         object.written.extend(["response_format", "stream_options"]);
@@ -100,14 +101,14 @@ impl Request<'_> {
     }
 
     fn stream_options(&self) -> Option<Value> {
-        let given = self.request.extra.get("stream_options").filter(|_| self.request.stream);
+        let given = self.request.extra.get("stream_options").filter(|_| self.stream);
         match self.dialect.stream_options {
             StreamOptions::AsGiven => given.cloned(),
             StreamOptions::Omit => None,
             StreamOptions::Usage => {
                 let mut options = given.and_then(Value::as_object).cloned().unwrap_or_default();
                 options.insert("include_usage".to_owned(), Value::Bool(true));
-                Some(Value::Object(options)).filter(|_| self.request.stream)
+                Some(Value::Object(options)).filter(|_| self.stream)
             }
         }
     }
