@@ -1,12 +1,47 @@
 //! Configuration: `baton.toml` and intent folders, compiled once into a [`Snapshot`].
+//!
+//! [`load`] reads a folder and gives everything that is in effect, or everything that is wrong with
+//! it: each mistake with file, line, column and what to do. Nothing is started, and nothing but the
+//! folder is read.
 
+mod cases;
+mod compile;
+mod diagnostics;
+mod document;
+mod effective;
+mod files;
+mod hash;
+mod json;
+mod later;
+mod load;
 mod plan;
 mod prompt;
 mod schema;
+mod sections;
+mod structure;
+mod suggest;
+mod units;
 
+pub use cases::share_of;
+pub use diagnostics::{Diagnostic, Level, Report};
+pub use effective::{Effective, Origin};
+pub use json::canonical;
+pub use load::{Given, Loaded, load};
 pub use plan::{
     CacheSpec, Case, CheckKind, CheckSpec, Durability, Hashes, IntentKind, LengthUnit, LocalSpec, ModelSpec, Objective,
     OnExhausted, Plan, Privacy, ProviderSpec, Route, Secret, Share, Snapshot, StoreSpec, Team,
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};
+
+/// The JSON Schema of `intent.toml`, for editors.
+#[must_use]
+pub fn json_schema_intent() -> serde_json::Value {
+    structure::json_schema::<files::IntentFile>()
+}
+
+/// The JSON Schema of `baton.toml`, for editors.
+#[must_use]
+pub fn json_schema_baton() -> serde_json::Value {
+    structure::json_schema::<files::BatonFile>()
+}

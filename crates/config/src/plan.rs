@@ -289,3 +289,18 @@ pub enum Share {
     /// Calibration.
     Calibration,
 }
+
+impl Snapshot {
+    /// An intent's plan.
+    #[must_use]
+    pub fn plan(&self, name: &IntentName) -> Option<&Arc<Plan>> {
+        self.intents.get(name)
+    }
+
+    /// A model by `provider/model` or alias. `None` for `local`, which belongs to its intents.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&ModelSpec> {
+        let id = self.aliases.get(name).map_or(name, ModelId::as_str);
+        self.models.iter().find(|spec| spec.id.as_str() == id && id != "local")
+    }
+}

@@ -16,6 +16,18 @@ pub enum AttemptKind {
     Fallback,
 }
 
+impl AttemptKind {
+    /// The name on the wire, in metrics and in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Retry => "retry",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
 /// How an attempt ended, or why it was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

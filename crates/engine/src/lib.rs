@@ -1,1 +1,26 @@
-//! baton-engine
+//! **Baton as a library**: [`Orchestrator::execute`].
+//!
+//! One path for every call: resolve, admit, recall, route, attempt ⇄ check, record, answer,
+//! remember. One task for each execution writes an event log; callers read it through cursors.
+
+mod assemble;
+mod call;
+mod clock;
+mod close;
+mod drive;
+mod engine;
+mod flights;
+mod intent;
+mod log;
+mod orchestrator;
+mod outcome;
+mod recall;
+mod resolve;
+mod route;
+mod run;
+mod tasks;
+
+pub use call::{Call, Caller, Target};
+pub use engine::Observer;
+pub use log::{Cursor, Delivered, LogEvent};
+pub use orchestrator::{BuildError, Builder, ExecuteError, Execution, LaneState, Orchestrator};

@@ -1,39 +1,162 @@
-//! An intent's checks, compiled.
+//! An intent's checks, compiled, and the order in which they are asked.
 
-use baton_config::Plan;
+use baton_config::{IntentKind, Plan, Schema};
 use baton_core::{CheckResult, Severity};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
+use crate::ask::Ask;
+use crate::parse::{Labels, Repairs, extract};
+use crate::reason::{Quote, bounded};
+use crate::shape::Shape;
+use crate::span::Source;
 use crate::{Finish, Judged};
 
 /// The checks of one intent, compiled once and shared.
-pub struct Checks;
+///
+/// Besides the intent's own checks there are gates that every answer meets: `finish` (the model was
+/// done), then by the intent's kind `label` (one of the labels), `parse` and `schema` (JSON as the
+/// schema says), or `not-empty` (generated text).
+#[derive(Debug)]
+pub struct Checks {
+    kind: Kind,
+    asks: Vec<Ask>,
+    quote: Quote,
+}
+
+enum Kind {
+    Labels(Labels),
+    Fields { schema: Option<Schema>, shape: Shape },
+    Text,
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Labels(_) => "Labels",
+            Self::Fields { .. } => "Fields",
+            Self::Text => "Text",
+        })
+    }
+}
 
 impl Checks {
     /// Compiles the checks of a plan.
     #[must_use]
-    pub fn compile(_plan: &Plan) -> Self {
-        Self
+    pub fn compile(plan: &Plan) -> Self {
+        let schema = plan.output_schema.as_ref().map(Schema::json);
+        let shape = schema.map(Shape::of);
+        let asks = plan.checks.iter().map(|spec| Ask::compile(spec, shape.as_ref())).collect();
+        let kind = match &plan.kind {
+            IntentKind::Classification(labels) => {
+                Kind::Labels(Labels::of(labels.iter().map(|(name, _)| name.as_str())))
+            }
+            IntentKind::Extraction => {
+                // It compiled when the plan did. Were it not to compile again, every answer fails.
+                let schema = schema.and_then(|json| Schema::compile(json.clone()).ok());
+                Kind::Fields { schema, shape: shape.unwrap_or_default() }
+            }
+            IntentKind::Generation => Kind::Text,
+        };
+        Self { kind, asks, quote: Quote { content: plan.privacy.content } }
     }
 
     /// Parses the model's text into the intent's output, repairs what it can (marking it), then
-    /// runs all checks. `input` is the call's input.
+    /// runs all checks. `input` is the call's input. What could not be parsed fails `parse` or
+    /// `label`, and the intent's own checks are not asked.
     #[must_use]
     pub fn judge(&self, text: &str, input: &Value, finish: Finish) -> Judged {
-        let output = json!({ "text": text });
-        let mut checks = vec![CheckResult {
-            check: "finish".into(),
-            severity: Severity::Gate,
-            passed: finish == Finish::Complete,
-            reason: None,
-        }];
+        let mut checks = vec![self.finish(text, finish)];
+        let (output, repairs) = match self.parse(text, finish) {
+            Ok((output, repairs)) => (output, repairs),
+            Err(failed) => {
+                checks.push(failed);
+                return Judged { output: None, repairs: Vec::new(), checks };
+            }
+        };
         checks.extend(self.judge_output(&output, input));
-        Judged { output: Some(output), repairs: Vec::new(), checks }
+        Judged { output: Some(output), repairs: repairs.names(), checks }
     }
 
     /// Runs all checks on an output that is structured already (`local`, a remembered answer).
     #[must_use]
-    pub fn judge_output(&self, _output: &Value, _input: &Value) -> Vec<CheckResult> {
-        Vec::new()
+    pub fn judge_output(&self, output: &Value, input: &Value) -> Vec<CheckResult> {
+        let mut checks = Vec::with_capacity(1 + self.asks.len());
+        checks.push(self.own_gate(output));
+        let whole = match &self.kind {
+            Kind::Labels(_) => &output["label"],
+            Kind::Fields { .. } => output,
+            Kind::Text => &output["text"],
+        };
+        let source = self.asks.iter().any(Ask::needs_source).then(|| Source::of(input));
+        checks.extend(self.asks.iter().map(|ask| ask.ask(output, whole, source.as_ref(), self.quote)));
+        checks
     }
+
+    fn finish(&self, text: &str, finish: Finish) -> CheckResult {
+        gate(
+            "finish",
+            match finish {
+                Finish::Complete => Ok(()),
+                Finish::Truncated => {
+                    Err(format!("the answer was cut off after {} bytes; raise max_tokens", text.len()))
+                }
+                Finish::Refused => Err(format!("the model declined: {}", self.quote.text(text.trim()))),
+                Finish::ContentFiltered => Err("the provider's content filter withheld the answer".into()),
+            },
+        )
+    }
+
+    fn parse(&self, text: &str, finish: Finish) -> Result<(Value, Repairs), CheckResult> {
+        let whole = finish == Finish::Complete;
+        match &self.kind {
+            Kind::Labels(labels) => match labels.find(text, whole) {
+                Ok((label, repairs)) => Ok((field("label", label), repairs)),
+                Err(given) => Err(gate("label", Err(format!("{} is not one of the labels", self.quote.text(&given))))),
+            },
+            Kind::Fields { schema, shape } => {
+                let fits = |value: &Value| schema.as_ref().is_none_or(|schema| schema.validate(value).is_ok());
+                extract(text, Some(shape), whole, fits).map_err(|why| gate("parse", Err(why)))
+            }
+            Kind::Text => Ok((field("text", text.to_owned()), Repairs::default())),
+        }
+    }
+
+    fn own_gate(&self, output: &Value) -> CheckResult {
+        match &self.kind {
+            Kind::Labels(labels) => gate(
+                "label",
+                match output["label"].as_str() {
+                    Some(label) if labels.has(label) => Ok(()),
+                    _ => Err(format!("{} is not one of the labels", self.quote.value(&output["label"]))),
+                },
+            ),
+            Kind::Fields { schema, .. } => gate(
+                "schema",
+                match schema.as_ref().map(|schema| schema.validate(output)) {
+                    None => Err("the intent's output schema could not be compiled".into()),
+                    Some(Ok(())) => Ok(()),
+                    Some(Err(e)) if self.quote.content => Err(e.to_string()),
+                    Some(Err(e)) => {
+                        Err(format!("{}: is not as the schema says (the value is hidden by privacy)", e.pointer))
+                    }
+                },
+            ),
+            Kind::Text => gate(
+                "not-empty",
+                match output["text"].as_str() {
+                    Some(text) if !text.trim().is_empty() => Ok(()),
+                    _ => Err("the answer has no text".into()),
+                },
+            ),
+        }
+    }
+}
+
+fn gate(check: &str, result: Result<(), String>) -> CheckResult {
+    let reason = result.err().map(bounded);
+    CheckResult { check: check.into(), severity: Severity::Gate, passed: reason.is_none(), reason }
+}
+
+fn field(name: &str, text: String) -> Value {
+    Value::Object(Map::from_iter([(name.to_owned(), Value::String(text))]))
 }

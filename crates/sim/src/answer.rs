@@ -18,6 +18,13 @@ pub(crate) struct Answer {
     pub(crate) truth: Option<Truth>,
 }
 
+impl Answer {
+    /// What is written, be it an answer or a refusal.
+    pub(crate) fn said(&self) -> &str {
+        self.refusal.unwrap_or(&self.text)
+    }
+}
+
 /// Who answers, and how truthfully.
 pub(crate) struct Speaker<'a> {
     pub(crate) seed: u64,

@@ -105,7 +105,7 @@ pub struct Behaviour {
     pub wrong: Share,
     /// HTTP errors. Together with `faults` their shares are 1 at most.
     pub errors: Vec<StatusShare>,
-    /// Other faults.
+    /// Other faults. Where the errors of a phase leave too little room for them, the last ones get less.
     pub faults: Vec<FaultShare>,
     /// Calls at a time; one above it is answered 429. Absent means no limit.
     pub concurrency: Option<u32>,
@@ -216,30 +216,23 @@ impl Behaviour {
         now
     }
 
-    /// Checks what its parts cannot check by themselves: that shares leave something over, and that
-    /// every phase has a beginning before its end.
+    /// Checks what its parts cannot check by themselves: that shares are of one whole, and that every
+    /// phase has a beginning before its end.
     ///
     /// # Errors
     /// What is wrong, in words.
     pub fn check(&self) -> Result<(), String> {
-        let total = |errors: &[StatusShare], faults: &[FaultShare]| {
-            errors.iter().map(|e| e.share.get()).sum::<f64>() + faults.iter().map(|f| f.share.get()).sum::<f64>()
-        };
-        let within = |sum: f64| {
-            if sum <= 1.0 + 1e-9 {
-                Ok(())
-            } else {
-                Err(format!("the shares of errors and faults sum to {sum}, above 1"))
-            }
-        };
-        within(total(&self.errors, &self.faults))?;
+        let errors = |errors: &[StatusShare]| errors.iter().map(|e| e.share.get()).sum::<f64>();
+        let faults = |faults: &[FaultShare]| faults.iter().map(|f| f.share.get()).sum::<f64>();
+        at_most_one(errors(&self.errors) + faults(&self.faults))?;
         for (n, phase) in self.phases.iter().enumerate() {
-            let errors = phase.errors.as_ref().unwrap_or(&self.errors);
-            let faults = phase.faults.as_ref().unwrap_or(&self.faults);
-            within(total(errors, faults)).map_err(|e| format!("phase {}: {e}", n + 1))?;
+            let place = |e: String| format!("phase {}: {e}", n + 1);
+            // Each by itself: errors of a phase may leave no room for the faults of the model.
+            at_most_one(phase.errors.as_deref().map_or(0.0, errors)).map_err(place)?;
+            at_most_one(phase.faults.as_deref().map_or(0.0, faults)).map_err(place)?;
             let empty = |from: Option<u64>, to: Option<u64>| to.is_some_and(|to| to <= from.unwrap_or(0));
             if empty(phase.from_call, phase.to_call) || empty(phase.from_ms, phase.to_ms) {
-                return Err(format!("phase {}: it ends before it begins", n + 1));
+                return Err(place("it ends before it begins".to_owned()));
             }
         }
         Ok(())
@@ -255,4 +248,12 @@ impl Behaviour {
             (u < upper).then_some(fault)
         })
     }
+}
+
+fn at_most_one(sum: f64) -> Result<(), String> {
+    // A little over, for tenths that do not sum exactly.
+    if sum <= 1.0 + 1e-9 {
+        return Ok(());
+    }
+    Err(format!("the shares of errors and faults sum to {sum}, above 1"))
 }

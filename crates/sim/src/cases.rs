@@ -125,8 +125,9 @@ impl Cases {
             let found = window.first_chunk::<PREFIX>().and_then(|prefix| self.by_prefix.get(prefix));
             found.into_iter().flatten().map(move |entry| (at, entry))
         });
-        let prefixed = prefixed.filter(|(at, entry)| text.as_bytes()[*at..].starts_with(entry.anchor.as_bytes()));
-        let short = self.short.iter().filter_map(|entry| Some((text.rfind(&entry.anchor)?, entry)));
+        let prefixed = prefixed.filter(|(at, entry)| stands_at(text, *at, &entry.anchor));
+        let last = |anchor: &str| text.rmatch_indices(anchor).map(|(at, _)| at).find(|at| stands_at(text, *at, anchor));
+        let short = self.short.iter().filter_map(|entry| Some((last(&entry.anchor)?, entry)));
         let matches = prefixed.chain(short).filter_map(|(at, entry)| {
             let group = &self.groups[entry.group];
             let known = Known { group, case: &group.cases[entry.case] };
@@ -137,6 +138,17 @@ impl Cases {
         });
         matches.max_by_key(|(rank, _)| *rank).map(|(_, known)| known)
     }
+}
+
+/// Whether `anchor` is in `text` at this byte, and not as a part of longer words ("hi" is not in "something").
+fn stands_at(text: &str, at: usize, anchor: &str) -> bool {
+    let (text, anchor, end) = (text.as_bytes(), anchor.as_bytes(), at + anchor.len());
+    let within_word = |left: Option<&u8>, right: Option<&u8>| {
+        left.is_some_and(u8::is_ascii_alphanumeric) && right.is_some_and(u8::is_ascii_alphanumeric)
+    };
+    text[at..].starts_with(anchor)
+        && !within_word(text[..at].last(), anchor.first())
+        && !within_word(anchor.last(), text.get(end))
 }
 
 /// The longest string of an input; the first of equals.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::behaviour::Share;
 
 /// How a rate-limited answer says when to come back.
@@ -136,8 +134,7 @@ impl Fault {
 }
 
 /// A fault and how many calls it befalls.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "crate::raw_fault::RawFault")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FaultShare {
     /// Share of calls.
     pub share: Share,
@@ -146,8 +143,7 @@ pub struct FaultShare {
 }
 
 /// An HTTP error and how many calls it befalls.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "crate::raw_fault::RawStatus")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StatusShare {
     /// Share of calls.
     pub share: Share,

@@ -159,7 +159,7 @@ impl Frame<'_> {
 
     fn usage(&self) -> Value {
         let input = self.prompt.tokens;
-        let output = tokens_of(self.answer.refusal.unwrap_or(&self.answer.text));
+        let output = tokens_of(self.answer.said());
         json!({
             "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},

@@ -1,8 +1,12 @@
 //! Faults as written in a scenario file: one flat table each, whose keys must be those of its kind.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::behaviour::Share;
 use crate::fault::{Fault, FaultShare, RetryAfter, StatusShare};
@@ -67,6 +71,34 @@ pub(crate) struct RawStatus {
     retry_after: Option<u64>,
     retry_after_date: Option<u64>,
     body: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for FaultShare {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Table::<RawFault, Self>(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for StatusShare {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Table::<RawStatus, Self>(PhantomData))
+    }
+}
+
+/// Reads a table as `R` and makes a `T` of it while still inside the table, so that an error points at it
+/// (`#[serde(try_from)]` would point at the list around it).
+struct Table<R, T>(PhantomData<(R, T)>);
+
+impl<'de, R: Deserialize<'de>, T: TryFrom<R, Error = String>> Visitor<'de> for Table<R, T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table with `share` and what it is the share of")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::try_from(R::deserialize(MapAccessDeserializer::new(map))?).map_err(A::Error::custom)
+    }
 }
 
 impl TryFrom<RawStatus> for StatusShare {

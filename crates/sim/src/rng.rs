@@ -1,32 +1,28 @@
 //! Where every random choice of the simulator comes from: one independent stream for each purpose.
 
-/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+use baton_stats::SplitMix64;
+
 #[derive(Clone, Debug)]
-pub(crate) struct Rng(u64);
+pub(crate) struct Rng(SplitMix64);
 
 impl Rng {
     /// The stream that belongs to `seed` and these labels, in this order.
     pub(crate) fn of(seed: u64, labels: &[&str]) -> Self {
-        let mut state = mix(seed ^ 0x9E37_79B9_7F4A_7C15);
-        for label in labels {
-            state = mix(state ^ fnv1a(label.as_bytes()));
-        }
-        Self(state)
+        Self(labels.iter().fold(SplitMix64::new(seed), |stream, label| stream.fork(fnv1a(label.as_bytes()))))
     }
 
     pub(crate) fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
+        self.0.next_u64()
     }
 
     /// Uniform in [0, 1).
     pub(crate) fn uniform(&mut self) -> f64 {
-        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+        self.0.next_f64()
     }
 
     /// Uniform in `0..bound`, 0 where `bound` is 0.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
+        self.0.below(bound as u64) as usize
     }
 
     /// One of these; `None` where there are none.
@@ -39,12 +35,6 @@ impl Rng {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
-}
-
-const fn mix(word: u64) -> u64 {
-    let word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    word ^ (word >> 31)
 }
 
 /// FNV-1a, 64 bits: names a stream by text, the same on every machine.

@@ -179,7 +179,7 @@ impl Course {
         let frame = Frame { id: self.id.clone(), created: self.now, prompt, answer };
         let finish = if matches!(fault, Some(Fault::NoTerminal)) { None } else { Some(answer.finish) };
         let mut body = Bytes::from(frame.whole(finish, !matches!(fault, Some(Fault::NoUsage))));
-        let at = self.token_at(pieces(&answer.text).len().saturating_sub(1));
+        let at = self.token_at(pieces(answer.said()).len().saturating_sub(1));
         let mut length = Some(body.len());
         let mut ending = Ending::Finish;
         let mut starts = at;
@@ -232,7 +232,7 @@ impl Course {
     /// The delivery of a streamed answer.
     pub(crate) fn stream(&self, prompt: &Prompt, answer: &Answer, fault: Option<&Fault>) -> Script {
         let frame = Frame { id: self.id.clone(), created: self.now, prompt, answer };
-        let text = answer.refusal.unwrap_or(&answer.text);
+        let text = answer.said();
         // A huge chunk is one event, whatever its size.
         let tokens = if matches!(fault, Some(Fault::HugeChunk { .. })) { vec![text.to_owned()] } else { pieces(text) };
         let mut events = vec![(self.first_token, frame.role())];

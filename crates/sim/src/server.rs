@@ -71,8 +71,15 @@ async fn handle(
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(broken)?.to_bytes();
     let request = HttpRequest { method: head.method, uri: head.uri, headers: head.headers, body };
     let answer = routes::answer(&sim, request).await?;
-    let mut response = Response::new(StreamBody::new(answer.body.map_ok(Frame::data)));
+    let body = answer.body.or_else(after_flush).map_ok(Frame::data);
+    let mut response = Response::new(StreamBody::new(body));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     Ok(response)
+}
+
+/// Passes an error on once hyper has had a turn to send what came before it, which it would drop otherwise.
+async fn after_flush(error: TransportError) -> Result<Bytes, TransportError> {
+    tokio::task::yield_now().await;
+    Err(error)
 }

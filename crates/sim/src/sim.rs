@@ -204,7 +204,7 @@ struct When {
     in_flight: u64,
 }
 
-/// A call under way; dropping it before [`Call::finish`] means that the client went away.
+/// A call under way; dropping it before [`Call::finished`] means that the client went away.
 #[derive(Debug)]
 pub(crate) struct Call {
     sim: Sim,
@@ -213,7 +213,8 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn finish(mut self) {
+    /// Its script was played to the end.
+    pub(crate) fn finished(&mut self) {
         self.finished = true;
     }
 

@@ -31,11 +31,11 @@ impl Transport for MemoryTransport {
 }
 
 /// Plays a script from now on; resolves with its headers.
-pub(crate) async fn play(script: Script, call: Call) -> Result<HttpResponse, TransportError> {
+pub(crate) async fn play(script: Script, mut call: Call) -> Result<HttpResponse, TransportError> {
     let start = Instant::now();
     match script.opening {
         Opening::Refuse => {
-            call.finish();
+            call.finished();
             Err(TransportError { fault: TransportFault::Connect, message: "simulated: connection refused".to_owned() })
         }
         Opening::Hang => std::future::pending().await,
@@ -74,15 +74,19 @@ impl Playing {
     async fn next(mut self, began: Duration) -> Option<(Item, Option<Self>)> {
         if let Some(piece) = self.body.next() {
             wait(self.start, piece.at).await;
+            // A client that has all it needs may leave before the end is announced.
+            if self.body.len() == 0 && self.ending == Ending::Finish {
+                self.call.finished();
+            }
             return Some((Ok(piece.bytes), Some(self)));
         }
         match &self.ending {
             Ending::Finish => {
-                self.call.finish();
+                self.call.finished();
                 None
             }
             Ending::Close => {
-                self.call.finish();
+                self.call.finished();
                 let message = "simulated: the connection closed before the body was complete".to_owned();
                 Some((Err(TransportError { fault: TransportFault::Broken, message }), None))
             }

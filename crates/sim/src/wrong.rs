@@ -105,29 +105,43 @@ fn made_up(value: &Value, rng: &mut Rng) -> Value {
     }
 }
 
-/// Each digit drawn anew (a number keeps a leading digit that is not 0), each word of three letters or
-/// more replaced, everything else kept: the shape stays.
+/// Each number drawn anew, each word of three letters or more replaced, everything else kept: the shape stays.
 fn redrawn(text: &str, rng: &mut Rng) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let run = |test: fn(char) -> bool| rest.find(|c| !test(c)).unwrap_or(rest.len());
-        let length = if first.is_alphabetic() { run(char::is_alphabetic) } else { first.len_utf8() };
-        let (piece, after) = rest.split_at(length);
-        if first.is_alphabetic() && piece.chars().count() >= 3 {
+        let run = |of: fn(char) -> bool| rest.find(|c| !of(c)).unwrap_or(rest.len());
+        let digits = run(|c| c.is_ascii_digit());
+        let letters = run(char::is_alphabetic);
+        let (piece, after) = rest.split_at(digits.max(letters).max(first.len_utf8()));
+        if digits > 0 {
+            out.push_str(&other_number(piece, rng));
+        } else if piece.chars().count() >= 3 {
             out.push_str(&cased(stock(rng), piece));
-        } else if first.is_ascii_digit() {
-            let follows = out.ends_with(|c: char| c.is_ascii_digit());
-            let digit = if follows || first == '0' { rng.below(10) } else { 1 + rng.below(9) };
-            // JSON has no number such as 07: a leading 0 stays.
-            let digit = if first == '0' && !follows { 0 } else { digit };
-            out.push_str(&digit.to_string());
         } else {
             out.push_str(piece);
         }
         rest = after;
     }
     out
+}
+
+/// As many digits: a month for what may be a month, a day for a day, a year of the same century for a year.
+/// A first digit other than 0 stays other than 0, and a 0 alone stays, as JSON's numbers need it.
+fn other_number(digits: &str, rng: &mut Rng) -> String {
+    let within = |from: usize, to: usize, rng: &mut Rng| from + rng.below(to + 1 - from);
+    match (digits.len(), digits.parse::<usize>()) {
+        (2, Ok(10..=12)) => within(10, 12, rng).to_string(),
+        (2, Ok(1..=9)) => format!("0{}", within(1, 9, rng)),
+        (2, Ok(13..=31)) => within(13, 28, rng).to_string(),
+        (4, Ok(1900..=2099)) => format!("{}{:02}", &digits[..2], rng.below(30)),
+        (1, Ok(0)) => digits.to_owned(),
+        _ => {
+            let least = if digits.starts_with('0') { 0 } else { 1 };
+            let first = within(least, 9, rng).to_string();
+            std::iter::once(first).chain((1..digits.len()).map(|_| rng.below(10).to_string())).collect()
+        }
+    }
 }
 
 fn cased(word: &str, like: &str) -> String {

@@ -4,7 +4,19 @@
 //! the journal into SQLite, where the [`Store`] answers from. The store never decides anything.
 
 mod entry;
+mod error;
 mod journal;
+mod keys;
+mod latencies;
+mod report;
+mod store;
+mod tally;
 
 pub use entry::{Control, ControlEvent, Entry, Feedback, FeedbackKind, Opened};
+pub use error::StoreError;
 pub use journal::{Ack, Damage, Journal, JournalError, JournalOptions, JournalState, Recovered};
+pub use keys::{KeyInfo, NewKey, Permission};
+pub use latencies::Latencies;
+pub use report::{ExecutionFilter, Report, ReportQuery};
+pub use store::{Retention, Store};
+pub use tally::{CallTally, ModelTally, Tally};

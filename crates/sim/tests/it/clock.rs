@@ -82,6 +82,13 @@ async fn dropping_cancels_and_is_counted() {
     drop(response);
     let stats = &sim.stats()["gpt-4"];
     assert_eq!((stats.calls, stats.cancelled, stats.finished, stats.in_flight), (2, 2, 0, 0));
+
+    // Whoever has read the last byte has not gone away, asked for the end or not.
+    let mut response = transport.send(chat(body(TICKET, false))).await.unwrap();
+    assert!(response.body.next().await.is_some());
+    drop(response);
+    let stats = &sim.stats()["gpt-4"];
+    assert_eq!((stats.calls, stats.cancelled, stats.finished, stats.in_flight), (3, 2, 1, 0));
 }
 
 #[tokio::test(start_paused = true)]

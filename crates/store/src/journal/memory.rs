@@ -43,6 +43,13 @@ impl Memory {
         Ok(())
     }
 
+    /// Calls `look` with each entry, the newest first, until it returns false.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Entry) -> bool) {
+        let kept = self.lock();
+        // The last value says whether every entry was wanted, which nobody asks.
+        let _ = kept.entries.iter().rev().all(|(_, entry)| look(entry));
+    }
+
     pub(crate) fn entries(&self, after: u64) -> Vec<(u64, Entry)> {
         self.lock().entries.iter().filter(|(sequence, _)| *sequence > after).cloned().collect()
     }

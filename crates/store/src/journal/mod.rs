@@ -24,13 +24,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use baton_config::Durability;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::Entry;
-use memory::Memory;
 use shared::Shared;
 use writer::Writer;
 
+pub(crate) use memory::Memory;
 pub(crate) use reader::{Raw, Reader};
 pub use segment::Damage;
 
@@ -207,16 +207,30 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Locked`] while another process has the folder, [`JournalError::Io`].
     pub fn open(dir: &Path, options: JournalOptions) -> Result<(Self, Recovered), JournalError> {
-        Self::open_on(dir, options, Arc::new(segment::create_file))
+        Self::open_locked(dir, options, Self::lock(dir)?)
+    }
+
+    /// Takes the folder, which is created if needed, for this process.
+    pub(crate) fn lock(dir: &Path) -> Result<Lock, JournalError> {
+        create_private(dir).map_err(|error| JournalError::io("create", dir, &error))?;
+        lock(dir).map(Lock)
+    }
+
+    /// [`Journal::open`] with the folder already taken.
+    pub(crate) fn open_locked(
+        dir: &Path,
+        options: JournalOptions,
+        lock: Lock,
+    ) -> Result<(Self, Recovered), JournalError> {
+        Self::open_on(dir, options, lock, Arc::new(segment::create_file))
     }
 
     fn open_on(
         dir: &Path,
         mut options: JournalOptions,
+        lock: Lock,
         create: segment::Create,
     ) -> Result<(Self, Recovered), JournalError> {
-        create_private(dir).map_err(|error| JournalError::io("create", dir, &error))?;
-        let lock = lock(dir)?;
         options.segment_bytes = options.segment_bytes.min(options.bytes_max / 8);
         let mut recovered = Recovered::default();
         let mut segments = BTreeMap::new();
@@ -268,6 +282,16 @@ impl Journal {
         }
     }
 
+    /// Why new work should not be started now: over 95 % full, or failing. `None` costs next to
+    /// nothing, so that every call can ask.
+    #[must_use]
+    pub fn refusal(&self) -> Option<JournalError> {
+        match &*self.0 {
+            Inner::File(shared) => shared.refusal(),
+            Inner::Memory(_) => None,
+        }
+    }
+
     /// The entries that it still holds with a sequence over `after`, in order: for simulation and
     /// tests. Reads all of them into memory.
     ///
@@ -306,6 +330,14 @@ impl Journal {
         }
     }
 
+    /// The entries, where they are kept in memory.
+    pub(crate) fn as_memory(&self) -> Option<&Memory> {
+        match &*self.0 {
+            Inner::File(_) => None,
+            Inner::Memory(memory) => Some(memory),
+        }
+    }
+
     /// The same journal as a reader sees it; `None` where it is kept in memory.
     pub(crate) fn reader(&self, after: u64) -> Option<Reader> {
         match &*self.0 {
@@ -314,19 +346,10 @@ impl Journal {
         }
     }
 
-    /// The sequence of the last acknowledged entry, and its changes.
-    pub(crate) fn written(&self) -> watch::Receiver<u64> {
-        match &*self.0 {
-            Inner::File(shared) => shared.written.subscribe(),
-            Inner::Memory(memory) => memory.written.subscribe(),
-        }
-    }
-
-    /// Everything up to `sequence` is durable elsewhere; segments that hold nothing else go.
-    pub(crate) fn release(&self, sequence: u64) -> Result<(), JournalError> {
-        match &*self.0 {
-            Inner::File(shared) => shared.release(sequence),
-            Inner::Memory(_) => Ok(()),
+    /// Starts a new segment, so that the one being written can go once it is ingested.
+    pub(crate) fn rotate(&self) {
+        if let Inner::File(shared) = &*self.0 {
+            shared.renew();
         }
     }
 }
@@ -340,7 +363,10 @@ fn create_private(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// Held by the writer as long as it lives; the operating system lets go of it when a process dies.
+/// The right to write to a folder. Held by the writer as long as it lives.
+pub(crate) struct Lock(#[expect(dead_code, reason = "it is the holding that counts")] File);
+
+/// The operating system lets go of it when a process dies.
 fn lock(dir: &Path) -> Result<File, JournalError> {
     let path = dir.join("lock");
     let failed = |error: &io::Error| JournalError::io("lock", &path, error);
@@ -358,4 +384,13 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
         .and_then(|()| io::Write::write_all(&mut &file, std::process::id().to_string().as_bytes()))
         .map_err(|e| failed(&e))?;
     Ok(file)
+}
+
+/// The bytes of a segment with one entry, of any version: for tests of what is not understood.
+#[cfg(test)]
+pub(crate) fn segment_of(sequence: u64, version: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = frame::start(2, version);
+    frame.extend_from_slice(payload);
+    frame::seal(&mut frame, sequence);
+    [segment::header(sequence), frame].concat()
 }

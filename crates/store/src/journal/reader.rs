@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use super::{JournalError, frame, segment, shared::Shared};
 use crate::Entry;
@@ -44,6 +45,21 @@ impl Reader {
     /// The number of the segment that is read next; every older one has been read to its end.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The sequence of the last entry that was read.
+    pub(crate) fn after(&self) -> u64 {
+        self.after
+    }
+
+    /// The sequence of the last acknowledged entry, and its changes.
+    pub(crate) fn written(&self) -> watch::Receiver<u64> {
+        self.shared.written.subscribe()
+    }
+
+    /// Everything up to `sequence` is durable elsewhere; segments that hold nothing else go.
+    pub(crate) fn release(&self, sequence: u64) -> Result<(), JournalError> {
+        self.shared.release(sequence)
     }
 
     /// The next entries: about `bytes` of them, all from one segment; none where the reader has

@@ -104,7 +104,7 @@ pub(crate) fn create(dir: &Path, number: u64, first: u64, create: &Create) -> Re
     })
 }
 
-fn header(first: u64) -> Vec<u8> {
+pub(crate) fn header(first: u64) -> Vec<u8> {
     let mut header = MAGIC.to_vec();
     header.extend_from_slice(&first.to_le_bytes());
     header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());

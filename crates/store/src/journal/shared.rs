@@ -43,8 +43,10 @@ pub(crate) struct Shared {
     pub(crate) written: watch::Sender<u64>,
     /// What the last write failed with, until one succeeds.
     error: Mutex<Option<JournalError>>,
-    /// Set where a segment must not be written to any more.
-    pub(crate) distrusted: AtomicBool,
+    /// Whether there is an error; for those who may not wait for the lock.
+    failing: AtomicBool,
+    /// Set where the segment being written is to be left alone and a new one started.
+    renew: AtomicBool,
     /// Whether the writer has ended.
     pub(crate) done: watch::Sender<bool>,
 }
@@ -65,7 +67,8 @@ impl Shared {
             segments: Mutex::new(segments),
             written: watch::Sender::new(last),
             error: Mutex::default(),
-            distrusted: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
+            renew: AtomicBool::new(false),
             done: watch::Sender::new(false),
         }
     }
@@ -121,7 +124,7 @@ impl Shared {
     /// `timeout` where nothing waits. False once the journal is closed and nothing is left.
     pub(crate) fn take(&self, batch: &mut Vec<Pending>, timeout: Option<Duration>) -> bool {
         let mut queue = lock(&self.queue);
-        if queue.pending.is_empty() && !queue.closed {
+        if queue.pending.is_empty() && !queue.closed && !self.renew.load(Ordering::Relaxed) {
             queue.idle = true;
             queue = match timeout {
                 None => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
@@ -132,6 +135,19 @@ impl Shared {
         std::mem::swap(&mut queue.pending, batch);
         queue.bytes = 0;
         !(batch.is_empty() && queue.closed)
+    }
+
+    /// Has the writer leave its segment alone and start a new one.
+    pub(crate) fn renew(&self) {
+        // Under the lock, so that the writer either sees it or sleeps already.
+        let _queue = lock(&self.queue);
+        self.renew.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// The writer's side of [`Shared::renew`].
+    pub(crate) fn take_renewal(&self) -> bool {
+        self.renew.swap(false, Ordering::Relaxed)
     }
 
     /// No entry is accepted from here on; the writer ends after those that wait.
@@ -149,19 +165,33 @@ impl Shared {
             bound,
             queued_bytes: queue.bytes as u64,
             dropping_content: bytes > bound / 10 * 8,
-            refusing: queue.closed || last_error.is_some() || bytes > bound / 20 * 19,
+            refusing: queue.closed || last_error.is_some() || self.crowded_out(),
             last_error,
             written: *self.written.borrow(),
         }
     }
 
+    /// Why new work should not be started now. Takes no lock where all is well.
+    pub(crate) fn refusal(&self) -> Option<JournalError> {
+        if self.has_error() {
+            return lock(&self.error).clone();
+        }
+        self.crowded_out().then_some(JournalError::Full { bound: self.options.bytes_max })
+    }
+
+    /// The last twentieth is for the records of work that was admitted before.
+    fn crowded_out(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.options.bytes_max / 20 * 19
+    }
+
     /// Remembers how the last write went.
     pub(crate) fn set_error(&self, error: Option<JournalError>) {
+        self.failing.store(error.is_some(), Ordering::Relaxed);
         *lock(&self.error) = error;
     }
 
     pub(crate) fn has_error(&self) -> bool {
-        lock(&self.error).is_some()
+        self.failing.load(Ordering::Relaxed)
     }
 
     /// Entries of this size were not written after all.

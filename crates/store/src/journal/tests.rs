@@ -52,6 +52,10 @@ fn read(journal: &Journal) -> Vec<Entry> {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
+fn release(journal: &Journal, sequence: u64) -> Result<(), JournalError> {
+    journal.reader(0).unwrap().release(sequence)
+}
+
 fn last_segment(dir: &TempDir) -> PathBuf {
     let number = *segment::list(dir.path()).unwrap().last().unwrap();
     segment::path(dir.path(), number)
@@ -158,7 +162,7 @@ fn damage_in_the_middle_is_reported_and_what_follows_is_read() {
     let damage = Damage { segment: path.clone(), offset: second as u64, bytes: size as u64, entries_max: 1 };
     assert_eq!(recovered, Recovered { entries: 2, torn_bytes: 0, damage: vec![damage] });
     assert_eq!(read(&journal), [entries[0].clone(), entries[2].clone()]);
-    journal.release(3).unwrap();
+    release(&journal, 3).unwrap();
     assert!(path.with_extension("damaged").exists() && !path.exists(), "kept for whoever looks into it");
 }
 
@@ -195,7 +199,7 @@ fn content_is_dropped_at_four_fifths_and_entries_are_refused_at_the_bound() {
     assert!(full > 30 && kept[full - 2].bytes <= 64 * 1024 / 10 * 8, "content stays until 80 %: {full}");
     assert!(read[full..].iter().all(|entry| content(entry) == (false, true)), "and is labelled missing behind it");
 
-    journal.release(journal.state().written).unwrap();
+    release(&journal, journal.state().written).unwrap();
     block_on(journal.append(&record).unwrap()).unwrap();
     assert!(!journal.state().refusing);
 }
@@ -215,7 +219,7 @@ fn sequences_go_on_where_every_entry_was_released_or_the_files_are_gone() {
     let dir = TempDir::new().unwrap();
     for life in 1..=3 {
         let (journal, _) = open(&dir, small());
-        journal.release(u64::MAX).unwrap();
+        release(&journal, u64::MAX).unwrap();
         assert_eq!(journal.entries(0).unwrap(), []);
         block_on(journal.append(&control(1, "text")).unwrap()).unwrap();
         assert_eq!(journal.state().written, life);
@@ -259,7 +263,7 @@ fn a_full_disk_refuses_and_heals() {
         let file = File::options().append(true).create_new(true).open(path)?;
         Ok(Arc::new(Disk { file, left: disk.clone() }) as Arc<dyn Medium>)
     });
-    let (journal, _) = Journal::open_on(dir.path(), small(), create).unwrap();
+    let (journal, _) = Journal::open_on(dir.path(), small(), Journal::lock(dir.path()).unwrap(), create).unwrap();
     let (first, lost, last) = (control(1, &"a".repeat(300)), control(2, &"b".repeat(300)), control(3, "c"));
     block_on(journal.append(&first).unwrap()).unwrap();
     let error = block_on(journal.append(&lost).unwrap()).unwrap_err();

@@ -1,8 +1,6 @@
 //! The one thread that writes: takes what waits, writes it as a group, then acknowledges.
 
-use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -10,7 +8,7 @@ use baton_config::Durability;
 
 use super::segment::{Create, Medium};
 use super::shared::{AckSender, Pending, Shared};
-use super::{JournalError, frame, segment};
+use super::{JournalError, Lock, frame, segment};
 
 /// How often `Durability::Process` reaches the disk, and how often a failed journal is tried again.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -31,7 +29,7 @@ pub(crate) struct Writer {
     synced_at: Instant,
     dirty: bool,
     /// Held until the thread ends.
-    _lock: File,
+    _lock: Lock,
 }
 
 struct Current {
@@ -49,7 +47,7 @@ struct Group {
 
 impl Writer {
     /// Opens the first segment of this start, so that its errors reach who opens the journal.
-    pub(crate) fn new(shared: Arc<Shared>, create: Create, number: u64, lock: File) -> Result<Self, JournalError> {
+    pub(crate) fn new(shared: Arc<Shared>, create: Create, number: u64, lock: Lock) -> Result<Self, JournalError> {
         let sequence = *shared.written.borrow();
         let syncer = match shared.options.durability {
             Durability::Process => Some(spawn_syncer(shared.clone())?),
@@ -75,7 +73,9 @@ impl Writer {
     pub(crate) fn run(mut self) {
         let mut batch = Vec::new();
         while self.shared.take(&mut batch, self.patience()) {
-            if self.shared.distrusted.swap(false, Ordering::Relaxed) || (batch.is_empty() && self.shared.has_error()) {
+            let filled = self.segment.as_ref().is_none_or(|current| current.length > segment::HEADER);
+            let failed = batch.is_empty() && self.shared.has_error();
+            if (self.shared.take_renewal() && filled) || failed {
                 self.start_over();
             }
             self.write(&mut batch);
@@ -183,6 +183,9 @@ impl Writer {
 
     /// Leaves the segment alone and tries a new one: the way out of an error.
     fn start_over(&mut self) {
+        if self.dirty {
+            self.sync();
+        }
         self.segment = None;
         let result = self.open_segment();
         self.synced_at = Instant::now();
@@ -222,6 +225,6 @@ fn sync_medium(shared: &Shared, medium: &dyn Medium) {
     if let Err(error) = medium.sync() {
         tracing::error!(%error, "the journal could not be synced");
         shared.set_error(Some(JournalError::io("sync a segment in", &shared.dir, &error)));
-        shared.distrusted.store(true, Ordering::Relaxed);
+        shared.renew();
     }
 }

@@ -69,7 +69,7 @@ pub(super) fn not_json(body: &[u8], error: &serde_json::Error) -> WireError {
         Some(_) if error.is_eof() => format!("the answer is cut off after {} bytes", body.len()),
         Some(_) => format!("the answer is not JSON: {error}"),
     };
-    WireError::new(Disposition::Transient, what)
+    WireError::broken(what)
 }
 
 /// The beginning of a body that is no error document, on one line.

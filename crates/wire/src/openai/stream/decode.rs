@@ -21,6 +21,9 @@ use crate::collect::{in_choice, in_delta};
 use crate::sse::Events;
 use crate::{BodyStream, Delta, EventStream, FinishReason, StreamEvent, WireError};
 
+/// The most tool calls of one answer.
+const CALLS_MAX: usize = 128;
+
 /// Decodes the body of a streamed 200.
 ///
 /// Comments are skipped; events and the whole are bounded ([`crate::EVENT_BYTES_MAX`],
@@ -206,7 +209,7 @@ impl StreamDecoder {
     pub fn end(&mut self, out: &mut VecDeque<StreamEvent>) -> Result<(), WireError> {
         let Some(finish) = self.finish.take() else {
             let what = if self.started { "before the answer was complete" } else { "before the answer began" };
-            return Err(WireError::new(Disposition::Transient, format!("the stream is broken: it ended {what}")));
+            return Err(WireError::broken(format!("the stream is broken: it ended {what}")));
         };
         out.extend(self.usage.take().map(StreamEvent::Usage));
         out.push_back(StreamEvent::End { finish });
@@ -295,6 +298,9 @@ impl StreamDecoder {
         let function = call.function.unwrap_or(FunctionPiece { name: None, arguments: None });
         let name = function.name.filter(|name| !name.is_empty());
         let first = begun.is_none();
+        if index == CALLS_MAX {
+            return Err(WireError::bad_answer(format!("the stream has more than {CALLS_MAX} tool calls")));
+        }
         if first {
             if name.is_none() {
                 return Err(WireError::new(
@@ -357,5 +363,5 @@ fn unreadable(data: &str, error: &serde_json::Error) -> WireError {
     } else {
         format!("an event is not JSON: {error}")
     };
-    WireError::new(Disposition::Transient, format!("the stream is broken: {what}"))
+    WireError::broken(format!("the stream is broken: {what}"))
 }

@@ -1,0 +1,12 @@
+//! From files in their shape to what the request path reads.
+
+mod checks;
+mod house;
+mod intent;
+mod prompts;
+mod schemas;
+mod store;
+
+pub(crate) use house::House;
+pub(crate) use intent::{IntentSources, compile_intent, intent_settings};
+pub(crate) use store::store_and_teams;

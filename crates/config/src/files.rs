@@ -1,0 +1,413 @@
+//! The shapes of the files. Their comments become the JSON Schemas that editors show.
+
+use std::collections::BTreeMap;
+
+use baton_core::{Severity, Unproven as CoreUnproven};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// `intents/NAME/intent.toml`: the policy of one intent.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "intent.toml")]
+pub(crate) struct IntentFile {
+    /// Candidates: `provider/model`, an alias of baton.toml, or `local`, the built-in model that
+    /// learns from the cases. Asked in this order.
+    #[schemars(length(min = 1, max = 32))]
+    pub(crate) models: Vec<String>,
+    /// How candidates are ranked. All but `ordered` behave as `ordered`, and say so, until there is
+    /// evidence.
+    #[serde(default)]
+    pub(crate) route: RouteFile,
+    /// What happens when no candidate gave an acceptable answer.
+    #[serde(default)]
+    pub(crate) on_exhausted: OnExhaustedFile,
+    /// How many cases are shown to the model as examples, chosen once.
+    #[serde(default)]
+    #[schemars(range(max = 64))]
+    pub(crate) examples: usize,
+    /// Streams may be given before their gate checks have passed.
+    #[serde(default)]
+    pub(crate) stream_unverified: bool,
+    /// Makes the intent a classification: each label with what it means, in the order shown to the
+    /// model.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub(crate) labels: Map<String, Value>,
+    /// Parameters of the model call.
+    #[serde(default)]
+    pub(crate) params: ParamsFile,
+    /// What is promised.
+    #[serde(default)]
+    pub(crate) objective: ObjectiveFile,
+    /// Retries on the same model.
+    #[serde(default)]
+    pub(crate) retry: RetryFile,
+    /// The cache of whole answers.
+    #[serde(default)]
+    pub(crate) cache: CacheFile,
+    /// What is asked of every answer besides its form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub(crate) checks: Vec<CheckFile>,
+    /// The built-in model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) local: Option<LocalFile>,
+    /// What may be stored.
+    #[serde(default)]
+    pub(crate) privacy: PrivacyFile,
+}
+
+/// How candidates are ranked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RouteFile {
+    #[default]
+    Ordered,
+    Cheapest,
+    Fastest,
+    Weighted,
+}
+
+/// `"error"`: the typed error. `"stale"`: a remembered answer past its time, labelled; else the
+/// error. `{ default = … }`: this output, labelled.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnExhaustedFile {
+    #[default]
+    Error,
+    Stale,
+    Default(Map<String, Value>),
+}
+
+/// `[params]`: by the names of OpenAI's API.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ParamsFile {
+    /// How much the choice of words varies.
+    #[schemars(range(min = 0, max = 2))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    /// Only the likeliest words that together have this probability.
+    #[schemars(range(min = 0, max = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    /// The most tokens of an answer; one that runs into it is truncated and does not pass.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    /// Texts at which the model stops.
+    #[schemars(length(max = 16))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stop: Vec<String>,
+    /// For repeatable sampling, where the provider has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<i64>,
+    /// -2 to 2: against words that were often used.
+    #[schemars(range(min = -2, max = 2))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frequency_penalty: Option<f64>,
+    /// -2 to 2: against words that were used.
+    #[schemars(range(min = -2, max = 2))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence_penalty: Option<f64>,
+    /// How long a reasoning model thinks: `low`, `medium`, `high`, or what its provider knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<String>,
+}
+
+/// `[objective]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ObjectiveFile {
+    /// Milliseconds to the answer; the ceiling of a call's `maxLatencyMs` too.
+    #[schemars(range(min = 1, max = 600_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) latency_ms: Option<u64>,
+    /// Share of passed answers that a reviewer would pass.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
+    pub(crate) quality: f64,
+    /// With which confidence.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
+    pub(crate) confidence: f64,
+    /// What happens to answers while there are too few labels to know: `pass` gives them, marked
+    /// unverified; `fail` does not.
+    pub(crate) unproven: UnprovenFile,
+}
+
+impl Default for ObjectiveFile {
+    fn default() -> Self {
+        Self { latency_ms: None, quality: 0.95, confidence: 0.9, unproven: UnprovenFile::Pass }
+    }
+}
+
+/// What happens to answers without evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UnprovenFile {
+    #[default]
+    Pass,
+    Fail,
+}
+
+impl From<UnprovenFile> for CoreUnproven {
+    fn from(file: UnprovenFile) -> Self {
+        match file {
+            UnprovenFile::Pass => Self::Pass,
+            UnprovenFile::Fail => Self::Fail,
+        }
+    }
+}
+
+/// `[retry]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RetryFile {
+    /// The most retries of one execution; the ceiling of a call's `retries` too.
+    #[schemars(range(max = 20))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max: Option<u32>,
+}
+
+/// `[cache]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CacheFile {
+    /// How long an answer is remembered: `30s`, `1h`, `7d`. The ceiling of a call's `cacheTTL` too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ttl: Option<String>,
+    /// Calls that differ in one of these never share an answer: `metadata.customer`.
+    #[schemars(length(max = 16))]
+    pub(crate) partition: Vec<String>,
+}
+
+/// One `[[checks]]` entry. Which of the fields a check has depends on its type.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CheckFile {
+    /// What is asked.
+    #[serde(rename = "type")]
+    pub(crate) kind: CheckType,
+    /// What is looked at: a field of the output (`total`, `/items/0/price`); all of it if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) field: Option<String>,
+    /// `gate`: a failed answer is not given, the next candidate is asked. `signal`: it is given, and
+    /// the failure counts against its quality.
+    #[serde(default)]
+    pub(crate) on_fail: OnFailFile,
+    /// Turns the result around.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) not: bool,
+    /// `regex`: the regular expression that the text must match somewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pattern: Option<String>,
+    /// `contains`: the text that must occur.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) value: Option<String>,
+    /// `contains-all`, `contains-any`, `enum`: texts, or for `enum` any values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1000))]
+    pub(crate) values: Option<Vec<Value>>,
+    /// `length`, `range`: at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) min: Option<f64>,
+    /// `length`, `range`: at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max: Option<f64>,
+    /// `length`: what is counted; `characters` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<UnitFile>,
+    /// `span-in-source`: the fields that must occur in the input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    pub(crate) fields: Option<Vec<String>>,
+}
+
+/// The type of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum CheckType {
+    Regex,
+    Contains,
+    ContainsAll,
+    ContainsAny,
+    Length,
+    Range,
+    Enum,
+    SpanInSource,
+}
+
+/// What a length counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UnitFile {
+    Characters,
+    Words,
+}
+
+/// What a failed check does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnFailFile {
+    #[default]
+    Gate,
+    Signal,
+}
+
+impl From<OnFailFile> for Severity {
+    fn from(file: OnFailFile) -> Self {
+        match file {
+            OnFailFile::Gate => Self::Gate,
+            OnFailFile::Signal => Self::Signal,
+        }
+    }
+}
+
+/// `[local]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LocalFile {
+    /// The confidence below which `local` abstains; 0 forces an answer. If absent, the lowest whose
+    /// leave-one-out precision on the cases reaches `objective.quality`.
+    #[schemars(range(min = 0, max = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cut: Option<f64>,
+}
+
+/// `[privacy]`. Governs journal, cache and traces too.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PrivacyFile {
+    /// `full`: inputs and outputs are stored. `none`: they are not.
+    pub(crate) store: StoreContentFile,
+    /// How long records are kept: `30d`.
+    pub(crate) keep: String,
+}
+
+impl Default for PrivacyFile {
+    fn default() -> Self {
+        Self { store: StoreContentFile::Full, keep: "30d".into() }
+    }
+}
+
+/// What is stored of inputs and outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StoreContentFile {
+    #[default]
+    Full,
+    None,
+}
+
+/// `baton.toml`: what the intents share. Optional, as is everything in it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "baton.toml")]
+pub(crate) struct BatonFile {
+    /// Names that stand for models.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) models: BTreeMap<String, ModelFile>,
+    /// Providers with special needs. Those that are built in need no entry.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) providers: BTreeMap<String, ProviderFile>,
+    /// Teams, to which keys belong.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) teams: BTreeMap<String, TeamFile>,
+    /// Where records go.
+    pub(crate) store: StoreFile,
+}
+
+/// `[models.NAME]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelFile {
+    /// The model that the name stands for: `provider/model`.
+    pub(crate) id: String,
+    /// What its tokens cost, instead of the built-in price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) price: Option<PriceFile>,
+    /// The longest that one attempt may take, `60s` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout: Option<String>,
+}
+
+/// Dollars for a million tokens: `0.10 USD/M`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PriceFile {
+    /// Of the input.
+    pub(crate) input: String,
+    /// Of the output.
+    pub(crate) output: String,
+    /// Of input that the provider read from its cache; as other input if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cached: Option<String>,
+}
+
+/// `[providers.NAME]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProviderFile {
+    /// A built-in provider's name, `openai-compatible` or `simulated`. Absent where the name itself
+    /// is a built-in provider's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<String>,
+    /// Where it is, up to and with `/v1` or its like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base_url: Option<String>,
+    /// Where its key is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) api_key: Option<SecretFile>,
+    /// For `simulated`: the scenario file, relative to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scenario: Option<String>,
+    /// For `simulated`: the seed; 0 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seed: Option<u64>,
+}
+
+/// `{ env = "NAME" }` or `{ file = "path" }`; never the secret itself.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SecretFile {
+    /// The environment variable that holds it.
+    Env(String),
+    /// The file that holds it, relative to this one.
+    File(String),
+}
+
+/// `[teams.NAME]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TeamFile {
+    /// The intents that it may call; all if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) intents: Option<Vec<String>>,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreFile {
+    /// `sqlite://FOLDER`, relative to this file. Environment: `BATON_STORE_URL`.
+    pub(crate) url: String,
+    /// What an acknowledged record survives: `process`, the end of the process; `machine`, the loss
+    /// of power. Environment: `BATON_STORE_DURABILITY`.
+    pub(crate) durability: DurabilityFile,
+}
+
+impl Default for StoreFile {
+    fn default() -> Self {
+        Self { url: "sqlite://.baton".into(), durability: DurabilityFile::Process }
+    }
+}
+
+/// What an acknowledged record survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DurabilityFile {
+    #[default]
+    Process,
+    Machine,
+}

@@ -1,0 +1,4 @@
+//! Folders in, snapshots or diagnostics out.
+
+mod compiles;
+mod folder;

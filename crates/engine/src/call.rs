@@ -1,0 +1,98 @@
+//! What `execute` is called with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use baton_core::{CallConfig, ErrorCode, Failure, IntentName, TeamId};
+use baton_wire::{ChatRequest, Tool};
+use serde_json::Value;
+use tokio::time::Instant;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A declared task.
+    Intent {
+        /// Its name.
+        name: IntentName,
+        /// Its input, as its schema says.
+        input: Value,
+    },
+    /// A model itself: no cache, no gate; recorded as everything is.
+    Model(Box<ChatRequest>),
+}
+
+/// Who calls, as the key says. A library user is team `default` with everything allowed.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The team: the outer part of the scope.
+    pub team: TeamId,
+    /// The intents that the key and the team may call; `None` is all.
+    pub intents: Option<Arc<[IntentName]>>,
+}
+
+impl Default for Caller {
+    fn default() -> Self {
+        Self { team: TeamId::new("default"), intents: None }
+    }
+}
+
+impl Caller {
+    pub(crate) fn may_call(&self, intent: &IntentName) -> Result<(), Failure> {
+        if self.intents.as_ref().is_none_or(|allowed| allowed.contains(intent)) {
+            return Ok(());
+        }
+        let message = format!("this key may not call `{intent}`: use one that may, or have the intent added to it");
+        Err(Failure::new(ErrorCode::IntentNotAllowed, message).at("/intent"))
+    }
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is asked for.
+    pub target: Target,
+    /// Who asks.
+    pub caller: Caller,
+    /// The call's own limits.
+    pub config: CallConfig,
+    /// Whether pieces are wanted as they arrive.
+    pub stream: bool,
+    /// Tools that the model may ask for.
+    pub tools: Vec<Tool>,
+    /// Which tool must be used, as the caller wrote it.
+    pub tool_choice: Option<Value>,
+    /// For partitions and reports.
+    pub metadata: BTreeMap<String, String>,
+    /// For grouping.
+    pub session: Option<String>,
+    /// Whom it is about, for deletion.
+    pub subject: Option<String>,
+    /// When the request was fully read; the deadline runs from here.
+    pub received: Instant,
+}
+
+impl Call {
+    /// A call of an intent, with nothing else said.
+    #[must_use]
+    pub fn intent(name: &str, input: Value) -> Self {
+        Self::of(Target::Intent { name: IntentName::new(name), input })
+    }
+
+    /// A call of what is named, with nothing else said.
+    #[must_use]
+    pub fn of(target: Target) -> Self {
+        Self {
+            target,
+            caller: Caller::default(),
+            config: CallConfig::default(),
+            stream: false,
+            tools: Vec::new(),
+            tool_choice: None,
+            metadata: BTreeMap::new(),
+            session: None,
+            subject: None,
+            received: Instant::now(),
+        }
+    }
+}

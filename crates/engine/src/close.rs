@@ -1,0 +1,287 @@
+//! The end of an execution: outcome, record, answer.
+
+use std::sync::Arc;
+
+use baton_config::{OnExhausted, Route};
+use baton_core::{
+    Answer, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Finish, NanoUsd, Quality, Record, Status, Usage, Via,
+};
+use baton_store::Entry;
+use baton_wire::{Block, Delta};
+use serde_json::{Value, json};
+
+use crate::call::{Call, Target};
+use crate::drive::{Drive, micros};
+use crate::engine::Engine;
+use crate::log::{Delivered, EventLog, LogEvent};
+use crate::outcome::Outcome;
+use crate::recall::stale;
+use crate::resolve::Request;
+
+/// What the state machine's last word means for the caller.
+pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>, finish: Finish) -> Outcome {
+    if let Some(failure) = drive.refused.take() {
+        return Outcome::failed(failure);
+    }
+    match finish {
+        Finish::Answered { verified, .. } => {
+            drive.accept();
+            let Some(given) = drive.given.take() else {
+                return Outcome::failed(Engine::crashed(drive.execution()));
+            };
+            Outcome {
+                status: Status::Succeeded,
+                via: Some(Via::Model),
+                model: drive.records.last().map(|attempt| attempt.model.clone()),
+                output: given.output,
+                tool_calls: tool_calls(&given.content),
+                content: given.content,
+                finish: given.finish,
+                reason: Some(reason(request, &drive.records)),
+                repairs: given.repairs,
+                simulated: given.simulated,
+                verified,
+                released: drive.released,
+                ..Outcome::default()
+            }
+        }
+        Finish::Cancelled => Outcome { released: drive.released, ..Outcome::cancelled() },
+        Finish::Broken { code, .. } => Outcome::broken(failure(code, None, &drive.records)),
+        Finish::Failed { code, retry_after } => {
+            let failure = failure(code, retry_after, &drive.records);
+            instead(engine, request, &failure).unwrap_or_else(|| Outcome::failed(failure))
+        }
+    }
+}
+
+/// What the intent gives when nobody answered, labelled as what it is.
+fn instead(engine: &Engine, request: &Request, failure: &Failure) -> Option<Outcome> {
+    if failure.code == ErrorCode::UpstreamRejected {
+        return None;
+    }
+    match &request.intent.as_ref()?.plan.on_exhausted {
+        OnExhausted::Error => None,
+        OnExhausted::Stale => stale(engine, request),
+        OnExhausted::Default(output) => Some(Outcome {
+            status: Status::Succeeded,
+            via: Some(Via::Default),
+            output: output.clone(),
+            content: vec![Block::Text(text_of_output(output))],
+            reason: Some(format!("nobody answered ({}): the intent's default", failure.message)),
+            ..Outcome::default()
+        }),
+    }
+}
+
+fn text_of_output(output: &Value) -> String {
+    let text = output.get("label").or_else(|| output.get("text")).and_then(Value::as_str);
+    text.map_or_else(|| output.to_string(), str::to_owned)
+}
+
+fn failure(code: ErrorCode, retry_after: Option<std::time::Duration>, attempts: &[AttemptRecord]) -> Failure {
+    let tried = told(attempts);
+    let tried = if tried.is_empty() { "no candidate could be asked".to_owned() } else { tried };
+    let message = match code {
+        ErrorCode::DeadlineExceeded => format!("no answer before the deadline: {tried}"),
+        ErrorCode::NoAcceptableAnswer => format!("no answer passed its checks: {tried}"),
+        ErrorCode::UpstreamRejected => format!("the provider refused the request: {tried}"),
+        ErrorCode::ContextTooLong => format!("no candidate has room for this context: {tried}"),
+        ErrorCode::StreamInterrupted => format!("the stream broke after its first bytes: {tried}"),
+        _ => format!("every candidate failed: {tried}"),
+    };
+    let retry_after_ms = retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    Failure { retry_after_ms, ..Failure::new(code, message) }
+}
+
+/// The attempts that gave nothing, in a line.
+fn told(attempts: &[AttemptRecord]) -> String {
+    let told = attempts.iter().filter(|a| a.outcome != AttemptOutcome::Passed).map(|a| {
+        let what = a.outcome.as_str().replace('_', " ");
+        match &a.error {
+            Some(error) => format!("{} {what}: {error}", a.model),
+            None => format!("{} {what}", a.model),
+        }
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+/// Why the one that answered did.
+fn reason(request: &Request, attempts: &[AttemptRecord]) -> String {
+    let told = told(attempts);
+    if !told.is_empty() {
+        return told;
+    }
+    let route = request.intent.as_ref().map(|intent| intent.plan.route);
+    match (route, &request.limits.models) {
+        (None, _) => "the model that was asked for".into(),
+        (_, Some(_)) => "first of the models that the call names".into(),
+        (Some(Route::Ordered), None) => "first in the intent's order".into(),
+        (Some(Route::OrderedUntilEvidence(declared)), None) => {
+            format!("first in the intent's order: there is no evidence yet to route `{declared}` by")
+        }
+    }
+}
+
+/// In OpenAI's shape.
+fn tool_calls(content: &[Block]) -> Vec<Value> {
+    let call = |block: &Block| match block {
+        Block::ToolUse { id, name, arguments } => {
+            Some(json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } }))
+        }
+        _ => None,
+    };
+    content.iter().filter_map(call).collect()
+}
+
+/// Writes the one record, acknowledged before a success may leave; where that fails, the outcome
+/// becomes the error.
+pub(crate) async fn recorded(
+    engine: &Engine,
+    call: &Call,
+    request: &Request,
+    log: &EventLog,
+    (attempts, outcome): (Vec<AttemptRecord>, Outcome),
+) -> (Record, Outcome) {
+    let mut record = record(engine, call, request, log, &outcome);
+    let waited: u64 = attempts.iter().map(|a| a.duration_us).sum();
+    record.overhead_us = record.duration_us.saturating_sub(waited);
+    record.first_token_us =
+        attempts.iter().rev().find_map(|a| a.first_token_us.map(|first| a.start_us.saturating_add(first)));
+    for attempt in attempts.iter().filter(|a| a.outcome.was_made()) {
+        record.usage += attempt.usage.unwrap_or_default();
+        record.cost += attempt.cost.unwrap_or_default();
+        record.cost_known &= attempt.cost.is_some();
+    }
+    record.attempts = attempts;
+    write(engine, record, outcome, request.deadline).await
+}
+
+async fn write(engine: &Engine, record: Record, outcome: Outcome, deadline: baton_core::Moment) -> (Record, Outcome) {
+    if let Some(observer) = &engine.on_record {
+        observer(&record);
+    }
+    let entry = Entry::Finished(Box::new(record));
+    // A stream's deadline bounded its commit; its record is waited for as long as it takes.
+    let deadline = if outcome.released { baton_core::Moment::from_micros(u64::MAX) } else { deadline };
+    let written = engine.acknowledged(&entry, deadline).await;
+    let Entry::Finished(record) = entry else { unreachable!("made above") };
+    let outcome = match written {
+        Err(failure) if outcome.status == Status::Succeeded => {
+            Outcome { released: outcome.released, ..Outcome::failed(failure) }
+        }
+        _ => outcome,
+    };
+    (*record, outcome)
+}
+
+fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outcome: &Outcome) -> Record {
+    let plan = request.intent.as_ref().map(|intent| &intent.plan);
+    let content = plan.is_some_and(|plan| plan.privacy.content);
+    let hash = |of: fn(&baton_config::Hashes) -> &str| plan.map(|p| of(&p.hashes).to_owned()).unwrap_or_default();
+    let mut quality = request.intent.as_ref().map_or_else(|| Quality::unknown(0, 0), |intent| intent.quality());
+    quality.verified = outcome.verified;
+    let mut record = blank(engine, call, log, request.started);
+    record.intent = plan.map(|plan| plan.name.clone());
+    record.team = request.scope.team.clone();
+    record.partition.clone_from(&request.scope.partition);
+    record.version = hash(|h| h.policy.get(..8).unwrap_or(&h.policy));
+    record.answer_hash = hash(|h| &h.answer);
+    record.lineage = hash(|h| &h.lineage);
+    record.deadline_us = micros(request.deadline - request.started);
+    record.status = outcome.status;
+    record.via = outcome.via;
+    record.model = outcome.model.clone();
+    record.reason = outcome.reason.clone();
+    record.error = outcome.error.clone();
+    record.quality = quality;
+    record.repairs = outcome.repairs.clone();
+    record.simulated = outcome.simulated;
+    record.source = outcome.source;
+    record.input = content.then(|| request.input.clone());
+    record.output = (content && outcome.status == Status::Succeeded).then(|| outcome.output.clone());
+    record
+}
+
+fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Moment) -> Record {
+    let duration_us = micros(engine.clock.now() - started);
+    Record {
+        execution: log.execution,
+        intent: None,
+        team: call.caller.team.clone(),
+        partition: Vec::new(),
+        version: String::new(),
+        answer_hash: String::new(),
+        lineage: String::new(),
+        started_at_us: engine.clock.unix_us() - i64::try_from(duration_us).unwrap_or_default(),
+        duration_us,
+        overhead_us: duration_us,
+        first_token_us: None,
+        deadline_us: 0,
+        status: Status::Failed,
+        via: None,
+        model: None,
+        reason: None,
+        error: None,
+        usage: Usage::default(),
+        cost: NanoUsd(0),
+        cost_known: true,
+        attempts: Vec::new(),
+        quality: Quality::unknown(0, 0),
+        repairs: Vec::new(),
+        stream: call.stream,
+        simulated: false,
+        source: None,
+        metadata: call.metadata.clone(),
+        session: call.session.clone(),
+        subject: call.subject.clone(),
+        input: None,
+        output: None,
+        content_dropped: false,
+    }
+}
+
+/// A call that was refused before anything was asked: recorded too, without its input.
+pub(crate) async fn refused(engine: &Engine, call: &Call, log: &EventLog, failure: Failure) {
+    let mut record = blank(engine, call, log, engine.clock.moment(call.received));
+    if let Target::Intent { name, .. } = &call.target {
+        record.intent = engine.intent(name).map(|intent| intent.plan.name.clone());
+    }
+    let outcome = Outcome::failed(failure);
+    record.error.clone_from(&outcome.error);
+    let soon = engine.clock.now() + std::time::Duration::from_secs(1);
+    let (record, outcome) = write(engine, record, outcome, soon).await;
+    answer(call, log, &record, &outcome);
+}
+
+/// Writes the last events of the log. Text that was not released yet goes before them.
+pub(crate) fn answer(call: &Call, log: &EventLog, record: &Record, outcome: &Outcome) {
+    if outcome.status != Status::Succeeded {
+        let gone = || Failure::new(ErrorCode::StreamInterrupted, "the client left");
+        return log.append(LogEvent::Error(Arc::new(outcome.error.clone().unwrap_or_else(gone))));
+    }
+    if call.stream && !outcome.released {
+        let model = record.model.clone().unwrap_or_else(|| "default".into());
+        log.append(LogEvent::Start { model });
+        deltas(&outcome.content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
+    }
+    let answer = Answer::of(record, outcome.output.clone(), outcome.tool_calls.clone());
+    let delivered = Delivered { answer, content: outcome.content.clone(), finish: outcome.finish.clone() };
+    log.append(LogEvent::End(Arc::new(delivered)));
+}
+
+/// A whole answer as a stream would have brought it.
+fn deltas(content: &[Block]) -> Vec<Delta> {
+    let mut tools = 0;
+    let delta = |block: &Block| match block {
+        Block::Text(text) => Some(Delta::Text(text.clone())),
+        Block::Thinking { text, .. } => Some(Delta::Thinking(text.clone())),
+        Block::Refusal(text) => Some(Delta::Refusal(text.clone())),
+        Block::ToolUse { id, name, arguments } => {
+            let index = tools;
+            tools += 1;
+            Some(Delta::ToolUse { index, id: Some(id.clone()), name: Some(name.clone()), arguments: arguments.clone() })
+        }
+        Block::ToolResult { .. } | Block::Opaque(_) => None,
+    };
+    content.iter().filter_map(delta).collect()
+}

@@ -1,0 +1,117 @@
+//! What all executions of a process share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use baton_cache::ExactCache;
+use baton_config::Snapshot;
+use baton_core::{Decision, ErrorCode, Event, Exec, ExecutionId, Failure, IntentName, Lanes, ModelId, NanoUsd, Record};
+use baton_provider::Provider;
+use baton_store::{Ack, Entry, JournalError, Opened, Store};
+use tokio::time::timeout_at;
+
+use crate::call::Call;
+use crate::clock::Clock;
+use crate::flights::Flights;
+use crate::intent::Intent;
+use crate::log::EventLog;
+use crate::resolve::Request;
+use crate::tasks::Tasks;
+
+/// Sees every record before it is journalled: metrics and logs derive from it.
+pub type Observer = Arc<dyn Fn(&Record) + Send + Sync>;
+
+/// See the module.
+pub(crate) struct Engine {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) intents: HashMap<IntentName, Arc<Intent>>,
+    pub(crate) providers: BTreeMap<String, Arc<Provider>>,
+    pub(crate) lanes: Mutex<Lanes>,
+    pub(crate) cache: ExactCache,
+    pub(crate) flights: Flights,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
+    pub(crate) on_record: Option<Observer>,
+}
+
+impl Engine {
+    pub(crate) fn intent(&self, name: &IntentName) -> Option<Arc<Intent>> {
+        self.intents.get(name).map(Arc::clone)
+    }
+
+    pub(crate) fn provider(&self, model: &ModelId) -> Option<&Arc<Provider>> {
+        self.providers.get(model.provider())
+    }
+
+    pub(crate) fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One step of the state machine, on what all executions know of the lanes.
+    pub(crate) fn decide(&self, exec: &mut Exec, event: Event) -> Decision {
+        exec.step(self.clock.now(), event, &mut self.lanes())
+    }
+
+    /// Whether there is room to record one more execution.
+    pub(crate) fn admit(&self) -> Result<(), Failure> {
+        self.store.journal().refusal().map_or(Ok(()), |error| Err(full(&error)))
+    }
+
+    /// Journals that a stream begins, acknowledged before its first byte leaves. `reserved` is the
+    /// most that it can cost.
+    pub(crate) async fn journal_opened(
+        &self,
+        call: &Call,
+        request: &Request,
+        log: &EventLog,
+        reserved: NanoUsd,
+    ) -> Result<(), Failure> {
+        let simulated = |candidate: &baton_core::Candidate| {
+            self.snapshot.providers.get(candidate.model.provider()).is_some_and(|spec| spec.kind == "simulated")
+        };
+        let opened = Opened {
+            execution: log.execution,
+            team: request.scope.team.clone(),
+            intent: request.intent.as_ref().map(|intent| intent.plan.name.clone()),
+            started_at_us: self.unix_us_at(request),
+            reserved,
+            deadline_us: crate::drive::micros(request.deadline - request.started),
+            stream: call.stream,
+            partition: request.scope.partition.clone(),
+            simulated: request.candidates.iter().any(simulated),
+            subject: call.subject.clone(),
+        };
+        self.acknowledged(&Entry::Opened(opened), request.deadline).await
+    }
+
+    /// Wall clock at a request's start.
+    fn unix_us_at(&self, request: &Request) -> i64 {
+        let since = crate::drive::micros(self.clock.now() - request.started);
+        self.clock.unix_us() - i64::try_from(since).unwrap_or_default()
+    }
+
+    /// Journals an entry and waits for the acknowledgement, until the deadline.
+    pub(crate) async fn acknowledged(&self, entry: &Entry, deadline: baton_core::Moment) -> Result<(), Failure> {
+        let ack: Ack = self.store.journal().append(entry).map_err(|error| full(&error))?;
+        match timeout_at(self.clock.instant(deadline), ack).await {
+            Ok(written) => written.map_err(|error| full(&error)),
+            Err(_) => Err(Failure::new(
+                ErrorCode::DeadlineExceeded,
+                "the record could not be acknowledged before the deadline; it follows",
+            )),
+        }
+    }
+
+    /// A fault of ours ended an execution: nobody may wait for ever.
+    pub(crate) fn crashed(execution: ExecutionId) -> Failure {
+        Failure::new(
+            ErrorCode::Internal,
+            format!("a fault of Baton's own ended execution {execution}; please report it"),
+        )
+    }
+}
+
+fn full(error: &JournalError) -> Failure {
+    Failure::new(ErrorCode::JournalFull, format!("the answer cannot be recorded, so none is given: {error}"))
+}

@@ -1,0 +1,73 @@
+//! An intent, ready to run: its plan, its checks, and its built-in model.
+
+use std::sync::Arc;
+
+use baton_config::{IntentKind, Plan, Share};
+use baton_core::Quality;
+use baton_eval::Checks;
+use serde_json::Value;
+
+use crate::BuildError;
+
+/// See the module.
+pub(crate) struct Intent {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) checks: Checks,
+    pub(crate) local: Option<baton_local::Model>,
+}
+
+impl Intent {
+    pub(crate) fn compile(plan: &Arc<Plan>) -> Result<Self, BuildError> {
+        let uses_local = plan.candidates.iter().any(|c| c.model.as_str() == "local");
+        let local = if uses_local { train(plan)? } else { None };
+        Ok(Self { plan: Arc::clone(plan), checks: Checks::compile(plan), local })
+    }
+
+    /// What is known of an answer's quality: nothing yet, and how many labels that takes.
+    pub(crate) fn quality(&self) -> Quality {
+        let objective = &self.plan.objective;
+        let needed = baton_stats::labels_needed(1.0 - objective.quality, 1.0 - objective.confidence);
+        Quality { needed, ..Quality::unknown(0, 0) }
+    }
+}
+
+/// Trains on the examples share; `None` where there is nothing to tell apart yet, so that it abstains.
+fn train(plan: &Plan) -> Result<Option<baton_local::Model>, BuildError> {
+    if !matches!(plan.kind, IntentKind::Classification(_)) {
+        return Err(BuildError::LocalNeedsLabels { intent: plan.name.clone() });
+    }
+    let cases = plan.cases.iter().filter(|case| case.share == Share::Examples);
+    let texts: Vec<(String, &str)> =
+        cases.filter_map(|case| Some((text_of(&case.input), case.expected.get("label")?.as_str()?))).collect();
+    let examples: Vec<_> = texts.iter().map(|(text, label)| baton_local::Example { text, label }).collect();
+    let options = baton_local::Options { precision: plan.objective.quality, cut: plan.local.cut, seed: 0 };
+    match baton_local::Model::train(&examples, &options) {
+        Ok(model) => Ok(Some(model)),
+        Err(baton_local::TrainError::NoExamples | baton_local::TrainError::OneLabel { .. }) => Ok(None),
+        Err(error) => Err(BuildError::Local { intent: plan.name.clone(), message: error.to_string() }),
+    }
+}
+
+/// What `local` reads of an input: its text, without the names of its fields.
+pub(crate) fn text_of(input: &Value) -> String {
+    let mut text = String::new();
+    collect(input, &mut text);
+    text
+}
+
+fn collect(value: &Value, text: &mut String) {
+    let mut push = |piece: &str| {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(piece);
+    };
+    match value {
+        Value::String(s) => push(s),
+        Value::Number(n) => push(&n.to_string()),
+        Value::Bool(b) => push(if *b { "true" } else { "false" }),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, text)),
+        Value::Object(fields) => fields.values().for_each(|field| collect(field, text)),
+        Value::Null => {}
+    }
+}

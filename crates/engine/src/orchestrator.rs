@@ -1,0 +1,228 @@
+//! The public face of the engine.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+
+use baton_cache::ExactCache;
+use baton_config::Snapshot;
+use baton_core::{BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId};
+use baton_provider::{HttpTransport, Provider, ProviderError};
+use baton_store::Store;
+use baton_wire::Transport;
+use futures_util::FutureExt as _;
+
+use crate::call::Call;
+use crate::clock::Clock;
+use crate::engine::{Engine, Observer};
+use crate::flights::Flights;
+use crate::intent::Intent;
+use crate::log::{Cursor, Delivered, EventLog, LogEvent};
+use crate::run::run;
+use crate::tasks::Tasks;
+
+/// Bytes of answers that the exact cache keeps in memory.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Why an orchestrator cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A provider cannot be reached as configured.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// `local` classifies; the intent declares no labels.
+    #[error("intent `{intent}` names the model `local`, which needs [labels]: declare them, or take `local` out")]
+    LocalNeedsLabels {
+        /// The intent.
+        intent: IntentName,
+    },
+    /// `local` could not be trained.
+    #[error("intent `{intent}`: `local` could not learn from its cases: {message}")]
+    Local {
+        /// The intent.
+        intent: IntentName,
+        /// Why.
+        message: String,
+    },
+    /// A simulated provider without a simulator.
+    #[error("provider `{provider}` is simulated, and no simulator was given for it")]
+    NoSimulator {
+        /// The provider.
+        provider: String,
+    },
+}
+
+/// An error that a call ended with.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{failure} (execution {execution})")]
+pub struct ExecuteError {
+    /// The execution, whose record says more.
+    pub execution: ExecutionId,
+    /// What went wrong.
+    pub failure: Failure,
+}
+
+/// What a lane looks like from outside.
+#[derive(Clone, Debug)]
+pub struct LaneState {
+    /// The model.
+    pub model: ModelId,
+    /// Its breaker.
+    pub breaker: BreakerState,
+}
+
+/// Builds an [`Orchestrator`].
+pub struct Builder {
+    snapshot: Arc<Snapshot>,
+    store: Store,
+    transports: BTreeMap<String, Arc<dyn Transport>>,
+    on_record: Option<Observer>,
+    seed: Option<u64>,
+}
+
+impl Builder {
+    /// Sends the calls of one provider through this transport instead of HTTP.
+    #[must_use]
+    pub fn transport(mut self, provider: &str, transport: Arc<dyn Transport>) -> Self {
+        self.transports.insert(provider.to_owned(), transport);
+        self
+    }
+
+    /// Called with every record before it is journalled: metrics and logs derive from it.
+    #[must_use]
+    pub fn on_record(mut self, observer: Observer) -> Self {
+        self.on_record = Some(observer);
+        self
+    }
+
+    /// Repeatable ids, wall clock and back-offs, for simulation on tokio's paused clock.
+    #[must_use]
+    pub fn simulated(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Reads keys, trains `local`, and is ready.
+    ///
+    /// # Errors
+    /// A missing key, an unknown vendor, `local` without labels, a simulated provider without a
+    /// simulator: all before the first call.
+    pub fn build(mut self) -> Result<Orchestrator, BuildError> {
+        let http: Arc<dyn Transport> = Arc::new(HttpTransport::new()?);
+        let mut providers = BTreeMap::new();
+        for (name, spec) in &self.snapshot.providers {
+            let transport = match self.transports.remove(name) {
+                Some(transport) => transport,
+                None if spec.kind == "simulated" => return Err(BuildError::NoSimulator { provider: name.clone() }),
+                None => Arc::clone(&http),
+            };
+            providers.insert(name.clone(), Arc::new(Provider::new(spec, transport)?));
+        }
+        let compile = |(name, plan): (&IntentName, _)| Ok((name.clone(), Arc::new(Intent::compile(plan)?)));
+        let intents: HashMap<_, _> = self.snapshot.intents.iter().map(compile).collect::<Result<_, BuildError>>()?;
+        Ok(Orchestrator(Arc::new(Engine {
+            lanes: Mutex::new(Lanes::new(self.snapshot.models.len())),
+            snapshot: self.snapshot,
+            intents,
+            providers,
+            cache: ExactCache::new(CACHE_BYTES),
+            flights: Flights::default(),
+            store: self.store,
+            clock: self.seed.map_or_else(Clock::real, Clock::simulated),
+            tasks: Tasks::default(),
+            on_record: self.on_record,
+        })))
+    }
+}
+
+/// The control plane between a product and its models. Cheap to clone.
+#[derive(Clone)]
+pub struct Orchestrator(Arc<Engine>);
+
+impl Orchestrator {
+    /// Begins with a compiled configuration and where records go.
+    #[must_use]
+    pub fn builder(snapshot: Snapshot, store: Store) -> Builder {
+        Builder { snapshot: Arc::new(snapshot), store, transports: BTreeMap::new(), on_record: None, seed: None }
+    }
+
+    /// Answers a call within its deadline.
+    ///
+    /// # Errors
+    /// The typed error of the table in the documentation, with the execution's id.
+    pub async fn execute(&self, call: Call) -> Result<Arc<Delivered>, ExecuteError> {
+        let Execution { id: execution, mut events } = self.start(call);
+        loop {
+            match events.next().await {
+                Some(LogEvent::End(delivered)) => return Ok(delivered),
+                Some(LogEvent::Error(failure)) => return Err(ExecuteError { execution, failure: (*failure).clone() }),
+                Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
+                None => return Err(ExecuteError { execution, failure: Engine::crashed(execution) }),
+            }
+        }
+    }
+
+    /// Starts a call; its events are read as they come. Dropping the cursor cancels what nobody
+    /// else waits for. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn start(&self, call: Call) -> Execution {
+        let engine = Arc::clone(&self.0);
+        let id = engine.clock.execution_id();
+        let (log, events) = EventLog::begin(id);
+        let running = engine.tasks.begin();
+        tokio::spawn(async move {
+            if AssertUnwindSafe(run(&engine, call, &log)).catch_unwind().await.is_err() {
+                tracing::error!(execution = %id, "an execution ended in a panic");
+                log.append(LogEvent::Error(Arc::new(Engine::crashed(id))));
+            }
+            drop(running);
+        });
+        Execution { id, events }
+    }
+
+    /// What it was configured with.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.0.snapshot
+    }
+
+    /// Where its records are.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Every lane, as it stands.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<LaneState> {
+        let lanes = self.0.lanes();
+        let state =
+            |model: &baton_config::ModelSpec| LaneState { model: model.id.clone(), breaker: lanes.breaker(model.lane) };
+        self.0.snapshot.models.iter().map(state).collect()
+    }
+
+    /// How many executions run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.0.tasks.running()
+    }
+
+    /// Waits until none runs. Callers stop sending first.
+    pub async fn idle(&self) {
+        self.0.tasks.idle().await;
+    }
+}
+
+/// A started call.
+pub struct Execution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// What happens, from the start.
+    pub events: Cursor,
+}
+
+impl From<ExecuteError> for Failure {
+    fn from(error: ExecuteError) -> Self {
+        error.failure
+    }
+}

@@ -1,0 +1,172 @@
+//! Recall: the exact cache, and the flights of others.
+
+use std::sync::Arc;
+
+use baton_cache::{Entry, Lookup};
+use baton_core::{ErrorCode, Failure, NanoUsd, Record, Severity, Status, Via};
+use baton_wire::{Block, FinishReason};
+use tokio::time::sleep_until;
+
+use crate::call::Call;
+use crate::engine::Engine;
+use crate::flights::{Boarding, FlightKey};
+use crate::log::{Cursor, EventLog, LogEvent};
+use crate::outcome::Outcome;
+use crate::resolve::Request;
+
+/// How often a follower waits for somebody else before it gives up: one new leader after a failed
+/// flight.
+const FLIGHTS_MAX: usize = 2;
+
+/// Looks the answer up, or follows the one who is asking the same. `None`: this execution makes the
+/// call.
+pub(crate) async fn recall(engine: &Engine, call: &Call, request: &Request, log: &Arc<EventLog>) -> Option<Outcome> {
+    let flight = request.flight.as_ref()?;
+    for flown in 1..=FLIGHTS_MAX {
+        if let Some(outcome) = remembered(engine, request, flight) {
+            return Some(outcome);
+        }
+        let Boarding::Follow(leader) = engine.flights.board(flight, log) else { return None };
+        match follow(engine, call, request, log, leader).await {
+            Ok(outcome) => return Some(outcome),
+            // The leader had less time than we have: that says nothing about ours.
+            Err(failure) if flown == FLIGHTS_MAX && failure.code != ErrorCode::DeadlineExceeded => {
+                return Some(Outcome::failed(failure));
+            }
+            Err(_) => {}
+        }
+    }
+    None
+}
+
+/// A remembered answer that this call accepts, judged again on read.
+fn remembered(engine: &Engine, request: &Request, flight: &FlightKey) -> Option<Outcome> {
+    let models = (!flight.models.is_empty()).then_some(flight.models.as_slice());
+    let now = engine.clock.now();
+    match engine.cache.get(&flight.key, now, Some(request.limits.ttl), models) {
+        Lookup::Hit(entry) => passes(request, &entry).then(|| of_entry(&entry, Via::CacheExact)),
+        Lookup::Stale(_) | Lookup::Miss => None,
+    }
+}
+
+/// An answer older than its time to live, for when nobody else answers.
+pub(crate) fn stale(engine: &Engine, request: &Request) -> Option<Outcome> {
+    let flight = request.flight.as_ref()?;
+    let models = (!flight.models.is_empty()).then_some(flight.models.as_slice());
+    match engine.cache.get(&flight.key, engine.clock.now(), Some(request.limits.ttl), models) {
+        Lookup::Stale(entry) => passes(request, &entry).then(|| of_entry(&entry, Via::Stale)),
+        Lookup::Hit(_) | Lookup::Miss => None,
+    }
+}
+
+fn passes(request: &Request, entry: &Entry) -> bool {
+    let Some(intent) = &request.intent else { return false };
+    let results = intent.checks.judge_output(&entry.output, &request.input);
+    !results.iter().any(|r| r.severity == Severity::Gate && !r.passed)
+}
+
+fn of_entry(entry: &Entry, via: Via) -> Outcome {
+    Outcome {
+        status: Status::Succeeded,
+        via: Some(via),
+        model: Some(entry.model.clone()),
+        output: entry.output.clone(),
+        content: vec![Block::Text(entry.text.clone())],
+        reason: Some(match via {
+            Via::Stale => "nobody answered: a remembered answer past its time to live".into(),
+            _ => "the same input was answered before".into(),
+        }),
+        tool_calls: entry.tool_calls.clone(),
+        repairs: entry.repairs.clone(),
+        simulated: entry.simulated,
+        source: Some(entry.source),
+        ..Outcome::default()
+    }
+}
+
+/// Reads the leader's log into our own, under our own deadline. The error is the leader's.
+async fn follow(
+    engine: &Engine,
+    call: &Call,
+    request: &Request,
+    log: &Arc<EventLog>,
+    mut leader: Cursor,
+) -> Result<Outcome, Failure> {
+    let mut given = false;
+    loop {
+        let event = tokio::select! {
+            biased;
+            () = log.abandoned() => return Ok(Outcome::cancelled()),
+            event = leader.next() => event,
+            () = sleep_until(engine.clock.instant(request.deadline)) => {
+                let late = "the deadline passed while the same input was being answered for another call";
+                return Ok(Outcome::failed(Failure::new(ErrorCode::DeadlineExceeded, late)));
+            }
+        };
+        match event {
+            Some(LogEvent::Start { model }) if call.stream => {
+                if let Err(failure) = engine.journal_opened(call, request, log, NanoUsd(0)).await {
+                    return Ok(Outcome::failed(failure));
+                }
+                given = true;
+                log.append(LogEvent::Start { model });
+            }
+            Some(LogEvent::Delta(delta)) if call.stream => log.append(LogEvent::Delta(delta)),
+            Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
+            Some(LogEvent::End(delivered)) => {
+                let answer = &delivered.answer;
+                return Ok(Outcome {
+                    status: Status::Succeeded,
+                    via: Some(if answer.via == Via::Model { Via::Coalesced } else { answer.via }),
+                    model: answer.model.clone(),
+                    output: answer.output.clone(),
+                    tool_calls: answer.tool_calls.clone(),
+                    content: delivered.content.clone(),
+                    finish: delivered.finish.clone(),
+                    reason: Some("the same input was being answered for another call".into()),
+                    repairs: answer.repairs.clone(),
+                    simulated: answer.simulated,
+                    source: Some(leader.execution()),
+                    released: given,
+                    ..Outcome::default()
+                });
+            }
+            Some(LogEvent::Error(failure)) if given => return Ok(Outcome::broken((*failure).clone())),
+            Some(LogEvent::Error(failure)) => return Err((*failure).clone()),
+            None if given => return Ok(Outcome::broken(lost())),
+            None => return Err(lost()),
+        }
+    }
+}
+
+fn lost() -> Failure {
+    Failure::new(ErrorCode::StreamInterrupted, "the call that was answering the same input ended early")
+}
+
+/// Remembers an answer that a model just gave.
+pub(crate) fn remember(engine: &Engine, request: &Request, record: &Record, outcome: &Outcome) {
+    let (Some(flight), Some(intent)) = (&request.flight, &request.intent) else { return };
+    let whole = outcome.finish == FinishReason::Stop && outcome.tool_calls.is_empty();
+    let (Status::Succeeded, Some(Via::Model), Some(model)) = (outcome.status, outcome.via, &outcome.model) else {
+        return;
+    };
+    if whole && intent.plan.privacy.content {
+        let now = engine.clock.now();
+        let entry = Entry {
+            intent: intent.plan.name.clone(),
+            output: outcome.output.clone(),
+            tool_calls: Vec::new(),
+            text: outcome.text(),
+            repairs: outcome.repairs.clone(),
+            model: model.clone(),
+            source: record.execution,
+            stored_at: now,
+            // Each reader says how old an answer it accepts; this is the most that any may.
+            expires_at: now + intent.plan.ceilings.ttl,
+            simulated: outcome.simulated,
+            usage: record.usage,
+        };
+        // One that is too large for the cache is answered anew each time.
+        let _kept = engine.cache.put(flight.key, entry);
+    }
+}

@@ -1,0 +1,213 @@
+//! Resolve and route: from a call to a request whose candidates are ranked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_cache::Key;
+use baton_config::{IntentKind, PromptRole};
+use baton_core::{
+    Candidate, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, SERVER_CEILINGS, Scope, Severity,
+    Unproven,
+};
+use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};
+use serde_json::{Map, Value};
+
+use crate::call::{Call, Target};
+use crate::engine::Engine;
+use crate::flights::FlightKey;
+use crate::intent::Intent;
+
+/// The end of a stream, after its deadline bounded the commit.
+const STREAM_END: Duration = Duration::from_secs(600);
+
+/// A call that is valid: what it asks for, within which limits, for whom.
+pub(crate) struct Request {
+    /// `None` for a raw model call.
+    pub(crate) intent: Option<Arc<Intent>>,
+    /// The input, its schema's defaults applied.
+    pub(crate) input: Value,
+    pub(crate) scope: Scope,
+    pub(crate) limits: Limits,
+    pub(crate) started: Moment,
+    pub(crate) deadline: Moment,
+    /// Those that may answer, ranked.
+    pub(crate) candidates: Arc<[Candidate]>,
+    /// Where answers may be remembered.
+    pub(crate) flight: Option<FlightKey>,
+}
+
+/// Plan and limits; the input validated.
+pub(crate) fn resolve(engine: &Engine, call: &Call) -> Result<Request, Failure> {
+    let started = engine.clock.moment(call.received);
+    match &call.target {
+        Target::Intent { name, input } => {
+            let intent = engine.intent(name).ok_or_else(|| unknown_intent(engine, name))?;
+            call.caller.may_call(name)?;
+            resolve_intent(engine, call, intent, input)
+        }
+        Target::Model(chat) => {
+            let named = engine.snapshot.model(&chat.model);
+            let model = named.ok_or_else(|| unknown_model(engine, &chat.model))?;
+            let limits = Limits::meet(&call.config, &SERVER_CEILINGS, |_| None)?;
+            let candidate =
+                Candidate { model: model.id.clone(), lane: model.lane, timeout: model.timeout, price: model.price };
+            Ok(Request {
+                intent: None,
+                input: Value::Null,
+                scope: Scope::team(call.caller.team.clone()),
+                deadline: started + limits.deadline,
+                limits,
+                started,
+                candidates: Arc::from([candidate]),
+                flight: None,
+            })
+        }
+    }
+}
+
+fn resolve_intent(engine: &Engine, call: &Call, intent: Arc<Intent>, input: &Value) -> Result<Request, Failure> {
+    let started = engine.clock.moment(call.received);
+    let plan = &intent.plan;
+    let limits = Limits::meet(&call.config, &plan.ceilings, |name| {
+        let meant = engine.snapshot.aliases.get(name);
+        plan.candidates.iter().position(|c| c.model.as_str() == name || Some(&c.model) == meant)
+    })?;
+    let input = match &plan.input_schema {
+        None => input.clone(),
+        Some(schema) => {
+            let input = schema.with_defaults(input.clone());
+            schema.validate(&input).map_err(|violation| {
+                Failure::new(ErrorCode::InputInvalid, format!("input{violation}"))
+                    .at(format!("/input{}", violation.pointer))
+            })?;
+            input
+        }
+    };
+    let candidates: Arc<[Candidate]> = match &limits.models {
+        None => Arc::clone(&plan.candidates),
+        Some(order) => order.iter().map(|i| plan.candidates[*i].clone()).collect(),
+    };
+    let partition = plan.cache.partition.iter().map(|path| {
+        let field = path.strip_prefix("metadata.").unwrap_or(path);
+        call.metadata.get(field).cloned()
+    });
+    let scope = Scope { team: call.caller.team.clone(), partition: partition.collect() };
+    // Tools make an answer depend on more than its input.
+    let remembers = !limits.ttl.is_zero() && call.tools.is_empty();
+    let flight = remembers.then(|| FlightKey {
+        key: Key::of(&scope, &plan.name, &plan.hashes.answer, &input),
+        models: limits.models.iter().flat_map(|_| candidates.iter().map(|c| c.model.clone())).collect(),
+    });
+    Ok(Request {
+        deadline: started + limits.deadline,
+        limits,
+        started,
+        intent: Some(intent),
+        input,
+        scope,
+        candidates,
+        flight,
+    })
+}
+
+fn unknown_intent(engine: &Engine, name: &IntentName) -> Failure {
+    let known: Vec<&str> = engine.snapshot.intents.keys().map(IntentName::as_str).take(20).collect();
+    let message = format!("there is no intent `{name}`; there are: {}", known.join(", "));
+    Failure::new(ErrorCode::UnknownIntent, message).at("/intent")
+}
+
+fn unknown_model(engine: &Engine, name: &str) -> Failure {
+    let aliases = engine.snapshot.aliases.keys().map(String::as_str);
+    let ids = engine.snapshot.models.iter().map(|m| m.id.as_str()).filter(|id| *id != "local");
+    let known: Vec<&str> = aliases.chain(ids).take(20).collect();
+    let message = format!(
+        "there is no model `{name}`; there are: {}, and intent:NAME. Models are named in baton.toml and by intents",
+        known.join(", ")
+    );
+    Failure::new(ErrorCode::UnknownModel, message).at("/model")
+}
+
+impl Request {
+    /// What the state machine may do for this request.
+    pub(crate) fn policy(&self, stream: bool) -> Policy {
+        let plan = self.intent.as_ref().map(|intent| &intent.plan);
+        // Labels and fields mean nothing before they are whole; text is gated by its own checks.
+        let gated = plan.is_some_and(|plan| {
+            plan.kind != IntentKind::Generation || plan.checks.iter().any(|check| check.on_fail == Severity::Gate)
+        });
+        let unverified = plan.is_none_or(|plan| plan.stream_unverified);
+        let unproven = plan.map_or(Unproven::Pass, |plan| plan.unproven);
+        let at_verdict = !stream || (!unverified && (gated || unproven == Unproven::Fail));
+        Policy {
+            started: self.started,
+            deadline: self.deadline,
+            stream_end: if stream { self.started + STREAM_END.max(self.limits.deadline) } else { self.deadline },
+            retries: self.limits.retries,
+            commit: if at_verdict { Commit::AtVerdict } else { Commit::After { chunks: 1, bytes: 1 } },
+            unproven,
+        }
+    }
+
+    /// The conversation to send, the model's name left open.
+    pub(crate) fn chat(&self, call: &Call) -> Result<ChatRequest, Failure> {
+        if let Target::Model(chat) = &call.target {
+            return Ok(ChatRequest { stream: call.stream, ..(**chat).clone() });
+        }
+        let Some(intent) = &self.intent else { return Ok(ChatRequest::default()) };
+        let messages = intent.plan.messages(&self.input).map_err(|message| {
+            Failure::new(ErrorCode::InputInvalid, format!("the prompt cannot be rendered with this input: {message}"))
+                .at("/input")
+        })?;
+        let messages = messages.into_iter().map(|(role, text)| {
+            let role = match role {
+                PromptRole::System => Role::System,
+                PromptRole::User => Role::User,
+                PromptRole::Assistant => Role::Assistant,
+            };
+            Message::text(role, text)
+        });
+        let (params, extra) = parameters(&intent.plan.params);
+        Ok(ChatRequest {
+            model: String::new(),
+            messages: messages.collect(),
+            params,
+            tools: call.tools.clone(),
+            tool_choice: call.tool_choice.clone(),
+            response_format: response_format(intent),
+            stream: call.stream,
+            extra,
+        })
+    }
+}
+
+fn response_format(intent: &Intent) -> ResponseFormat {
+    match (&intent.plan.kind, &intent.plan.output_schema) {
+        (IntentKind::Extraction, Some(schema)) => {
+            ResponseFormat::Schema { name: intent.plan.name.to_string(), schema: schema.json().clone() }
+        }
+        _ => ResponseFormat::Text,
+    }
+}
+
+/// `[params]` by their OpenAI names; what the canonical form does not know passes through.
+fn parameters(declared: &Map<String, Value>) -> (Params, Map<String, Value>) {
+    let mut params = Params::default();
+    let mut extra = Map::new();
+    for (name, value) in declared {
+        match name.as_str() {
+            "temperature" => params.temperature = value.as_f64(),
+            "top_p" => params.top_p = value.as_f64(),
+            "max_tokens" => params.max_tokens = value.as_u64(),
+            "seed" => params.seed = value.as_i64(),
+            "stop" => {
+                let many =
+                    value.as_array().map(|all| all.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+                params.stop = many.or_else(|| value.as_str().map(|one| vec![one.to_owned()])).unwrap_or_default();
+            }
+            _ => {
+                extra.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    (params, extra)
+}

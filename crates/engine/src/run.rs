@@ -1,0 +1,54 @@
+//! The request path, in the order of the whiteboard.
+
+use std::sync::Arc;
+
+use baton_core::{Decision, Event, Exec};
+
+use crate::call::Call;
+use crate::close::{answer, finished, recorded, refused};
+use crate::drive::Drive;
+use crate::engine::Engine;
+use crate::log::EventLog;
+use crate::outcome::Outcome;
+use crate::recall::{recall, remember};
+use crate::resolve::resolve;
+use crate::route::route;
+
+/// One execution: from the call to the last event of its log, and exactly one record.
+pub(crate) async fn run(engine: &Engine, call: Call, log: &Arc<EventLog>) {
+    let request = match resolve(engine, &call).and_then(|request| engine.admit().map(|()| request)) {
+        Ok(request) => request,
+        Err(failure) => return refused(engine, &call, log, failure).await,
+    };
+    let mut attempts = Vec::new();
+    let outcome = match recall(engine, &call, &request, log).await {
+        Some(remembered) => remembered,
+        None => match Drive::new(engine, &call, &request, log) {
+            Err(failure) => Outcome::failed(failure),
+            Ok(mut drive) => {
+                let ranked = route(&request);
+                let mut exec = Exec::new(request.policy(call.stream), ranked, engine.clock.random());
+                let mut event = Event::Woke;
+                let finish = loop {
+                    event = match engine.decide(&mut exec, event) {
+                        Decision::Start(attempt) => drive.open(attempt),
+                        Decision::Skip { candidate, kind, outcome } => drive.skip(candidate, kind, outcome),
+                        Decision::Cancel { disposition, .. } => drive.cancel(disposition),
+                        Decision::Commit(_) => drive.commit().await,
+                        Decision::Wait(until) => drive.next(until).await,
+                        Decision::Done(finish) => break finish,
+                    };
+                };
+                let outcome = finished(engine, &request, &mut drive, finish);
+                attempts = drive.records;
+                outcome
+            }
+        },
+    };
+    let (record, outcome) = recorded(engine, &call, &request, log, (attempts, outcome)).await;
+    answer(&call, log, &record, &outcome);
+    remember(engine, &request, &record, &outcome);
+    if let Some(flight) = &request.flight {
+        engine.flights.land(flight, log);
+    }
+}

@@ -1,0 +1,79 @@
+//! Finds the JSON object of an answer, in a code fence or in prose.
+
+use serde_json::Value;
+
+use super::read::{NotJson, Reader};
+use super::{BYTES_MAX, Repairs};
+use crate::shape::Shape;
+
+/// So many opening braces are tried.
+const STARTS_MAX: usize = 32;
+
+/// The object that the text states: the last that `fits`, since a model may draft before it
+/// answers; else the last. `may_close` says whether the text is whole, so that open brackets at its
+/// end may be closed.
+///
+/// # Errors
+/// Why there is none, in words.
+pub(crate) fn extract(
+    text: &str,
+    shape: Option<&Shape>,
+    may_close: bool,
+    fits: impl Fn(&Value) -> bool,
+) -> Result<(Value, Repairs), String> {
+    if text.len() > BYTES_MAX {
+        return Err(format!("the answer has {} bytes; at most {BYTES_MAX} are read", text.len()));
+    }
+    let mut found: Vec<(Value, Repairs)> = Vec::new();
+    let mut first_error: Option<NotJson> = None;
+    let mut from = 0;
+    for _ in 0..STARTS_MAX {
+        let Some(start) = text[from..].find('{').map(|offset| from + offset) else { break };
+        let mut reader = Reader::new(text, start, may_close);
+        match reader.value(shape) {
+            Ok(value) => {
+                from = reader.position();
+                found.push((value, around(text, start, from, reader.repairs)));
+            }
+            Err(error) => {
+                first_error.get_or_insert(error);
+                from = start + 1;
+            }
+        }
+    }
+    let last_that_fits = if found.len() > 1 { found.iter().rposition(|(value, _)| fits(value)) } else { None };
+    let chosen = last_that_fits.or(found.len().checked_sub(1));
+    match (chosen, first_error) {
+        (Some(chosen), _) => Ok(found.swap_remove(chosen)),
+        (None, Some(error)) => Err(describe(text, &error)),
+        (None, None) => Err("there is no JSON object in the answer".into()),
+    }
+}
+
+/// Marks what stood around the object, before the repairs inside of it.
+fn around(text: &str, start: usize, end: usize, inner: Repairs) -> Repairs {
+    let (before, after) = (text[..start].trim(), text[end..].trim());
+    let fence = before.rsplit('\n').next().unwrap_or_default().trim_start();
+    let mut repairs = Repairs::default();
+    let fenced = fence.starts_with("```");
+    if fenced {
+        repairs.mark("fenced");
+    }
+    let prose =
+        if fenced { before != fence || !matches!(after, "" | "```") } else { !before.is_empty() || !after.is_empty() };
+    if prose {
+        repairs.mark("prose");
+    }
+    inner.0.into_iter().for_each(|kind| repairs.mark(kind));
+    repairs
+}
+
+fn describe(text: &str, error: &NotJson) -> String {
+    let mut at = error.at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let line = text[..at].matches('\n').count() + 1;
+    let column = text[..at].rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("not JSON at line {line}, column {column}: {}", error.why)
+}

@@ -1,0 +1,10 @@
+//! banking77: being built.
+
+use crate::report::Report;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {}
+
+pub(crate) fn run(_arguments: Arguments) -> anyhow::Result<Report> {
+    anyhow::bail!("banking77 is being built")
+}

@@ -1,0 +1,83 @@
+//! What `cargo xtask measure`, `bench` and `simulate` run: every figure of the project, reproducible.
+//!
+//! Each measure sets up what it needs, shows progress on standard error, prints a readable table,
+//! and ends with one line of JSON. The exit status is 0 only where every bar of it holds.
+
+mod banking77;
+mod crash;
+mod data;
+mod deadline;
+mod overhead;
+mod report;
+mod simulate;
+mod sroie;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::report::Report;
+
+/// Reproduce the figures of Baton.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure a promise
+    Measure {
+        #[command(subcommand)]
+        name: Measure,
+    },
+    /// Measure speed, beside peers
+    Bench {
+        #[command(subcommand)]
+        name: Bench,
+    },
+    /// Random traffic and faults on the paused clock, every invariant checked
+    Simulate(simulate::Arguments),
+}
+
+#[derive(Subcommand)]
+enum Measure {
+    /// Real bank queries through `execute` with the built-in model
+    Banking77(banking77::Arguments),
+    /// Real receipts with a stated share of invented values
+    Sroie(sroie::Arguments),
+    /// Ten kills under load: no record lost, none double
+    Crash(crash::Arguments),
+    /// 2,000 executions against models that hang, trickle, refuse and fail
+    Deadline(deadline::Arguments),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// What Baton adds to a call, beside nginx and a trivial proxy
+    Overhead(overhead::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(report) => report.finish(),
+        Err(error) => {
+            report::progress(&format!("{error:#}"));
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Report> {
+    match command {
+        Command::Measure { name: Measure::Banking77(arguments) } => banking77::run(arguments),
+        Command::Measure { name: Measure::Sroie(arguments) } => sroie::run(arguments),
+        Command::Measure { name: Measure::Crash(arguments) } => crash::run(arguments),
+        Command::Measure { name: Measure::Deadline(arguments) } => deadline::run(arguments),
+        Command::Bench { name: Bench::Overhead(arguments) } => overhead::run(arguments),
+        Command::Simulate(arguments) => simulate::run(arguments),
+    }
+}

@@ -1,0 +1,247 @@
+//! The thread that copies the journal into SQLite: reads what was acknowledged, writes it in
+//! batches, and lets segments go once their rows are durable.
+
+use std::time::Duration;
+
+use baton_core::{ExecutionId, Record};
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::control::Control;
+use super::prune::{self, Retention};
+use super::rows::{self, Batch};
+use crate::journal::{Raw, Reader};
+use crate::{Entry, StoreError};
+
+/// Bytes of the journal that one batch holds, about.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Entries that one batch holds at most.
+const BATCH_ENTRIES: usize = 512;
+
+/// How long a few entries wait for more to be written with.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// How long the database is left alone after it failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What the thread is asked to do.
+enum Command {
+    /// Ingest all there is now.
+    CatchUp(oneshot::Sender<Result<(), StoreError>>),
+    Prune(Retention, i64, oneshot::Sender<Result<u64, StoreError>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// Where ingestion stands.
+#[derive(Clone)]
+struct Progress {
+    /// The last sequence in the database.
+    sequence: u64,
+    /// Reads on from there.
+    reader: Reader,
+    /// Why it does not go on, while it does not.
+    error: Option<StoreError>,
+}
+
+/// The handle of the thread; it ends when the handle is dropped.
+pub(crate) struct Ingest {
+    commands: mpsc::Sender<Command>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Ingest {
+    pub(crate) fn start(reader: Reader, writer: SqliteConnection, control: Control) -> Result<Self, StoreError> {
+        let failed = |error: std::io::Error| StoreError::Database {
+            action: "start the ingesting thread",
+            message: error.to_string(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let (commands, receiver) = mpsc::channel(64);
+        let progress = watch::Sender::new(Progress { sequence: reader.after(), reader: reader.clone(), error: None });
+        let handle = Self { commands, progress: progress.subscribe() };
+        let before = reader.clone();
+        let worker = Worker { reader, writer, control, progress, pending: Vec::new(), before };
+        let spawned = std::thread::Builder::new().name("baton-ingest".into());
+        spawned.spawn(move || runtime.block_on(worker.run(receiver))).map_err(failed)?;
+        Ok(handle)
+    }
+
+    /// A reader at what is not ingested yet.
+    pub(crate) fn position(&self) -> Reader {
+        self.progress.borrow().reader.clone()
+    }
+
+    /// Why ingestion does not go on, while it does not.
+    pub(crate) fn error(&self) -> Option<StoreError> {
+        self.progress.borrow().error.clone()
+    }
+
+    /// Waits until this sequence, which is in the journal, is ingested, or says why it cannot be.
+    pub(crate) async fn reach(&self, sequence: u64) -> Result<(), StoreError> {
+        if self.progress.borrow().sequence >= sequence {
+            return Ok(());
+        }
+        let (answer, receiver) = oneshot::channel();
+        self.commands.send(Command::CatchUp(answer)).await.map_err(|_| StoreError::Closed)?;
+        receiver.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(crate) async fn prune(&self, retention: Retention, now_us: i64) -> Result<u64, StoreError> {
+        let (answer, receiver) = oneshot::channel();
+        let sent = self.commands.send(Command::Prune(retention, now_us, answer)).await;
+        sent.map_err(|_| StoreError::Closed)?;
+        receiver.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Ends the thread after its batch.
+    pub(crate) async fn close(&self) {
+        let (answer, receiver) = oneshot::channel();
+        if self.commands.send(Command::Close(answer)).await.is_ok() {
+            // An error means that it has ended already.
+            let _ = receiver.await;
+        }
+    }
+}
+
+/// The record of an execution that is not ingested yet, if the journal has it behind `reader`.
+pub(crate) fn find(mut reader: Reader, id: ExecutionId) -> Result<Option<Record>, StoreError> {
+    // Cheaper than parsing: a record's JSON starts with its execution.
+    let start = format!("{{\"execution\":\"{id}\"");
+    loop {
+        let entries = reader.next(BATCH_BYTES)?;
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        for raw in entries.iter().filter(|raw| raw.payload.starts_with(start.as_bytes())) {
+            if let Entry::Finished(record) = raw.entry()? {
+                return Ok(Some(*record));
+            }
+        }
+    }
+}
+
+struct Worker {
+    reader: Reader,
+    writer: SqliteConnection,
+    control: Control,
+    progress: watch::Sender<Progress>,
+    /// Read, and not written yet.
+    pending: Vec<Raw>,
+    /// Where `pending` was read from.
+    before: Reader,
+}
+
+impl Worker {
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut written = self.reader.written();
+        loop {
+            let failing = self.catch_up().await.is_err();
+            let command = tokio::select! {
+                biased;
+                command = commands.recv() => command,
+                () = tokio::time::sleep(PAUSE), if failing => continue,
+                changed = written.changed(), if !failing => match changed {
+                    Ok(()) => match tokio::time::timeout(LINGER, commands.recv()).await {
+                        Ok(command) => command,
+                        Err(_) => continue,
+                    },
+                    Err(_) => None,
+                },
+            };
+            // Who no longer waits for an answer need not be told.
+            match command {
+                Some(Command::CatchUp(answer)) => drop(answer.send(self.catch_up().await)),
+                Some(Command::Prune(retention, now_us, answer)) => {
+                    drop(answer.send(self.prune(&retention, now_us).await));
+                }
+                Some(Command::Close(answer)) => {
+                    self.close().await;
+                    let _ = answer.send(());
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Ingests all there is, or says why it cannot.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        let result = loop {
+            match self.step().await {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if let Err(error) = &result {
+            tracing::error!(%error, "ingestion failed; the journal keeps what is not ingested");
+        }
+        self.progress.send_if_modified(|progress| {
+            let modified = progress.error.is_some() || result.is_err();
+            progress.error = result.clone().err();
+            modified
+        });
+        result
+    }
+
+    /// One batch. False where there is nothing left.
+    async fn step(&mut self) -> Result<bool, StoreError> {
+        if self.pending.is_empty() {
+            let before = self.reader.clone();
+            self.pending = self.reader.next(BATCH_BYTES)?;
+            if self.reader.number() != before.number() {
+                // Every entry of the segments before this one is in the database.
+                rows::sync(&mut self.writer).await?;
+                self.reader.release(self.progress.borrow().sequence)?;
+            }
+            self.before = before;
+        }
+        if self.pending.is_empty() {
+            return Ok(false);
+        }
+        let count = self.pending.len().min(BATCH_ENTRIES);
+        let batch = Batch::new(&self.pending[..count]);
+        for feedback in &batch.feedback {
+            self.control.add_feedback(feedback).await?;
+        }
+        batch.write(&mut self.writer).await?;
+        self.pending.drain(..count);
+        let reader = if self.pending.is_empty() { &self.reader } else { &self.before };
+        self.progress.send_replace(Progress { sequence: batch.last, reader: reader.clone(), error: None });
+        Ok(true)
+    }
+
+    /// Deletes a few records, lets ingestion go on, and so on.
+    async fn prune(&mut self, retention: &Retention, now_us: i64) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        for intent in prune::intents(&mut self.writer).await? {
+            let cutoff_us = retention.cutoff_us(&intent, now_us);
+            loop {
+                let old = prune::some_old(&mut self.writer, &intent, cutoff_us).await?;
+                if old.is_empty() {
+                    break;
+                }
+                self.control.forget_content(&old).await?;
+                prune::delete(&mut self.writer, &old).await?;
+                pruned += old.len() as u64;
+                self.catch_up().await?;
+            }
+        }
+        prune::coarsen(&mut self.writer, now_us).await?;
+        Ok(pruned)
+    }
+
+    async fn close(mut self) {
+        // Its error is logged, and the next start goes on from there.
+        let _ = self.catch_up().await;
+        let closed = match rows::sync(&mut self.writer).await {
+            Ok(()) => self.writer.close().await.map_err(StoreError::database("close records.db")),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = closed {
+            tracing::error!(%error, "the journal keeps what is not ingested");
+        }
+    }
+}

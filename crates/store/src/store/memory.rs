@@ -1,0 +1,73 @@
+//! The store without a folder: every question is answered from the journal in memory.
+
+use baton_core::{ExecutionId, Record, TeamId};
+
+use crate::journal::Memory;
+use crate::report::PAGE_MAX;
+use crate::{Entry, ExecutionFilter, Feedback, Report, ReportQuery};
+
+/// Calls `look` with each record, the newest first, until it returns false.
+fn each_record(memory: &Memory, mut look: impl FnMut(&Record) -> bool) {
+    memory.each(|entry| match entry {
+        Entry::Finished(record) => look(record),
+        _ => true,
+    });
+}
+
+pub(crate) fn execution(memory: &Memory, team: &TeamId, id: ExecutionId) -> Option<Record> {
+    let mut found = None;
+    each_record(memory, |record| {
+        if record.execution == id && record.team == *team {
+            found = Some(record.clone());
+        }
+        found.is_none()
+    });
+    found
+}
+
+pub(crate) fn executions(memory: &Memory, team: &TeamId, filter: &ExecutionFilter) -> Vec<Record> {
+    let mut found = Vec::new();
+    each_record(memory, |record| {
+        let wanted = record.team == *team
+            && filter.intent.as_ref().is_none_or(|intent| record.intent.as_ref() == Some(intent))
+            && filter.status.is_none_or(|status| record.status == status)
+            && filter.before.is_none_or(|before| record.execution < before);
+        if wanted {
+            found.push(record.clone());
+        }
+        true
+    });
+    found.sort_by_key(|record| std::cmp::Reverse(record.execution));
+    found.truncate(filter.limit.min(PAGE_MAX));
+    found
+}
+
+pub(crate) fn report(memory: &Memory, query: &ReportQuery) -> Report {
+    let mut report = Report { since_us: query.since_us, until_us: query.until_us, ..Report::default() };
+    each_record(memory, |record| {
+        let wanted = (query.since_us..query.until_us).contains(&record.started_at_us)
+            && query.team.as_ref().is_none_or(|team| record.team == *team)
+            && query.intent.as_ref().is_none_or(|intent| record.intent.as_ref() == Some(intent));
+        if wanted {
+            report.total.add(record);
+            report.intents.entry(record.intent.clone()).or_default().add(record);
+        }
+        true
+    });
+    report
+}
+
+pub(crate) fn feedback_of(memory: &Memory, team: &TeamId, id: ExecutionId) -> Vec<Feedback> {
+    let mut found = Vec::new();
+    memory.each(|entry| {
+        if let Entry::Feedback(feedback) = entry
+            && feedback.execution == id
+            && feedback.team == *team
+        {
+            found.push(feedback.clone());
+        }
+        true
+    });
+    found.reverse();
+    found
+}

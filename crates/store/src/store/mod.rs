@@ -1,0 +1,319 @@
+//! The store as the rest of Baton sees it: one handle, in a folder or in memory.
+
+mod control;
+mod ingest;
+mod memory;
+mod prune;
+mod records;
+mod rows;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use baton_config::StoreSpec;
+use baton_core::{ExecutionId, Record, TeamId};
+
+use crate::keys::{self, KeyCache};
+use crate::{
+    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, KeyInfo, NewKey, Report, ReportQuery,
+    StoreError,
+};
+use control::Control;
+use ingest::Ingest;
+pub use prune::Retention;
+use records::Records;
+
+/// Journal, records, keys, feedback and reports. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    journal: Journal,
+    keys: KeyCache,
+    /// None where everything is in memory.
+    disk: Option<Disk>,
+}
+
+struct Disk {
+    records: Records,
+    control: Control,
+    /// None where another process may be writing.
+    ingest: Option<Ingest>,
+}
+
+impl Store {
+    /// Opens the store of a folder, which is created if needed, takes over what the journal holds,
+    /// and closes executions that the last process left open as interrupted.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] while another process has the folder (see [`Store::open_read`]);
+    /// what the disk and the database say.
+    pub async fn open(spec: &StoreSpec) -> Result<Self, StoreError> {
+        Self::open_with(spec, JournalOptions::default()).await
+    }
+
+    /// [`Store::open`] with other bounds of the journal. `durability` and `after` are the store's.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_with(spec: &StoreSpec, options: JournalOptions) -> Result<Self, StoreError> {
+        let journal_dir = spec.dir.join("journal");
+        // The lock comes first: nobody else may be writing while the databases are made.
+        let lock = Journal::lock(&journal_dir)?;
+        let (writer, after) = records::open_writer(&spec.dir).await?;
+        let options = JournalOptions { durability: spec.durability, after, ..options };
+        let (journal, recovered) = Journal::open_locked(&journal_dir, options, lock)?;
+        for damage in &recovered.damage {
+            tracing::error!(?damage, "the journal is damaged; the file is kept beside it");
+        }
+        let control = Control::open(&spec.dir).await?;
+        let records = Records::open(&spec.dir).await?;
+        let reader = journal.reader(after).ok_or(StoreError::Closed)?;
+        let ingest = Ingest::start(reader, writer, control.clone())?;
+        let disk = Disk { records, control, ingest: Some(ingest) };
+        let store = Self(Arc::new(Inner { journal, keys: KeyCache::default(), disk: Some(disk) }));
+        store.close_orphans().await?;
+        Ok(store)
+    }
+
+    /// Opens the store of a folder for questions, keys and feedback, beside a server that may be
+    /// running on it. Where none is, what the journal holds is taken over first.
+    ///
+    /// # Errors
+    /// What the disk and the database say.
+    pub async fn open_read(spec: &StoreSpec) -> Result<Self, StoreError> {
+        match Self::open(spec).await {
+            Ok(store) => store.close().await,
+            Err(StoreError::Journal(JournalError::Locked { .. })) => {}
+            Err(error) => return Err(error),
+        }
+        let control = Control::open(&spec.dir).await?;
+        let disk = Disk { records: Records::open(&spec.dir).await?, control, ingest: None };
+        let journal = Journal::memory();
+        journal.clone().close().await;
+        Ok(Self(Arc::new(Inner { journal, keys: KeyCache::default(), disk: Some(disk) })))
+    }
+
+    /// A store that keeps the last 65,536 entries and its keys in memory: for simulation, tests,
+    /// and a library without a folder. Nothing in it waits.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self(Arc::new(Inner { journal: Journal::memory(), keys: KeyCache::default(), disk: None }))
+    }
+
+    /// Where entries are acknowledged. Of [`Store::open_read`] it takes none.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    /// The record of an execution, also before it is ingested; `None` where this team has none.
+    ///
+    /// # Errors
+    /// What the disk and the database say.
+    pub async fn execution(&self, team: &TeamId, id: ExecutionId) -> Result<Option<Record>, StoreError> {
+        let Some(disk) = &self.0.disk else {
+            return Ok(self.0.journal.as_memory().and_then(|memory| memory::execution(memory, team, id)));
+        };
+        // Where ingestion stands is asked first: what it passes meanwhile is in the database.
+        let position = disk.ingest.as_ref().map(Ingest::position);
+        if let Some(record) = disk.records.execution(team, id).await? {
+            return Ok(Some(record));
+        }
+        let Some(position) = position else { return Ok(None) };
+        let found = tokio::task::spawn_blocking(move || ingest::find(position, id));
+        match found.await.map_err(|_| StoreError::Closed)?? {
+            Some(record) => Ok(Some(record).filter(|record| record.team == *team)),
+            // A segment that was released while it was searched is in the database.
+            None => disk.records.execution(team, id).await,
+        }
+    }
+
+    /// A team's records, the latest id first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn executions(&self, team: &TeamId, filter: ExecutionFilter) -> Result<Vec<Record>, StoreError> {
+        match (&self.0.disk, self.0.journal.as_memory()) {
+            (Some(disk), _) => disk.records.executions(team, &filter).await,
+            (None, Some(memory)) => Ok(memory::executions(memory, team, &filter)),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// What came of the executions of a window. Counts what is ingested: call [`Store::flush`]
+    /// first to count everything.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn report(&self, query: ReportQuery) -> Result<Report, StoreError> {
+        match (&self.0.disk, self.0.journal.as_memory()) {
+            (Some(disk), _) => disk.records.report(&query).await,
+            (None, Some(memory)) => Ok(memory::report(memory, &query)),
+            (None, None) => Ok(Report::default()),
+        }
+    }
+
+    /// Keeps what somebody said about an execution of their team. The same feedback twice is kept
+    /// once.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownExecution`]; what the database says.
+    pub async fn feedback(&self, feedback: Feedback) -> Result<(), StoreError> {
+        let id = feedback.execution;
+        if self.execution(&feedback.team, id).await?.is_none() {
+            return Err(StoreError::UnknownExecution(id));
+        }
+        match &self.0.disk {
+            Some(disk) => disk.control.add_feedback(&feedback).await,
+            None => Ok(self.0.journal.append(&Entry::Feedback(feedback))?.await?),
+        }
+    }
+
+    /// What was said about an execution, in the order in which it was said.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn feedback_of(&self, team: &TeamId, id: ExecutionId) -> Result<Vec<Feedback>, StoreError> {
+        match (&self.0.disk, self.0.journal.as_memory()) {
+            (Some(disk), _) => disk.control.feedback_of(team, id).await,
+            (None, Some(memory)) => Ok(memory::feedback_of(memory, team, id)),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// Makes a key. The second value is its secret: it is shown once and kept nowhere.
+    ///
+    /// # Errors
+    /// [`StoreError::Random`]; what the database says.
+    pub async fn create_key(&self, new: NewKey) -> Result<(KeyInfo, String), StoreError> {
+        let (key, secret) = keys::draw(new, now_us())?;
+        let info = key.info.clone();
+        if let Some(disk) = &self.0.disk {
+            disk.control.add_key(&key).await?;
+            self.load_keys(disk).await?;
+        } else {
+            self.0.keys.insert(key);
+        }
+        Ok((info, secret))
+    }
+
+    /// Keys of one team, or all; the oldest first, the revoked included.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn list_keys(&self, team: Option<&TeamId>) -> Result<Vec<KeyInfo>, StoreError> {
+        if let Some(disk) = &self.0.disk {
+            self.load_keys(disk).await?;
+        }
+        Ok(self.0.keys.list(team))
+    }
+
+    /// Ends a key for good. False where there is no key with this id.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn revoke_key(&self, id: &str) -> Result<bool, StoreError> {
+        let Some(disk) = &self.0.disk else { return Ok(self.0.keys.revoke(id, now_us())) };
+        let found = disk.control.revoke_key(id, now_us()).await?;
+        self.load_keys(disk).await?;
+        Ok(found)
+    }
+
+    /// The key with this secret; `None` where it is unknown, expired or revoked. Answers from
+    /// memory; what another process changed is seen within two seconds.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn authenticate(&self, secret: &str) -> Result<Option<KeyInfo>, StoreError> {
+        self.refresh_keys(Some(secret)).await?;
+        Ok(self.0.keys.find(secret).filter(|key| key.is_active(now_us())))
+    }
+
+    /// Whether there is any key that may be used now: without one, a server asks for none.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn any_keys(&self) -> Result<bool, StoreError> {
+        self.refresh_keys(None).await?;
+        Ok(self.0.keys.list(None).iter().any(|key| key.is_active(now_us())))
+    }
+
+    async fn refresh_keys(&self, secret: Option<&str>) -> Result<(), StoreError> {
+        match &self.0.disk {
+            Some(disk) if self.0.keys.is_stale(secret, Instant::now()) => self.load_keys(disk).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn load_keys(&self, disk: &Disk) -> Result<(), StoreError> {
+        self.0.keys.set(disk.control.keys().await?);
+        Ok(())
+    }
+
+    /// Deletes records that are older than their intent's `keep`, a few at a time, and what else
+    /// holds their content. How many records went.
+    ///
+    /// # Errors
+    /// What the database says; [`StoreError::Closed`] of [`Store::open_read`].
+    pub async fn prune(&self, retention: Retention, now_us: i64) -> Result<u64, StoreError> {
+        let Some(disk) = &self.0.disk else { return Ok(0) };
+        let ingest = disk.ingest.as_ref().ok_or(StoreError::Closed)?;
+        let pruned = ingest.prune(retention, now_us).await?;
+        // The current segment holds content too, and on a quiet server would do so for long.
+        self.0.journal.rotate();
+        Ok(pruned)
+    }
+
+    /// Why ingestion does not go on, while it does not: records are safe in the journal, which
+    /// fills up.
+    #[must_use]
+    pub fn ingestion_error(&self) -> Option<StoreError> {
+        self.0.disk.as_ref().and_then(|disk| disk.ingest.as_ref()).and_then(Ingest::error)
+    }
+
+    /// Waits until every entry acknowledged so far is ingested.
+    ///
+    /// # Errors
+    /// Why ingestion fails, while it does.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        match self.0.disk.as_ref().and_then(|disk| disk.ingest.as_ref()) {
+            Some(ingest) => ingest.reach(self.0.journal.state().written).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the journal, ingests what it holds, and closes the databases.
+    pub async fn close(self) {
+        self.0.journal.clone().close().await;
+        let Some(disk) = &self.0.disk else { return };
+        if let Some(ingest) = &disk.ingest {
+            if let Err(error) = self.flush().await {
+                tracing::error!(%error, "not everything could be ingested; the journal keeps it for the next start");
+            }
+            ingest.close().await;
+        }
+        disk.records.close().await;
+        disk.control.close().await;
+    }
+
+    /// Gives every stream that the last process left open its record.
+    async fn close_orphans(&self) -> Result<(), StoreError> {
+        self.flush().await?;
+        let Some(disk) = &self.0.disk else { return Ok(()) };
+        for opened in disk.records.opened().await? {
+            tracing::warn!(execution = %opened.execution, "closed as interrupted: the last process ended before it did");
+            self.0.journal.append(&Entry::Finished(Box::new(opened.interrupted())))?.await?;
+        }
+        self.flush().await
+    }
+}
+
+/// The wall clock, Unix microseconds; keys expire by it.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,135 @@
+//! `records.db`: opening it, and reading from it. Only ingestion writes to it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use baton_core::{ExecutionId, IntentName, Record, TeamId};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, QueryBuilder};
+
+use crate::report::PAGE_MAX;
+use crate::{ExecutionFilter, Opened, Report, ReportQuery, StoreError, Tally};
+
+const FILE: &str = "records.db";
+
+/// Connections that questions share.
+const READERS_MAX: u32 = 4;
+
+/// How every database of the store is opened for writing.
+pub(crate) fn write_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .busy_timeout(Duration::from_secs(5))
+}
+
+/// The one connection that writes, migrated, and the sequence up to which the journal is ingested.
+///
+/// `synchronous = NORMAL`: a commit is made durable by the next checkpoint, or by [`super::rows::sync`]
+/// before a segment of the journal goes.
+pub(crate) async fn open_writer(dir: &Path) -> Result<(SqliteConnection, u64), StoreError> {
+    let options = write_options(&dir.join(FILE)).synchronous(SqliteSynchronous::Normal);
+    let mut writer = options.connect().await.map_err(StoreError::database("open records.db"))?;
+    let migrated = sqlx::migrate!("migrations/records").run(&mut writer).await;
+    migrated.map_err(|error| StoreError::database("migrate records.db")(error.into()))?;
+    let read = sqlx::query_scalar("SELECT sequence FROM progress").fetch_one(&mut writer).await;
+    let sequence: i64 = read.map_err(StoreError::database("read how far the journal is ingested"))?;
+    Ok((writer, sequence.unsigned_abs()))
+}
+
+/// Questions to `records.db`.
+#[derive(Clone)]
+pub(crate) struct Records(SqlitePool);
+
+impl Records {
+    pub(crate) async fn open(dir: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(dir.join(FILE))
+            .read_only(true)
+            .busy_timeout(Duration::from_secs(5))
+            .optimize_on_close(false, None);
+        let pool = SqlitePoolOptions::new().max_connections(READERS_MAX).connect_with(options).await;
+        pool.map(Self).map_err(StoreError::database("open records.db for reading"))
+    }
+
+    pub(crate) async fn close(&self) {
+        self.0.close().await;
+    }
+
+    pub(crate) async fn execution(&self, team: &TeamId, id: ExecutionId) -> Result<Option<Record>, StoreError> {
+        let body: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT record FROM executions JOIN bodies USING (row) WHERE id = ? AND team = ?")
+                .bind(id.as_bytes().as_slice())
+                .bind(team.as_str())
+                .fetch_optional(&self.0)
+                .await
+                .map_err(StoreError::database("look up an execution"))?;
+        body.map(|body| unpack(&body)).transpose()
+    }
+
+    pub(crate) async fn executions(&self, team: &TeamId, filter: &ExecutionFilter) -> Result<Vec<Record>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT record FROM executions JOIN bodies USING (row) WHERE team = ");
+        query.push_bind(team.as_str().to_owned());
+        if let Some(intent) = &filter.intent {
+            query.push(" AND intent = ").push_bind(intent.as_str().to_owned());
+        }
+        if let Some(status) = filter.status {
+            query.push(" AND status = ").push_bind(status.as_str());
+        }
+        if let Some(before) = filter.before {
+            query.push(" AND id < ").push_bind(before.as_bytes().to_vec());
+        }
+        let limit = i64::try_from(filter.limit.min(PAGE_MAX)).unwrap_or_default();
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
+        let bodies: Vec<Vec<u8>> =
+            query.build_query_scalar().fetch_all(&self.0).await.map_err(StoreError::database("list executions"))?;
+        bodies.iter().map(|body| unpack(body)).collect()
+    }
+
+    /// Adds up the rollups that overlap the window.
+    pub(crate) async fn report(&self, query: &ReportQuery) -> Result<Report, StoreError> {
+        let mut sql = QueryBuilder::new("SELECT start_us, span_us, intent, tally FROM rollups WHERE start_us < ");
+        sql.push_bind(query.until_us).push(" AND start_us + span_us > ").push_bind(query.since_us);
+        if let Some(team) = &query.team {
+            sql.push(" AND team = ").push_bind(team.as_str().to_owned());
+        }
+        if let Some(intent) = &query.intent {
+            sql.push(" AND intent = ").push_bind(intent.as_str().to_owned());
+        }
+        let rows: Vec<(i64, i64, String, String)> =
+            sql.build_query_as().fetch_all(&self.0).await.map_err(StoreError::database("read the rollups"))?;
+        let mut report = Report { since_us: query.since_us, until_us: query.until_us, ..Report::default() };
+        for (start_us, span_us, intent, tally) in rows {
+            let tally: Tally = serde_json::from_str(&tally).map_err(StoreError::corrupt("a rollup"))?;
+            report.since_us = report.since_us.min(start_us);
+            report.until_us = report.until_us.max(start_us + span_us);
+            report.add((!intent.is_empty()).then(|| IntentName::new(&intent)), &tally);
+        }
+        Ok(report)
+    }
+
+    /// Streams without a final record.
+    pub(crate) async fn opened(&self) -> Result<Vec<Opened>, StoreError> {
+        let entries: Vec<String> =
+            sqlx::query_scalar("SELECT entry FROM opened WHERE id NOT IN (SELECT id FROM executions)")
+                .fetch_all(&self.0)
+                .await
+                .map_err(StoreError::database("read open executions"))?;
+        let parsed = entries.iter().map(|entry| serde_json::from_str(entry));
+        parsed.collect::<Result<_, _>>().map_err(StoreError::corrupt("an open execution"))
+    }
+}
+
+/// How the JSON of a record is kept.
+pub(crate) fn pack(json: &[u8]) -> Vec<u8> {
+    lz4_flex::compress_prepend_size(json)
+}
+
+fn unpack(body: &[u8]) -> Result<Record, StoreError> {
+    let json = lz4_flex::decompress_size_prepended(body)
+        .map_err(|error| StoreError::Corrupt { what: "a record".into(), reason: error.to_string() })?;
+    serde_json::from_slice(&json).map_err(StoreError::corrupt("a record"))
+}

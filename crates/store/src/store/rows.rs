@@ -1,0 +1,238 @@
+//! A batch of journal entries as rows: one transaction, with the progress in the journal.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use baton_core::{ExecutionId, Record};
+use sqlx::query_builder::QueryBuilder;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection as _, Sqlite, Transaction};
+
+use super::records::pack;
+use crate::journal::Raw;
+use crate::{Entry, Feedback, Opened, StoreError, Tally};
+
+/// Rows of one statement. Full ones keep their prepared statement.
+const ROWS: usize = 64;
+
+/// The grain of rollups: five minutes.
+pub(crate) const SPAN_US: i64 = 5 * 60 * 1_000_000;
+
+/// A record on its way into the database.
+struct Row {
+    sequence: i64,
+    record: Box<Record>,
+    body: Vec<u8>,
+}
+
+/// Entries, sorted by where they go.
+#[derive(Default)]
+pub(crate) struct Batch {
+    rows: Vec<Row>,
+    opened: BTreeMap<ExecutionId, Opened>,
+    events: Vec<(i64, String)>,
+    unreadable: Vec<(Raw, String)>,
+    /// Not for this database.
+    pub(crate) feedback: Vec<Feedback>,
+    /// The sequence of the last entry.
+    pub(crate) last: u64,
+}
+
+impl Batch {
+    /// Parses and compresses: the work that needs no database.
+    pub(crate) fn new(entries: &[Raw]) -> Self {
+        let mut batch = Self::default();
+        for raw in entries {
+            batch.last = raw.sequence;
+            let sequence = raw.sequence.cast_signed();
+            match raw.entry() {
+                Ok(Entry::Finished(record)) => {
+                    batch.opened.remove(&record.execution);
+                    batch.rows.push(Row { sequence, record, body: pack(&raw.payload) });
+                }
+                Ok(Entry::Opened(opened)) => {
+                    batch.opened.insert(opened.execution, opened);
+                }
+                Ok(Entry::Feedback(feedback)) => batch.feedback.push(feedback),
+                Ok(Entry::Control(_)) => {
+                    batch.events.push((sequence, String::from_utf8_lossy(&raw.payload).into_owned()));
+                }
+                Err(error) => batch.unreadable.push((raw.clone(), error.to_string())),
+            }
+        }
+        batch
+    }
+
+    /// Writes everything, and that it was written, or nothing.
+    pub(crate) async fn write(&self, writer: &mut SqliteConnection) -> Result<(), StoreError> {
+        let failed = StoreError::database("ingest records");
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        self.write_in(&mut transaction).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
+    }
+
+    async fn write_in(&self, transaction: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
+        let mut tallies: HashMap<(i64, &str, &str), Tally> = HashMap::new();
+        for rows in self.rows.chunks(ROWS) {
+            let new: HashSet<i64> = insert_executions(transaction, rows).await?.into_iter().collect();
+            let rows: Vec<&Row> = rows.iter().filter(|row| new.contains(&row.sequence)).collect();
+            insert_bodies(transaction, &rows).await?;
+            insert_attempts(transaction, &rows).await?;
+            for row in rows {
+                let record = &*row.record;
+                let start_us = record.started_at_us.div_euclid(SPAN_US) * SPAN_US;
+                tallies.entry((start_us, record.team.as_str(), intent(record))).or_default().add(record);
+            }
+        }
+        for ((start_us, team, intent), tally) in &tallies {
+            let key = RollupKey { start_us: *start_us, span_us: SPAN_US, team, intent };
+            add_rollup(transaction, key, tally).await?;
+        }
+        self.write_others(transaction).await?;
+        sqlx::query("UPDATE progress SET sequence = ?")
+            .bind(self.last.cast_signed())
+            .execute(&mut **transaction)
+            .await
+            .map(drop)
+    }
+
+    /// What is not a record: rare.
+    async fn write_others(&self, transaction: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
+        for (id, opened) in &self.opened {
+            let entry = serde_json::to_string(opened).map_err(|error| sqlx::Error::Encode(error.into()))?;
+            let insert = sqlx::query("INSERT INTO opened VALUES (?, ?) ON CONFLICT DO NOTHING");
+            insert.bind(id.as_bytes().as_slice()).bind(entry).execute(&mut **transaction).await?;
+        }
+        let closed = "DELETE FROM opened WHERE id IN (SELECT id FROM executions)";
+        sqlx::query(closed).execute(&mut **transaction).await?;
+        for (row, event) in &self.events {
+            let insert = sqlx::query("INSERT INTO events VALUES (?, ?) ON CONFLICT DO NOTHING");
+            insert.bind(row).bind(event).execute(&mut **transaction).await?;
+        }
+        for (raw, reason) in &self.unreadable {
+            tracing::error!(sequence = raw.sequence, %reason, "an entry is kept in the table `unreadable`");
+            sqlx::query("INSERT INTO unreadable VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
+                .bind(raw.sequence.cast_signed())
+                .bind(raw.kind)
+                .bind(raw.version)
+                .bind(raw.payload.as_ref())
+                .bind(reason)
+                .execute(&mut **transaction)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn intent(record: &Record) -> &str {
+    record.intent.as_ref().map_or("", |intent| intent.as_str())
+}
+
+/// Inserts those that are not there yet, and returns their rows.
+async fn insert_executions(transaction: &mut Transaction<'_, Sqlite>, rows: &[Row]) -> Result<Vec<i64>, sqlx::Error> {
+    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO executions ");
+    query.push_values(rows, |mut values, row| {
+        let record = &*row.record;
+        values
+            .push_bind(row.sequence)
+            .push_bind(record.execution.as_bytes().to_vec())
+            .push_bind(record.team.as_str().to_owned())
+            .push_bind(intent(record).to_owned())
+            .push_bind(record.started_at_us)
+            .push_bind(record.duration_us.cast_signed())
+            .push_bind(record.status.as_str())
+            .push_bind(record.via.map(|via| via.as_str()))
+            .push_bind(record.model.as_ref().map(|model| model.as_str().to_owned()))
+            .push_bind(record.error.as_ref().map(|error| error.code.as_str()))
+            .push_bind(record.cost.0)
+            .push_bind(record.cost_known)
+            .push_bind(record.usage.input_tokens.cast_signed())
+            .push_bind(record.usage.output_tokens.cast_signed());
+    });
+    query.push(" ON CONFLICT DO NOTHING RETURNING row");
+    query.build_query_scalar().persistent(rows.len() == ROWS).fetch_all(&mut **transaction).await
+}
+
+async fn insert_bodies(transaction: &mut Transaction<'_, Sqlite>, rows: &[&Row]) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO bodies ");
+    query.push_values(rows, |mut values, row| {
+        values.push_bind(row.sequence).push_bind(row.body.clone());
+    });
+    query.build().persistent(rows.len() == ROWS).execute(&mut **transaction).await.map(drop)
+}
+
+async fn insert_attempts(transaction: &mut Transaction<'_, Sqlite>, rows: &[&Row]) -> Result<(), sqlx::Error> {
+    let attempts: Vec<_> = rows
+        .iter()
+        .flat_map(|row| row.record.attempts.iter().zip(0_i64..).map(|(attempt, at)| (row.sequence, at, attempt)))
+        .collect();
+    for attempts in attempts.chunks(ROWS) {
+        let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO attempts ");
+        query.push_values(attempts, |mut values, (row, position, attempt)| {
+            values
+                .push_bind(row)
+                .push_bind(position)
+                .push_bind(attempt.model.as_str().to_owned())
+                .push_bind(attempt.kind.as_str())
+                .push_bind(attempt.outcome.as_str())
+                .push_bind(attempt.duration_us.cast_signed())
+                .push_bind(attempt.cost.map(|cost| cost.0));
+        });
+        query.build().persistent(attempts.len() == ROWS).execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+/// The place of a rollup.
+#[derive(Clone, Copy)]
+pub(crate) struct RollupKey<'a> {
+    pub(crate) start_us: i64,
+    pub(crate) span_us: i64,
+    pub(crate) team: &'a str,
+    pub(crate) intent: &'a str,
+}
+
+/// Adds a tally to what is there.
+pub(crate) async fn add_rollup(
+    transaction: &mut Transaction<'_, Sqlite>,
+    key: RollupKey<'_>,
+    tally: &Tally,
+) -> Result<(), sqlx::Error> {
+    let there: Option<String> =
+        sqlx::query_scalar("SELECT tally FROM rollups WHERE start_us = ? AND span_us = ? AND team = ? AND intent = ?")
+            .bind(key.start_us)
+            .bind(key.span_us)
+            .bind(key.team)
+            .bind(key.intent)
+            .fetch_optional(&mut **transaction)
+            .await?;
+    let mut sum = match there {
+        Some(there) => serde_json::from_str(&there).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        None => Tally::default(),
+    };
+    sum.merge(tally);
+    sqlx::query("INSERT OR REPLACE INTO rollups VALUES (?, ?, ?, ?, ?)")
+        .bind(key.start_us)
+        .bind(key.span_us)
+        .bind(key.team)
+        .bind(key.intent)
+        .bind(serde_json::to_string(&sum).map_err(|error| sqlx::Error::Encode(error.into()))?)
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+}
+
+/// Makes everything committed so far survive the loss of power: a commit that is synced syncs the
+/// whole log before it.
+pub(crate) async fn sync(writer: &mut SqliteConnection) -> Result<(), StoreError> {
+    let steps = ["PRAGMA synchronous = FULL", "UPDATE progress SET synced = synced + 1", "PRAGMA synchronous = NORMAL"];
+    for step in steps {
+        sqlx::query(AssertSqlSafe(step))
+            .execute(&mut *writer)
+            .await
+            .map_err(StoreError::database("sync records.db"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Counts over many records that can be added up: what rollups hold and reports are made of.
+
+use std::collections::BTreeMap;
+
+use baton_core::{AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, ModelId, NanoUsd, Record, Status, Usage, Via};
+use serde::{Deserialize, Serialize};
+
+use crate::Latencies;
+
+/// What came of a set of executions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tally {
+    /// All of them together.
+    pub calls: CallTally,
+    /// Their attempts, by the model that was asked.
+    pub models: BTreeMap<ModelId, ModelTally>,
+}
+
+/// Executions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CallTally {
+    /// How many; the sum of the next four.
+    pub calls: u64,
+    /// An answer was given.
+    pub succeeded: u64,
+    /// The client left.
+    pub cancelled: u64,
+    /// The process or the stream ended early.
+    pub interrupted: u64,
+    /// A typed error was given, by its code.
+    pub failed: BTreeMap<ErrorCode, u64>,
+    /// Where the answers came from.
+    pub via: BTreeMap<Via, u64>,
+    /// Attempts at another candidate, by how the one before it ended.
+    pub fallbacks: BTreeMap<AttemptOutcome, u64>,
+    /// The sum of known costs.
+    pub cost: NanoUsd,
+    /// Executions with a cost that is not wholly known: `cost` lacks something.
+    pub cost_unknown: u64,
+    /// Tokens of all attempts.
+    pub usage: Usage,
+    /// Answers by a simulated model.
+    pub simulated: u64,
+    /// How long the succeeded and the failed took.
+    pub latency: Latencies,
+}
+
+/// Attempts at one model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ModelTally {
+    /// Attempts made.
+    pub attempts: u64,
+    /// How they ended, and how often and why one was skipped.
+    pub outcomes: BTreeMap<AttemptOutcome, u64>,
+    /// Attempts at another candidate that followed one here, by how the one here ended.
+    pub fallbacks: BTreeMap<AttemptOutcome, u64>,
+    /// The sum of known costs.
+    pub cost: NanoUsd,
+    /// Attempts made with a cost that is not known.
+    pub cost_unknown: u64,
+    /// Tokens.
+    pub usage: Usage,
+    /// Attempts at a simulated model.
+    pub simulated: u64,
+    /// How long the attempts made took, those cancelled left out.
+    pub latency: Latencies,
+}
+
+fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
+    *counts.entry(key).or_default() += 1;
+}
+
+fn add_counts<K: Ord + Copy>(counts: &mut BTreeMap<K, u64>, other: &BTreeMap<K, u64>) {
+    for (key, more) in other {
+        *counts.entry(*key).or_default() += more;
+    }
+}
+
+impl Tally {
+    /// Adds one execution.
+    pub(crate) fn add(&mut self, record: &Record) {
+        self.calls.add(record);
+        for attempt in &record.attempts {
+            self.models.entry(attempt.model.clone()).or_default().add(attempt);
+        }
+        for [before, attempt] in record.attempts.array_windows() {
+            if attempt.kind == AttemptKind::Fallback && attempt.outcome.was_made() {
+                count(&mut self.calls.fallbacks, before.outcome);
+                count(&mut self.models.entry(before.model.clone()).or_default().fallbacks, before.outcome);
+            }
+        }
+    }
+
+    /// Adds the executions of another set.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.calls.merge(&other.calls);
+        for (model, tally) in &other.models {
+            self.models.entry(model.clone()).or_default().merge(tally);
+        }
+    }
+}
+
+impl CallTally {
+    fn add(&mut self, record: &Record) {
+        self.calls += 1;
+        match record.status {
+            Status::Succeeded => self.succeeded += 1,
+            Status::Cancelled => self.cancelled += 1,
+            Status::Interrupted => self.interrupted += 1,
+            Status::Failed => {
+                count(&mut self.failed, record.error.as_ref().map_or(ErrorCode::Internal, |failure| failure.code));
+            }
+        }
+        if let Some(via) = record.via {
+            count(&mut self.via, via);
+        }
+        self.cost += record.cost;
+        self.cost_unknown += u64::from(!record.cost_known);
+        self.usage += record.usage;
+        self.simulated += u64::from(record.simulated);
+        if matches!(record.status, Status::Succeeded | Status::Failed) {
+            self.latency.add(record.duration_us);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.succeeded += other.succeeded;
+        self.cancelled += other.cancelled;
+        self.interrupted += other.interrupted;
+        add_counts(&mut self.failed, &other.failed);
+        add_counts(&mut self.via, &other.via);
+        add_counts(&mut self.fallbacks, &other.fallbacks);
+        self.cost += other.cost;
+        self.cost_unknown += other.cost_unknown;
+        self.usage += other.usage;
+        self.simulated += other.simulated;
+        self.latency.merge(&other.latency);
+    }
+}
+
+impl ModelTally {
+    fn add(&mut self, attempt: &AttemptRecord) {
+        count(&mut self.outcomes, attempt.outcome);
+        if !attempt.outcome.was_made() {
+            return;
+        }
+        self.attempts += 1;
+        self.cost += attempt.cost.unwrap_or_default();
+        self.cost_unknown += u64::from(attempt.cost.is_none());
+        self.usage += attempt.usage.unwrap_or_default();
+        self.simulated += u64::from(attempt.simulated);
+        if attempt.outcome != AttemptOutcome::Cancelled {
+            self.latency.add(attempt.duration_us);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.attempts += other.attempts;
+        add_counts(&mut self.outcomes, &other.outcomes);
+        add_counts(&mut self.fallbacks, &other.fallbacks);
+        self.cost += other.cost;
+        self.cost_unknown += other.cost_unknown;
+        self.usage += other.usage;
+        self.simulated += other.simulated;
+        self.latency.merge(&other.latency);
+    }
+}
