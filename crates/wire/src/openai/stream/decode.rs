@@ -351,17 +351,13 @@ fn known(mut left: Map<String, Value>) -> Map<String, Value> {
     left
 }
 
+/// A wrong type is met before the end of a document that is cut off: whole or not is asked first.
 fn unreadable(data: &str, error: &serde_json::Error) -> WireError {
-    if error.is_data() {
-        return WireError::new(
-            Disposition::BadAnswer,
-            format!("an event of the stream is no chunk of a completion: {error}"),
-        );
+    match serde_json::from_str::<IgnoredAny>(data) {
+        Ok(_) => WireError::bad_answer(format!("an event of the stream is no chunk of a completion: {error}")),
+        Err(cut) if cut.is_eof() => {
+            WireError::broken(format!("the stream is broken: an event is cut off after {} bytes", data.len()))
+        }
+        Err(error) => WireError::broken(format!("the stream is broken: an event is not JSON: {error}")),
     }
-    let what = if error.is_eof() {
-        format!("an event is cut off after {} bytes", data.len())
-    } else {
-        format!("an event is not JSON: {error}")
-    };
-    WireError::broken(format!("the stream is broken: {what}"))
 }
