@@ -1,5 +1,7 @@
 //! Streams: the same events however the bytes arrive, and nothing broken reported complete.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use baton_core::Usage;
@@ -205,6 +207,19 @@ fn the_end_does_not_wait_for_the_body_to_end() {
     assert_eq!(lines(&all).last().unwrap(), "end Stop");
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(matches!(events.poll_next_unpin(&mut context), Poll::Ready(None)));
+}
+
+#[test]
+fn the_bodys_end_is_taken_where_it_is_there_so_that_its_connection_is_free() {
+    let (taken, text) = (Arc::new(AtomicBool::new(false)), fixture("streams/plain.sse"));
+    let flag = Arc::clone(&taken);
+    let end = stream::poll_fn(move |_| {
+        flag.store(true, Ordering::Relaxed);
+        Poll::Ready(None)
+    });
+    let mut events = openai::decode_stream(Box::pin(stream::once(async { Ok(Bytes::from(text)) }).chain(end)));
+    while !matches!(events.next().now_or_never(), Some(Some(Ok(StreamEvent::End { .. })))) {}
+    assert!(taken.load(Ordering::Relaxed));
 }
 
 #[test]
