@@ -138,7 +138,6 @@ async fn errors_are_in_openais_envelope() {
         (with(user("intent:draft", "x"), "service_tier", json!("flex")), 400, "invalid_request_error", "unsupported_feature", json!("service_tier")),
         (user("intent:down", "x"), 502, "server_error", "all_candidates_failed", Value::Null),
         (with(user("intent:down", "x"), "stream", json!(true)), 502, "server_error", "all_candidates_failed", Value::Null),
-        (user("intent:limited", "x"), 429, "rate_limit_error", "rate_limit", Value::Null),
     ] {
         let reply = ask(&guest, call.clone()).await;
         let body = reply.json();

@@ -179,7 +179,7 @@ async fn who_says_nothing_is_not_waited_for() {
 #[tokio::test]
 async fn headers_have_bounds() {
     let served = served(GatewayOptions::default()).await;
-    let many: String = (0..65).map(|n| format!("h{n}: x\r\n")).collect();
+    let many: String = (0..101).map(|n| format!("h{n}: x\r\n")).collect();
     let long = format!("h: {}\r\n", "x".repeat(17 << 10));
     for headers in [many, long] {
         let mut stream = served.ask(&format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{headers}\r\n")).await;
