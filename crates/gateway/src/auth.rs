@@ -1,5 +1,6 @@
 //! Who calls: from a key to a [`Caller`].
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use baton_core::{ErrorCode, Failure, IntentName};
@@ -66,7 +67,8 @@ fn open(headers: &HeaderMap) -> Result<Caller, Failure> {
     let is_local = |origin: &str| {
         let origin = origin.parse::<Uri>().ok();
         let host = origin.as_ref().and_then(Uri::host).unwrap_or_default();
-        matches!(host, "localhost" | "[::1]") || host.starts_with("127.")
+        let host = host.trim_matches(['[', ']']);
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     };
     match headers.get(ORIGIN) {
         Some(origin) if !origin.to_str().is_ok_and(is_local) => Err(Failure::new(

@@ -53,11 +53,13 @@ pub(crate) async fn liveness() -> Json<Health> {
 pub(crate) async fn readyz(State(gateway): State<Gateway>) -> Response {
     let (code, health) = if gateway.is_draining() {
         (StatusCode::SERVICE_UNAVAILABLE, Health { status: "shutting_down", reason: None })
-    } else if let Some(refusal) = gateway.orchestrator().store().journal().refusal() {
-        let reason = Some(refusal.to_string());
-        (StatusCode::SERVICE_UNAVAILABLE, Health { status: "journal_refuses", reason })
     } else {
-        (StatusCode::OK, Health { status: "ready", reason: None })
+        let journal = gateway.orchestrator().store().journal().state();
+        let reason = journal.last_error.map(|error| error.to_string());
+        match journal.refusing {
+            true => (StatusCode::SERVICE_UNAVAILABLE, Health { status: "journal_refuses", reason }),
+            false => (StatusCode::OK, Health { status: "ready", reason: None }),
+        }
     };
     (code, Json(health)).into_response()
 }

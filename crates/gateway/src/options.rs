@@ -9,9 +9,8 @@ pub struct GatewayOptions {
     pub max_body_bytes: usize,
     /// How deep a body may nest; more is `invalid_json`.
     pub max_json_depth: usize,
-    /// The most header lines of a request (HTTP/1; more is 431).
-    pub max_headers: usize,
     /// The most bytes of a request's headers; also the read buffer of a connection. At least 8192.
+    /// Over it, or over 100 header lines, is 431.
     pub max_header_bytes: usize,
     /// From the connection to the first request's last header; from its headers to the body's end.
     pub read_timeout: Duration,
@@ -38,7 +37,6 @@ impl Default for GatewayOptions {
         Self {
             max_body_bytes: 4 << 20,
             max_json_depth: 64,
-            max_headers: 64,
             max_header_bytes: 16 << 10,
             read_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),

@@ -37,7 +37,8 @@ pub(crate) struct AnswerSchema {
     /// The intent; absent for a raw model call.
     #[schema(nullable = false)]
     pub(crate) intent: Option<String>,
-    /// The intent's version: the start of its policy hash.
+    /// The intent's version: the start of its policy hash; absent for a raw model call.
+    #[schema(required = false)]
     pub(crate) version: String,
     /// `{label}`, the schema's fields, or `{text}`.
     #[schema(value_type = Object)]

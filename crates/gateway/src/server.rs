@@ -113,9 +113,7 @@ fn builder(options: &GatewayOptions) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // Runs between requests too.
         .header_read_timeout(options.idle_timeout)
-        .max_headers(options.max_headers)
-        .max_buf_size(options.max_header_bytes.max(8192))
-        .pipeline_flush(true);
+        .max_buf_size(options.max_header_bytes.max(8192));
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -26,6 +26,7 @@ pub(crate) struct ExecutionView {
     intent: Option<IntentName>,
     /// The intent's version: the start of its policy hash.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
     version: String,
     #[schema(value_type = String)]
     team: TeamId,
@@ -61,6 +62,7 @@ pub(crate) struct ExecutionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<RecordedError>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     repairs: Vec<String>,
     #[schema(value_type = UsageSchema)]
     usage: Usage,

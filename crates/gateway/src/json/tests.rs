@@ -19,7 +19,6 @@ struct Asked {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(dead_code, reason = "only what cannot be read is of interest")]
 struct Config {
     retries: u32,
     name: String,
