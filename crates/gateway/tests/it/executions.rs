@@ -130,7 +130,11 @@ async fn feedback_that_means_nothing_is_refused() {
         body["executionId"] = json!(id);
         let reply = guest.post("/v1/feedback", body).await;
         let error = &reply.json()["error"];
-        assert_eq!((reply.status, &error["code"], &error["param"]), (400, &json!(code), &json!(param)), "{said}: {error}");
+        assert_eq!(
+            (reply.status, &error["code"], &error["param"]),
+            (400, &json!(code), &json!(param)),
+            "{said}: {error}"
+        );
     }
     let unknown = json!({"executionId": "01980000-0000-7000-8000-000000000000", "label": "good"});
     let reply = guest.post("/v1/feedback", unknown).await;
