@@ -49,9 +49,11 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
 /// The caller's trace (W3C Trace Context, `version-traceid-parentid-flags` in hexadecimal digits).
 pub(crate) fn traceparent(headers: &HeaderMap) -> Option<HeaderValue> {
     let trace = headers.get(TRACEPARENT)?;
-    let lengths = trace.to_str().ok()?.split('-').map(|part| {
-        part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)).then_some(part.len())
-    });
+    let lengths = trace
+        .to_str()
+        .ok()?
+        .split('-')
+        .map(|part| part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)).then_some(part.len()));
     let lengths: Option<Vec<usize>> = lengths.collect();
     (lengths? == [2, 32, 16, 2]).then(|| trace.clone())
 }

@@ -11,7 +11,9 @@ use baton_core::{ErrorCode, Failure};
 use baton_engine::Orchestrator;
 use http::Method;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -89,11 +91,7 @@ fn with_keys(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi
     document
 }
 
-pub(crate) fn build(
-    orchestrator: Orchestrator,
-    metrics: Arc<Metrics>,
-    options: GatewayOptions,
-) -> (Router, Gateway) {
+pub(crate) fn build(orchestrator: Orchestrator, metrics: Arc<Metrics>, options: GatewayOptions) -> (Router, Gateway) {
     let (router, document) = documented().split_for_parts();
     let document = with_keys(document);
     let list: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
@@ -110,7 +108,8 @@ pub(crate) fn build(
 
 async fn nowhere(State(gateway): State<Gateway>, request: Request) -> Response {
     let path = request.uri().path();
-    let later = LATER.iter().find(|later| path.strip_prefix(**later).is_some_and(|r| r.is_empty() || r.starts_with('/')));
+    let later =
+        LATER.iter().find(|later| path.strip_prefix(**later).is_some_and(|r| r.is_empty() || r.starts_with('/')));
     if let Some(later) = later {
         let problem = Problem::from(not_yet(later).at(*later));
         let openai = matches!(*later, "/v1/responses" | "/v1/embeddings");

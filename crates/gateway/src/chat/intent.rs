@@ -20,7 +20,12 @@ const KNOWN: [&str; 3] = ["stream_options", "metadata", "user"];
 /// # Errors
 /// `unsupported_feature` for what the intent itself declares, and for conversations;
 /// `input_invalid`.
-pub(super) fn call(name: IntentName, plan: Option<&Plan>, chat: ChatRequest, depth_max: usize) -> Result<Call, Failure> {
+pub(super) fn call(
+    name: IntentName,
+    plan: Option<&Plan>,
+    chat: ChatRequest,
+    depth_max: usize,
+) -> Result<Call, Failure> {
     refuse_declared(&chat)?;
     let (place, text) = only_message(&chat.messages)?;
     let schema = plan.and_then(|plan| plan.input_schema.as_ref()).map(|schema| schema.json());
@@ -111,7 +116,9 @@ fn input(schema: Option<&Value>, text: &str, depth_max: usize) -> Result<Value, 
             json::bound(text.as_bytes(), depth_max)?;
             Ok(Value::Object(object))
         }
-        (Err(_), Some(field)) => Ok(Value::Object(Map::from_iter([(field.to_owned(), Value::String(text.to_owned()))]))),
+        (Err(_), Some(field)) => {
+            Ok(Value::Object(Map::from_iter([(field.to_owned(), Value::String(text.to_owned()))])))
+        }
         (Err(error), None) => {
             let message = format!("the message must be a JSON object, as the intent's input schema wants one: {error}");
             Err(Failure::new(ErrorCode::InputInvalid, message))

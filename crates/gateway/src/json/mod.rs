@@ -64,13 +64,15 @@ pub(crate) fn bound(body: &[u8], depth_max: usize) -> Result<(), Failure> {
                 depth += 1;
                 if depth > depth_max {
                     let (line, column) = position(body, at);
-                    let message = format!("the body nests deeper than {depth_max} levels at line {line} column {column}");
+                    let message =
+                        format!("the body nests deeper than {depth_max} levels at line {line} column {column}");
                     return Err(Failure::new(ErrorCode::InvalidJson, message));
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
             b'-' | b'0'..=b'9' => {
-                let length = body[at..].iter().take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+                let length =
+                    body[at..].iter().take_while(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
                 let end = at + length.count();
                 exact(body, at, end)?;
                 at = end - 1;

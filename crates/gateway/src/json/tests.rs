@@ -103,7 +103,11 @@ fn depth(value: &Value) -> usize {
 /// Seeded and without files, so that a failure replays.
 fn config() -> proptest::test_runner::Config {
     let rng_seed = proptest::test_runner::RngSeed::Fixed(7);
-    proptest::test_runner::Config { failure_persistence: None, rng_seed, ..proptest::test_runner::Config::with_cases(300) }
+    proptest::test_runner::Config {
+        failure_persistence: None,
+        rng_seed,
+        ..proptest::test_runner::Config::with_cases(300)
+    }
 }
 
 proptest! {

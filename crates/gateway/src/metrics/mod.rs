@@ -93,12 +93,8 @@ impl Metrics {
     /// Counts one record. A few hash look-ups: about a microsecond.
     pub fn observe(&self, record: &Record) {
         let intent = &record.intent;
-        let outcome = ByOutcome {
-            intent: intent.clone(),
-            model: record.model.clone(),
-            via: record.via,
-            status: record.status,
-        };
+        let outcome =
+            ByOutcome { intent: intent.clone(), model: record.model.clone(), via: record.via, status: record.status };
         self.durations.get_or_create(&outcome).observe(seconds(record.duration_us));
         self.overheads.get_or_create(&ByIntent { intent: intent.clone() }).observe(seconds(record.overhead_us));
         if let Some(error) = &record.error {

@@ -54,7 +54,8 @@ async fn a_raw_stream_is_chunks_and_done() {
     assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
     let text: String = chunks.iter().filter_map(|c| c["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(text, "Dear Anna");
-    let finishes: Vec<&Value> = chunks.iter().map(|c| &c["choices"][0]["finish_reason"]).filter(|f| !f.is_null()).collect();
+    let finishes: Vec<&Value> =
+        chunks.iter().map(|c| &c["choices"][0]["finish_reason"]).filter(|f| !f.is_null()).collect();
     assert_eq!(finishes, ["stop"]);
     assert_eq!(chunks.last().unwrap()["usage"]["prompt_tokens"], 10);
     let with_baton: Vec<&Value> = chunks.iter().filter(|c| c.get("baton").is_some()).collect();
@@ -125,25 +126,77 @@ async fn errors_are_in_openais_envelope() {
     for (call, status, kind, code, param) in [
         (json!([]), 400, "invalid_request_error", "input_invalid", json!("")),
         (json!({"messages": [turn("user")]}), 400, "invalid_request_error", "input_invalid", json!("/model")),
-        (json!({"model": "clever", "messages": [turn("boss")]}), 400, "invalid_request_error", "input_invalid", json!("/messages/0/role")),
+        (
+            json!({"model": "clever", "messages": [turn("boss")]}),
+            400,
+            "invalid_request_error",
+            "input_invalid",
+            json!("/messages/0/role"),
+        ),
         (user("o9", "x"), 404, "invalid_request_error", "unknown_model", json!("/model")),
         (user("intent:o9", "x"), 404, "invalid_request_error", "unknown_intent", json!("/intent")),
         (user("intent:extract", "x"), 400, "invalid_request_error", "input_invalid", json!("/messages/0/content")),
         (with(user("clever", "x"), "n", json!(2)), 400, "invalid_request_error", "unsupported_feature", json!("/n")),
-        (intent(json!([turn("user"), turn("user")])), 400, "invalid_request_error", "unsupported_feature", json!("/messages/1")),
-        (intent(json!([turn("user"), turn("assistant")])), 400, "invalid_request_error", "unsupported_feature", json!("/messages/1")),
-        (intent(json!([turn("system"), turn("user")])), 400, "invalid_request_error", "unsupported_feature", json!("/messages/0")),
-        (intent(json!([{"role": "user", "content": image}])), 400, "invalid_request_error", "unsupported_feature", json!("/messages/0/content")),
-        (with(user("intent:draft", "x"), "temperature", json!(1)), 400, "invalid_request_error", "unsupported_feature", json!("temperature")),
-        (with(user("intent:draft", "x"), "service_tier", json!("flex")), 400, "invalid_request_error", "unsupported_feature", json!("service_tier")),
+        (
+            intent(json!([turn("user"), turn("user")])),
+            400,
+            "invalid_request_error",
+            "unsupported_feature",
+            json!("/messages/1"),
+        ),
+        (
+            intent(json!([turn("user"), turn("assistant")])),
+            400,
+            "invalid_request_error",
+            "unsupported_feature",
+            json!("/messages/1"),
+        ),
+        (
+            intent(json!([turn("system"), turn("user")])),
+            400,
+            "invalid_request_error",
+            "unsupported_feature",
+            json!("/messages/0"),
+        ),
+        (
+            intent(json!([{"role": "user", "content": image}])),
+            400,
+            "invalid_request_error",
+            "unsupported_feature",
+            json!("/messages/0/content"),
+        ),
+        (
+            with(user("intent:draft", "x"), "temperature", json!(1)),
+            400,
+            "invalid_request_error",
+            "unsupported_feature",
+            json!("temperature"),
+        ),
+        (
+            with(user("intent:draft", "x"), "service_tier", json!("flex")),
+            400,
+            "invalid_request_error",
+            "unsupported_feature",
+            json!("service_tier"),
+        ),
         (user("intent:down", "x"), 502, "server_error", "all_candidates_failed", Value::Null),
-        (with(user("intent:down", "x"), "stream", json!(true)), 502, "server_error", "all_candidates_failed", Value::Null),
+        (
+            with(user("intent:down", "x"), "stream", json!(true)),
+            502,
+            "server_error",
+            "all_candidates_failed",
+            Value::Null,
+        ),
     ] {
         let reply = ask(&guest, call.clone()).await;
         let body = reply.json();
         let error = body["error"].as_object().unwrap_or_else(|| panic!("{call}: {body}"));
         assert_eq!(error.keys().collect::<Vec<_>>(), ["message", "type", "param", "code"], "{call}");
-        assert_eq!((reply.status, &error["type"], &error["code"]), (status, &json!(kind), &json!(code)), "{call}: {body}");
+        assert_eq!(
+            (reply.status, &error["type"], &error["code"]),
+            (status, &json!(kind), &json!(code)),
+            "{call}: {body}"
+        );
         assert_eq!(error["param"], param, "{call}: {body}");
     }
 }

@@ -50,7 +50,10 @@ async fn the_call_that_started_the_project_runs() {
 #[tokio::test]
 async fn a_default_answer_says_so() {
     let reply = Guest::new().execute("fallback", json!("help")).await;
-    assert_eq!((reply.status, reply.header("x-baton-via"), reply.header("x-baton-model")), (200, Some("default"), None));
+    assert_eq!(
+        (reply.status, reply.header("x-baton-via"), reply.header("x-baton-model")),
+        (200, Some("default"), None)
+    );
     assert_eq!(reply.json()["output"]["label"], "bug");
 }
 
@@ -90,7 +93,8 @@ async fn pieces_arrive_as_they_are_written_and_a_break_is_no_answer() {
     let mut guest = Guest::new();
     let call = json!({"intent": "gated", "input": "x", "stream": true}).to_string();
     guest.say(json!({"content": "Once"}), None);
-    let response = guest.router.clone().oneshot(Request::post("/v1/execute").body(Body::from(call)).unwrap()).await.unwrap();
+    let response =
+        guest.router.clone().oneshot(Request::post("/v1/execute").body(Body::from(call)).unwrap()).await.unwrap();
     let mut body = response.into_body().into_data_stream();
     let seen = until(&mut body, "\"Once\"").await;
     assert!(seen.contains("event: start"), "{seen}");
@@ -130,7 +134,8 @@ async fn a_reader_that_leaves_ends_the_upstream_call_and_is_recorded() {
     let mut guest = Guest::new();
     let call = json!({"intent": "gated", "input": "x", "stream": true}).to_string();
     guest.say(json!({"content": "Once"}), None);
-    let response = guest.router.clone().oneshot(Request::post("/v1/execute").body(Body::from(call)).unwrap()).await.unwrap();
+    let response =
+        guest.router.clone().oneshot(Request::post("/v1/execute").body(Body::from(call)).unwrap()).await.unwrap();
     let id = response.headers()["x-baton-execution-id"].to_str().unwrap().to_owned();
     let mut body = response.into_body().into_data_stream();
     until(&mut body, "Once").await;
@@ -144,7 +149,8 @@ async fn a_reader_that_leaves_ends_the_upstream_call_and_is_recorded() {
 #[tokio::test]
 async fn tools_and_their_calls_pass_through() {
     // No intent of the house asks for tools by itself: the writer ignores them, the request reads.
-    let tool = json!({"type": "function", "function": {"name": "look_up", "strict": true, "parameters": {"type": "object"}}});
+    let tool =
+        json!({"type": "function", "function": {"name": "look_up", "strict": true, "parameters": {"type": "object"}}});
     let call = json!({"intent": "draft", "input": "x", "tools": [tool], "toolChoice": "auto"});
     let reply = Guest::new().post("/v1/execute", call).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
@@ -173,7 +179,11 @@ async fn fields_are_checked_by_name() {
         call[field] = value;
         let reply = guest.post("/v1/execute", call).await;
         let error = &reply.json()["error"];
-        assert_eq!((reply.status, &error["code"], &error["param"]), (400, &json!(code), &json!(param)), "{field}: {error}");
+        assert_eq!(
+            (reply.status, &error["code"], &error["param"]),
+            (400, &json!(code), &json!(param)),
+            "{field}: {error}"
+        );
     }
     let missing = guest.post("/v1/execute", json!({"input": {}})).await;
     assert_eq!(missing.json()["error"]["param"], "/intent");

@@ -47,8 +47,14 @@ fn requires(document: &Value, schema: &str, value: &Value) {
 }
 
 fn full() -> Answer {
-    let quality =
-        Quality { score: Some(0.9), lower: Some(0.8), basis: "checks".into(), labels: 7, needed: Some(9), verified: true };
+    let quality = Quality {
+        score: Some(0.9),
+        lower: Some(0.8),
+        basis: "checks".into(),
+        labels: 7,
+        needed: Some(9),
+        verified: true,
+    };
     let usage = Usage { input_tokens: 1, output_tokens: 1, cached_tokens: 1, reasoning_tokens: 1, estimated: true };
     let attempt = AnswerAttempt {
         model: "a/b".into(),

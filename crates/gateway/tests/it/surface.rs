@@ -7,7 +7,9 @@ use crate::house::Guest;
 #[tokio::test]
 async fn health_is_json() {
     let guest = Guest::new();
-    for (path, status) in [("/healthz", "ok"), ("/health/liveness", "ok"), ("/readyz", "ready"), ("/health/readiness", "ready")] {
+    for (path, status) in
+        [("/healthz", "ok"), ("/health/liveness", "ok"), ("/readyz", "ready"), ("/health/readiness", "ready")]
+    {
         let reply = guest.get(path).await;
         assert_eq!((reply.status, reply.json()), (200, json!({"status": status})), "{path}");
     }
