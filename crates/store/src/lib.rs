@@ -14,7 +14,9 @@ mod tally;
 
 pub use entry::{Control, ControlEvent, Entry, Feedback, FeedbackKind, Opened};
 pub use error::StoreError;
-pub use journal::{Ack, Damage, Journal, JournalError, JournalOptions, JournalState, Recovered};
+pub use journal::{
+    Ack, Damage, Handling, Journal, JournalError, JournalOptions, JournalScript, JournalState, Recovered,
+};
 pub use keys::{KeyInfo, NewKey, Permission};
 pub use latencies::Latencies;
 pub use report::{ExecutionFilter, Report, ReportQuery};

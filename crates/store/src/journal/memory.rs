@@ -1,7 +1,8 @@
 //! A journal without files: bounded, acknowledged at once, the same on every run.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -11,7 +12,20 @@ use crate::Entry;
 /// Older entries are forgotten.
 const ENTRIES_MAX: usize = 65_536;
 
+/// What a simulated journal does with an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handling {
+    /// Refuses it, as a full journal does.
+    pub refuse: bool,
+    /// Acknowledges it so much later, on tokio's clock. It is kept at once all the same.
+    pub ack_after: Duration,
+}
+
+/// Decides how each entry is handled; asked without one, whether new work is welcome.
+pub type JournalScript = Arc<dyn Fn(Option<&Entry>) -> Handling + Send + Sync>;
+
 pub(crate) struct Memory {
+    script: Option<JournalScript>,
     kept: Mutex<Kept>,
     pub(crate) written: watch::Sender<u64>,
 }
@@ -24,12 +38,31 @@ struct Kept {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { kept: Mutex::default(), written: watch::Sender::new(0) }
+        Self { script: None, kept: Mutex::default(), written: watch::Sender::new(0) }
     }
 }
 
+const FULL: JournalError = JournalError::Full { bound: 0 };
+
 impl Memory {
-    pub(crate) fn append(&self, entry: &Entry) -> Result<(), JournalError> {
+    pub(crate) fn scripted(script: JournalScript) -> Self {
+        Self { script: Some(script), ..Self::default() }
+    }
+
+    fn handling(&self, entry: Option<&Entry>) -> Handling {
+        self.script.as_ref().map_or_else(Handling::default, |script| script(entry))
+    }
+
+    pub(crate) fn refusal(&self) -> Option<JournalError> {
+        self.handling(None).refuse.then_some(FULL)
+    }
+
+    /// How much later the entry is to be acknowledged.
+    pub(crate) fn append(&self, entry: &Entry) -> Result<Duration, JournalError> {
+        let handling = self.handling(Some(entry));
+        if handling.refuse {
+            return Err(FULL);
+        }
         let mut kept = self.lock();
         if kept.closed {
             return Err(JournalError::Closed);
@@ -40,7 +73,7 @@ impl Memory {
         }
         kept.entries.push_back((sequence, entry.clone()));
         self.written.send_replace(sequence);
-        Ok(())
+        Ok(handling.ack_after)
     }
 
     /// Calls `look` with each entry, the newest first, until it returns false.
@@ -64,7 +97,7 @@ impl Memory {
             bound: u64::MAX,
             queued_bytes: 0,
             dropping_content: false,
-            refusing: self.lock().closed,
+            refusing: self.lock().closed || self.handling(None).refuse,
             last_error: None,
             written: *self.written.borrow(),
         }

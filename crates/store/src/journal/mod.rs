@@ -31,6 +31,7 @@ use shared::Shared;
 use writer::Writer;
 
 pub(crate) use memory::Memory;
+pub use memory::{Handling, JournalScript};
 pub(crate) use reader::{Raw, Reader};
 pub use segment::Damage;
 
@@ -166,15 +167,24 @@ impl JournalError {
 /// the entry is written all the same.
 #[must_use = "an entry is not kept before it is acknowledged"]
 #[derive(Debug)]
-pub struct Ack(Option<oneshot::Receiver<Result<(), JournalError>>>);
+pub struct Ack(Acked);
+
+#[derive(Debug)]
+enum Acked {
+    Now,
+    /// Simulated.
+    At(Pin<Box<tokio::time::Sleep>>),
+    When(oneshot::Receiver<Result<(), JournalError>>),
+}
 
 impl Future for Ack {
     type Output = Result<(), JournalError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            None => Poll::Ready(Ok(())),
-            Some(receiver) => {
+            Acked::Now => Poll::Ready(Ok(())),
+            Acked::At(time) => time.as_mut().poll(context).map(Ok),
+            Acked::When(receiver) => {
                 Poll::Ready(ready!(Pin::new(receiver).poll(context)).unwrap_or(Err(JournalError::Closed)))
             }
         }
@@ -260,6 +270,12 @@ impl Journal {
         Self(Arc::new(Inner::Memory(Memory::default())))
     }
 
+    /// The same, slow or full as the script says: for simulation.
+    #[must_use]
+    pub fn scripted(script: JournalScript) -> Self {
+        Self(Arc::new(Inner::Memory(Memory::scripted(script))))
+    }
+
     /// Hands an entry over. It is kept once the [`Ack`] resolves to `Ok`; after an `Err` it may or
     /// may not be found by recovery.
     ///
@@ -268,8 +284,10 @@ impl Journal {
     /// [`JournalError::Closed`]; what the disk says comes from the [`Ack`].
     pub fn append(&self, entry: &Entry) -> Result<Ack, JournalError> {
         match &*self.0 {
-            Inner::File(shared) => shared.append(entry).map(|receiver| Ack(Some(receiver))),
-            Inner::Memory(memory) => memory.append(entry).map(|()| Ack(None)),
+            Inner::File(shared) => shared.append(entry).map(|receiver| Ack(Acked::When(receiver))),
+            Inner::Memory(memory) => memory.append(entry).map(|after| {
+                Ack(if after.is_zero() { Acked::Now } else { Acked::At(Box::pin(tokio::time::sleep(after))) })
+            }),
         }
     }
 
@@ -288,7 +306,7 @@ impl Journal {
     pub fn refusal(&self) -> Option<JournalError> {
         match &*self.0 {
             Inner::File(shared) => shared.refusal(),
-            Inner::Memory(_) => None,
+            Inner::Memory(memory) => memory.refusal(),
         }
     }
 

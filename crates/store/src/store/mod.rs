@@ -18,8 +18,8 @@ use baton_core::{ExecutionId, Record, TeamId};
 
 use crate::keys::{self, KeyCache};
 use crate::{
-    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, KeyInfo, NewKey, Report, ReportQuery,
-    StoreError,
+    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, KeyInfo, NewKey, Report,
+    ReportQuery, StoreError,
 };
 use control::Control;
 use ingest::Ingest;
@@ -101,7 +101,17 @@ impl Store {
     /// and a library without a folder. Nothing in it waits.
     #[must_use]
     pub fn memory() -> Self {
-        Self(Arc::new(Inner { journal: Journal::memory(), keys: KeyCache::default(), disk: None }))
+        Self::of_memory(Journal::memory())
+    }
+
+    /// The same with a journal that is slow or full as the script says: for simulation.
+    #[must_use]
+    pub fn scripted(script: JournalScript) -> Self {
+        Self::of_memory(Journal::scripted(script))
+    }
+
+    fn of_memory(journal: Journal) -> Self {
+        Self(Arc::new(Inner { journal, keys: KeyCache::default(), disk: None }))
     }
 
     /// Where entries are acknowledged. Of [`Store::open_read`] it takes none.

@@ -1,0 +1,156 @@
+//! What came up in all worlds: so that a run that proves nothing shows it.
+
+use std::collections::BTreeMap;
+
+use baton_core::{AttemptOutcome, Status, Via};
+use baton_engine::LogEvent;
+use comfy_table::{Table, presets};
+use serde_json::json;
+
+use crate::report::{Report, line};
+use crate::simulate::run::Ran;
+
+/// What must come up in a run of a hundred worlds.
+const EXPECTED: [(&str, &[&str]); 5] = [
+    ("statuses", &["cancelled", "failed", "interrupted", "succeeded"]),
+    ("via", &["cache-exact", "coalesced", "default", "model", "stale"]),
+    (
+        "errors",
+        &[
+            "all_candidates_failed",
+            "context_too_long",
+            "deadline_exceeded",
+            "input_invalid",
+            "intent_not_allowed",
+            "journal_full",
+            "no_acceptable_answer",
+            "override_not_permitted",
+            "stream_interrupted",
+            "unknown_intent",
+            "unknown_model",
+            "upstream_rejected",
+        ],
+    ),
+    (
+        "attempts",
+        &[
+            "abstained",
+            "bad_answer",
+            "breaker_open",
+            "callers_fault",
+            "cancelled",
+            "hard_down",
+            "no_time",
+            "passed",
+            "rate_limited",
+            "slow",
+            "too_long",
+            "transient",
+        ],
+    ),
+    (
+        "faults",
+        &[
+            "cut_body",
+            "cut_stream",
+            "empty",
+            "error_body_200",
+            "error_event",
+            "fenced",
+            "hang",
+            "headers_then_silence",
+            "html_200",
+            "huge_chunk",
+            "invalid_json",
+            "invented",
+            "keepalive_forever",
+            "length",
+            "limit",
+            "malformed_chunk",
+            "model_gone",
+            "no_terminal",
+            "no_usage",
+            "payment",
+            "refusal",
+            "refuse",
+            "split_utf8",
+            "status",
+            "trickle",
+            "truncated_json",
+            "unauthorized",
+            "wrong_schema",
+        ],
+    ),
+];
+
+/// Counts of one seed, or of all.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) seeds: u64,
+    pub(crate) calls: u64,
+    /// By group, then by name.
+    counts: BTreeMap<&'static str, BTreeMap<String, u64>>,
+}
+
+impl Tally {
+    pub(crate) fn of(ran: &Ran) -> Self {
+        let mut tally = Self { seeds: 1, calls: ran.seen.len() as u64, counts: BTreeMap::new() };
+        for record in ran.observed.iter().map(|observed| &observed.record) {
+            tally.count("statuses", Status::as_str(record.status), 1);
+            record.via.iter().for_each(|via| tally.count("via", Via::as_str(*via), 1));
+            for attempt in &record.attempts {
+                tally.count("attempts", AttemptOutcome::as_str(attempt.outcome), 1);
+            }
+        }
+        for seen in &ran.seen {
+            match seen.last() {
+                Some((_, LogEvent::Error(failure))) => tally.count("errors", failure.code.as_str(), 1),
+                Some(_) => tally.count("clients", "answered", 1),
+                None => tally.count("clients", "left", 1),
+            }
+        }
+        tally.count("streams", "begun before the verdict", ran.opened.len() as u64);
+        for (fault, count) in ran.stats.values().flat_map(|stats| &stats.faults) {
+            tally.count("faults", fault, *count);
+        }
+        tally.count("models", "calls", ran.stats.values().map(|stats| stats.calls).sum());
+        tally
+    }
+
+    fn count(&mut self, group: &'static str, name: &str, by: u64) {
+        *self.counts.entry(group).or_default().entry(name.to_owned()).or_default() += by;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.calls += other.calls;
+        for (group, counts) in &other.counts {
+            counts.iter().for_each(|(name, by)| self.count(group, name, *by));
+        }
+    }
+
+    /// What should have come up, and did not.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let seen = |group: &str, name: &str| self.counts.get(group).is_some_and(|counts| counts.contains_key(name));
+        let all = EXPECTED.iter().flat_map(|(group, names)| names.iter().map(move |name| (*group, *name)));
+        all.filter(|(group, name)| !seen(group, name)).map(|(group, name)| format!("{group}: {name}")).collect()
+    }
+
+    pub(crate) fn table(&self) {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        for (group, counts) in &self.counts {
+            for (n, (name, count)) in counts.iter().enumerate() {
+                table.add_row([if n == 0 { group } else { "" }, name, &count.to_string()]);
+            }
+        }
+        line(&table.to_string());
+    }
+
+    pub(crate) fn figures(&self, report: &mut Report) {
+        report.figure("simulated", true);
+        report.figure("seeds", self.seeds);
+        report.figure("calls", self.calls);
+        self.counts.iter().for_each(|(group, counts)| report.figure(group, json!(counts)));
+    }
+}

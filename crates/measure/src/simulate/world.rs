@@ -1,0 +1,88 @@
+//! A random world: models, intents, teams and a journal, compiled from files as a user's would be.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use baton_config::{Given, ModelSpec, Plan, Snapshot, load};
+use baton_core::{IntentName, ModelId};
+use baton_sim::{Scenario, Sim};
+
+use crate::simulate::dice::Dice;
+use crate::simulate::intents::{self, Folder};
+use crate::simulate::journal::JournalPlan;
+use crate::simulate::models;
+
+/// Teams of every world; the third is always there, so that some share inputs and nothing else.
+pub(crate) const TEAMS: [&str; 3] = ["north", "south", "east"];
+
+/// What a seed's traffic meets.
+pub(crate) struct World {
+    /// By name.
+    pub(crate) folders: BTreeMap<String, Folder>,
+    /// As compiled.
+    pub(crate) plans: BTreeMap<IntentName, Arc<Plan>>,
+    /// As compiled.
+    pub(crate) models: Vec<ModelSpec>,
+    /// As compiled.
+    pub(crate) aliases: BTreeMap<String, ModelId>,
+    /// The models that answer.
+    pub(crate) sim: Sim,
+    /// How the journal behaves.
+    pub(crate) journal: JournalPlan,
+}
+
+/// The world of a seed, and the configuration to start an engine with. Files are written to `dir`.
+pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> {
+    let mut dice = Dice::new(seed, 1);
+    let names: Vec<String> = (0..dice.between(2, 4)).map(|n| format!("m{n}")).collect();
+    let folders: Vec<Folder> =
+        (0..dice.between(1, 3)).map(|n| intents::folder(&mut dice, n as usize, &names)).collect();
+    let mut toml = "[providers.sim]\nkind = \"simulated\"\nscenario = \"scenario.toml\"\n".to_owned();
+    let mut scenario = Scenario::default();
+    for name in &names {
+        write!(toml, "[models.{name}]\nid = \"sim/{name}\"\n")?;
+        if dice.chance(0.8) {
+            let (input, output) = (dice.between(1, 30_000), dice.between(1, 60_000));
+            let cents = |n: u64| format!("{}.{:03} USD/M", n / 1000, n % 1000);
+            writeln!(toml, "price = {{ input = {:?}, output = {:?} }}", cents(input), cents(output))?;
+        }
+        if dice.chance(0.3) {
+            writeln!(toml, "timeout = \"{}ms\"", dice.magnitude(100, 5000))?;
+        }
+        scenario = scenario.model(name, models::behaviour(&mut dice))?;
+    }
+    for folder in &folders {
+        scenario = scenario.cases(folder.cases.iter().cloned())?;
+    }
+    write_files(dir, &toml, &folders).context("cannot write the intents' folders")?;
+    let given = Given { env: &|_| None, flags: &[], known_providers: &[], price: &|_| None };
+    let loaded =
+        load(dir, &given).map_err(|report| anyhow::anyhow!("the world of seed {seed} is refused:\n{report}"))?;
+    let snapshot = loaded.snapshot;
+    let world = World {
+        folders: folders.into_iter().map(|folder| (folder.name.clone(), folder)).collect(),
+        plans: snapshot.intents.clone(),
+        models: snapshot.models.clone(),
+        aliases: snapshot.aliases.clone(),
+        sim: Sim::new(scenario, seed),
+        journal: JournalPlan::random(&mut dice),
+    };
+    Ok((world, snapshot))
+}
+
+fn write_files(dir: &Path, toml: &str, folders: &[Folder]) -> std::io::Result<()> {
+    std::fs::write(dir.join("baton.toml"), toml)?;
+    // Its place is taken by the scenario in memory.
+    std::fs::write(dir.join("scenario.toml"), "models = {}\n")?;
+    for folder in folders {
+        let own = dir.join("intents").join(&folder.name);
+        std::fs::create_dir_all(&own)?;
+        for (file, text) in &folder.files {
+            std::fs::write(own.join(file), text)?;
+        }
+    }
+    Ok(())
+}
