@@ -35,7 +35,7 @@ impl From<baton_store::StoreError> for Problem {
             baton_store::StoreError::UnknownExecution(id) => unknown_execution(&id.to_string()).into(),
             error => {
                 tracing::error!(%error, "the store could not answer a request");
-                Failure::new(ErrorCode::Internal, format!("the store could not answer: {error}")).into()
+                Failure::new(ErrorCode::Internal, "the store could not answer; the server's log says why").into()
             }
         }
     }
