@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use baton_config::{Given, Loaded, Report, Snapshot, load};
 use baton_engine::{Observer, Orchestrator};
+use baton_provider::{HttpTransport, RecordTransport, ReplayTransport};
 use baton_sim::{Scenario, Sim};
 use baton_store::Store;
+use baton_wire::Transport;
 use clap::Args;
 
 use crate::exit::{Exit, tell};
@@ -23,6 +25,34 @@ pub(crate) struct Folder {
 /// Whether standard error is a terminal that wants colour.
 pub(crate) fn colour() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Provider traffic as fixtures.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Fixtures {
+    /// Keep the providers' traffic in this folder, to be replayed
+    #[arg(long, value_name = "DIR", conflicts_with = "replay")]
+    record: Option<PathBuf>,
+    /// Answer from recorded traffic alone; what was not recorded is an error
+    #[arg(long, value_name = "DIR")]
+    replay: Option<PathBuf>,
+}
+
+impl Fixtures {
+    fn wrap(&self, inner: Arc<dyn Transport>) -> Result<Arc<dyn Transport>, Exit> {
+        let told = |flag: &str, dir: &PathBuf, error| Exit::usage(format!("--{flag} {}: {error}", dir.display()));
+        match (&self.record, &self.replay) {
+            (Some(dir), _) => match RecordTransport::new(inner, dir) {
+                Ok(transport) => Ok(Arc::new(transport)),
+                Err(error) => Err(told("record", dir, error)),
+            },
+            (None, Some(dir)) => match ReplayTransport::new(dir) {
+                Ok(transport) => Ok(Arc::new(transport)),
+                Err(error) => Err(told("replay", dir, error)),
+            },
+            (None, None) => Ok(inner),
+        }
+    }
 }
 
 /// Where records go.
@@ -61,6 +91,7 @@ impl Folder {
 pub(crate) async fn orchestrator(
     folder: &Folder,
     recording: Recording,
+    fixtures: &Fixtures,
     observer: Option<Observer>,
 ) -> Result<Orchestrator, Exit> {
     let snapshot = folder.snapshot()?;
@@ -72,9 +103,13 @@ pub(crate) async fn orchestrator(
         Recording::Store => Store::open(&snapshot.store).await.map_err(|error| Exit::outside(error.to_string()))?,
     };
     let simulators = simulators(&snapshot)?;
+    let names: Vec<String> = snapshot.providers.keys().cloned().collect();
+    let http: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| Exit::outside(error.to_string()))?);
     let mut builder = Orchestrator::builder(snapshot, store);
-    for (provider, sim) in simulators {
-        builder = builder.transport(&provider, Arc::new(sim.transport()));
+    for name in names {
+        let simulator = simulators.iter().find(|(provider, _)| *provider == name);
+        let transport = simulator.map_or_else(|| Arc::clone(&http), |(_, sim)| Arc::new(sim.transport()));
+        builder = builder.transport(&name, fixtures.wrap(transport)?);
     }
     if let Some(observer) = observer {
         builder = builder.on_record(observer);

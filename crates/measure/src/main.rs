@@ -4,10 +4,14 @@
 //! and ends with one line of JSON. The exit status is 0 only where every bar of it holds.
 
 mod banking77;
+mod children;
+mod client;
 mod crash;
 mod data;
 mod deadline;
+mod house;
 mod overhead;
+mod records;
 mod report;
 mod simulate;
 mod sroie;

@@ -35,6 +35,9 @@ const fn row(model: &'static str, input: i64, cached: Option<i64>, output: i64) 
 /// Every known price.
 pub const PRICES: &[ListPrice] = &[
     row("openai/gpt-4", 30_000, None, 60_000),
+    row("openai/gpt-4-turbo", 10_000, None, 30_000),
+    row("openai/gpt-3.5-turbo", 500, None, 1_500),
+    row("openai/gpt-3.5-turbo-1106", 1_000, None, 2_000),
     row("openai/gpt-4o", 2_500, Some(1_250), 10_000),
     row("openai/gpt-4o-2024-05-13", 5_000, None, 15_000),
     row("openai/gpt-4o-mini", 150, Some(75), 600),
@@ -72,10 +75,13 @@ pub fn list_price(model: &str) -> Option<Price> {
     exact.or_else(undated).map(|row| row.price)
 }
 
-/// `-20250514`, `-2024-07-18`, `-0613`: but not `-5`, which is another model.
+/// `-20250514`, `-2024-07-18`, `-0613`, `-latest`: but not `-5`, which is another model.
 fn is_date(rest: &str) -> bool {
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     rest.strip_prefix('-').is_some_and(|date| {
+        if date == "latest" {
+            return true;
+        }
         let mut parts = date.split('-');
         parts.next().is_some_and(|first| first.len() >= 4 && digits(first))
             && parts.all(|part| part.len() == 2 && digits(part))
@@ -100,6 +106,7 @@ mod tests {
             ("openai/gpt-4-0613", Some("30")),
             ("openai/gpt-4-1106-preview", None),
             ("openai/gpt-5-pro", None),
+            ("anthropic/claude-3-5-haiku-latest", Some("0.8")),
             ("openai/gpt-5.4", None),
             ("anthropic/claude-sonnet-4-20250514", Some("3")),
             ("anthropic/claude-opus-4-7", None),

@@ -1,11 +1,11 @@
 //! One provider: a request out, an answer in.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use baton_config::{ProviderSpec, Secret};
-use baton_core::Disposition;
 use baton_wire::openai::{self, Dialect};
 use baton_wire::{BodyStream, ChatRequest, Completion, EventStream, HttpRequest, HttpResponse, Transport, WireError};
 use bytes::{Bytes, BytesMut};
@@ -14,7 +14,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGE
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::key::Key;
-use crate::vendors::{USUAL, VENDORS, vendor};
+use crate::vendors::{USUAL, vendor, vendor_names};
 
 /// The most bytes of a whole answer.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
@@ -72,6 +72,9 @@ pub enum ProviderError {
         /// What the system says.
         why: String,
     },
+    /// The transport cannot be set up.
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
     /// Empty, or with characters that no header can have.
     #[error("provider `{provider}`: {place} holds no key: it is empty, or has characters that a header cannot have")]
     BadKey {
@@ -97,6 +100,12 @@ pub struct ReplyStream {
     pub simulated: bool,
     /// Ends with `End`, or with an error.
     pub events: EventStream,
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider").field("uri", &self.uri).field("dialect", &self.dialect).finish_non_exhaustive()
+    }
 }
 
 /// A provider that can be asked. Each call is one request over the transport, without retries.
@@ -133,7 +142,7 @@ impl Provider {
             ("openai-compatible", None) => (None, None, USUAL),
             ("simulated", None) => (Some(SIMULATED_URL), None, USUAL),
             (kind, None) => {
-                let known = VENDORS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+                let known = vendor_names().join(", ");
                 return Err(ProviderError::UnknownKind { provider: provider(), kind: kind.to_owned(), known });
             }
         };
@@ -221,8 +230,7 @@ fn endpoint(base_url: &str) -> Option<Uri> {
 /// The whole body: at most [`BODY_BYTES_MAX`] bytes, and as many as its headers say.
 async fn whole(response: HttpResponse) -> Result<Bytes, WireError> {
     let said = response.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let too_large =
-        || WireError::new(Disposition::BadAnswer, format!("the answer is larger than {BODY_BYTES_MAX} bytes"));
+    let too_large = || WireError::bad_answer(format!("the answer is larger than {BODY_BYTES_MAX} bytes"));
     if said.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {
         return Err(too_large());
     }
@@ -238,7 +246,7 @@ async fn whole(response: HttpResponse) -> Result<Bytes, WireError> {
     match said {
         Some(said) if said != bytes.len() => {
             let message = format!("the answer is broken: {} of {said} bytes arrived", bytes.len());
-            Err(WireError::new(Disposition::Transient, message))
+            Err(WireError::broken(message))
         }
         _ => Ok(bytes.freeze()),
     }

@@ -34,6 +34,18 @@ impl WireError {
         Self { disposition, message, status: None, code: None, param: None }
     }
 
+    /// The exchange broke before it was complete: trying again may help.
+    #[must_use]
+    pub fn broken(message: impl Into<String>) -> Self {
+        Self::new(Disposition::Transient, message)
+    }
+
+    /// An answer came, and it is none that can be given.
+    #[must_use]
+    pub fn bad_answer(message: impl Into<String>) -> Self {
+        Self::new(Disposition::BadAnswer, message)
+    }
+
     /// A document that is not what was asked for, at this JSON pointer.
     pub(crate) fn at(pointer: String, message: String) -> Self {
         Self { param: Some(pointer), ..Self::new(Disposition::CallersFault, message) }
@@ -48,6 +60,6 @@ impl WireError {
 
 impl From<TransportError> for WireError {
     fn from(error: TransportError) -> Self {
-        Self::new(Disposition::Transient, error.message)
+        Self::broken(error.message)
     }
 }

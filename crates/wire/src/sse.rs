@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use baton_core::Disposition;
 use bytes::Bytes;
 use futures_util::Stream;
 use sse_stream::{Sse, SseByteStream};
@@ -100,12 +99,10 @@ impl Stream for Events {
 
 fn broken(error: sse_stream::Error) -> WireError {
     let sse_stream::Error::Body(source) = &error else {
-        return WireError::new(Disposition::Transient, format!("the stream is broken: {error}"));
+        return WireError::broken(format!("the stream is broken: {error}"));
     };
     match source.downcast_ref::<Fault>() {
-        Some(fault @ (Fault::EventTooLong | Fault::StreamTooLong)) => {
-            WireError::new(Disposition::BadAnswer, fault.to_string())
-        }
-        _ => WireError::new(Disposition::Transient, source.to_string()),
+        Some(fault @ (Fault::EventTooLong | Fault::StreamTooLong)) => WireError::bad_answer(fault.to_string()),
+        _ => WireError::broken(source.to_string()),
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, Recording, orchestrator};
+use crate::setup::{Fixtures, Folder, Recording, orchestrator};
 
 /// Answer one input, and say who answered and why.
 ///
@@ -41,6 +41,8 @@ pub(crate) struct Run {
     #[arg(long)]
     no_record: bool,
     #[command(flatten)]
+    fixtures: Fixtures,
+    #[command(flatten)]
     folder: Folder,
 }
 
@@ -53,7 +55,7 @@ impl Run {
                 .map_err(|error| Exit::usage(format!("--config: {error}")))?,
         };
         let recording = if self.no_record { Recording::Memory } else { Recording::Store };
-        let baton = orchestrator(&self.folder, recording, None).await?;
+        let baton = orchestrator(&self.folder, recording, &self.fixtures, None).await?;
         let call = Call { config, stream: self.stream, ..Call::intent(&self.intent, input) };
         let ended = self.answer(&baton, call).await;
         baton.store().clone().close().await;

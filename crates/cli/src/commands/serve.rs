@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, Recording, orchestrator};
+use crate::setup::{Fixtures, Folder, Recording, orchestrator};
 
 /// Serve the intents over HTTP.
 ///
@@ -29,6 +29,8 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDR", env = "BATON_LISTEN")]
     listen: SocketAddr,
     #[command(flatten)]
+    fixtures: Fixtures,
+    #[command(flatten)]
     folder: Folder,
 }
 
@@ -37,7 +39,7 @@ impl Serve {
         let metrics = Metrics::new();
         let observed = metrics.clone();
         let observer: Observer = Arc::new(move |record| observed.observe(record));
-        let baton = orchestrator(&self.folder, Recording::Store, Some(observer)).await?;
+        let baton = orchestrator(&self.folder, Recording::Store, &self.fixtures, Some(observer)).await?;
         let keys = baton.store().any_keys().await.map_err(|error| Exit::outside(error.to_string()))?;
         if !keys && !self.listen.ip().is_loopback() {
             return Err(Exit::usage(format!(
@@ -57,7 +59,10 @@ impl Serve {
             tell!("no keys: open to this machine only");
         }
         let store = baton.store().clone();
+        let maintained = baton.clone();
+        let maintenance = tokio::spawn(async move { maintained.maintain().await });
         let served = serve(listener, baton, metrics, GatewayOptions::default(), stop()).await;
+        maintenance.abort();
         store.close().await;
         tell!("stopped; every record is written");
         served.map_err(|error| Exit::outside(error.to_string()))

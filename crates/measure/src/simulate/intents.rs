@@ -103,7 +103,8 @@ fn policy(dice: &mut Dice, kind: Kind, candidates: &[String], gated: bool) -> St
     match kind {
         Kind::Classification => {}
         Kind::Extraction => line(
-            "[[checks]]\ntype = \"span-in-source\"\nfields = [\"company\", \"date\", \"total\"]\non_fail = \"gate\"".into(),
+            "[[checks]]\ntype = \"span-in-source\"\nfields = [\"company\", \"date\", \"total\"]\non_fail = \"gate\""
+                .into(),
         ),
         Kind::Generation if gated => {
             line(format!("[[checks]]\ntype = \"contains-any\"\nvalues = {}\nnot = true", json!(FALSE)));
@@ -125,9 +126,7 @@ pub(crate) fn default(kind: Kind) -> &'static str {
 
 fn prompt(kind: Kind) -> &'static str {
     match kind {
-        Kind::Classification => {
-            "## system\n\nChoose one of {{ labels }}.\n\n## user\n\n{{ ticket }}\n"
-        }
+        Kind::Classification => "## system\n\nChoose one of {{ labels }}.\n\n## user\n\n{{ ticket }}\n",
         Kind::Extraction => "## system\n\nAnswer with JSON: {{ output_schema }}\n\n## user\n\n{{ document }}\n",
         Kind::Generation => "## system\n\nWrite a reply.\n\n## user\n\n{{ topic }}\n",
     }
@@ -161,7 +160,8 @@ fn input_schema(kind: Kind) -> Value {
     })
 }
 
-const COMPANIES: [&str; 6] = ["Harbour Bakery", "Northgate Tools", "Lumen Books", "Café Größe", "Oak & Iron", "Pixel Repair"];
+const COMPANIES: [&str; 6] =
+    ["Harbour Bakery", "Northgate Tools", "Lumen Books", "Café Größe", "Oak & Iron", "Pixel Repair"];
 const THINGS: [&str; 6] = ["printer", "invoice", "login page", "export", "calendar", "délivrance"];
 
 fn cases(dice: &mut Dice, kind: Kind, number: usize) -> Vec<(Value, Value)> {

@@ -60,12 +60,7 @@ pub(crate) fn seed(seed: u64, calls: usize) -> anyhow::Result<Ran> {
 
 type Notes = Arc<Mutex<Vec<(Option<tokio::task::Id>, Observed)>>>;
 
-async fn traffic_of(
-    seed: u64,
-    calls: usize,
-    world: World,
-    snapshot: baton_config::Snapshot,
-) -> anyhow::Result<Ran> {
+async fn traffic_of(seed: u64, calls: usize, world: World, snapshot: baton_config::Snapshot) -> anyhow::Result<Ran> {
     let origin = Instant::now();
     let (tap, appends, notes) = (Tap::new(world.sim.transport(), origin), Appends::default(), Notes::default());
     let store = Store::scripted(appends.script(world.journal.clone(), origin));

@@ -132,8 +132,7 @@ impl Transport for Tap {
             let length = text(http::header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
             let events = text(http::header::CONTENT_TYPE).is_some_and(|kind| kind.contains("event-stream"));
             under.note(|exchange| {
-                (exchange.status, exchange.length, exchange.events) =
-                    (Some(response.status.as_u16()), length, events);
+                (exchange.status, exchange.length, exchange.events) = (Some(response.status.as_u16()), length, events);
             });
             let body = stream::unfold((response.body, under), |(mut body, under)| async move {
                 let piece = body.next().await;

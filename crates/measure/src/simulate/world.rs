@@ -59,7 +59,8 @@ pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> 
     }
     write_files(dir, &toml, &folders).context("cannot write the intents' folders")?;
     let given = Given { env: &|_| None, flags: &[], known_providers: &[], price: &|_| None };
-    let loaded = load(dir, &given).map_err(|report| anyhow::anyhow!("the world of seed {seed} is refused:\n{report}"))?;
+    let loaded =
+        load(dir, &given).map_err(|report| anyhow::anyhow!("the world of seed {seed} is refused:\n{report}"))?;
     let snapshot = loaded.snapshot;
     let world = World {
         folders: folders.into_iter().map(|folder| (folder.name.clone(), folder)).collect(),

@@ -18,8 +18,8 @@ use baton_core::{ExecutionId, Record, TeamId};
 
 use crate::keys::{self, KeyCache};
 use crate::{
-    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, KeyInfo, NewKey, Report, ReportQuery,
-    StoreError,
+    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, KeyInfo, NewKey, Report,
+    ReportQuery, StoreError,
 };
 use control::Control;
 use ingest::Ingest;

@@ -36,12 +36,7 @@ pub fn decode_error(status: StatusCode, headers: &HeaderMap, body: &[u8], now: S
         "" => format!("the provider answered {status}"),
         text => format!("the provider answered {status}: {text}"),
     };
-    WireError {
-        status: Some(status.as_u16()),
-        code: said.code,
-        param: said.param,
-        ..WireError::new(disposition, message)
-    }
+    WireError { status: Some(status.as_u16()), ..said.error(disposition, message) }
 }
 
 /// Writes an error in OpenAI's envelope.
@@ -53,12 +48,12 @@ pub fn encode_error(message: &str, kind: &str, code: Option<&str>, param: Option
 /// The error that a 200's document, one choice or one chunk carries, if it does.
 pub(super) fn body_error(document: &Value) -> Option<WireError> {
     document.get("error").filter(|error| !error.is_null())?;
-    Some(Said::in_document(document).unwrap_or_default().error())
+    Some(Said::in_document(document).unwrap_or_default().without_status())
 }
 
 /// The error that a chunk's `error` field carries.
 pub(super) fn error_field(error: &Value) -> WireError {
-    Said::of(error, None).error()
+    Said::of(error, None).without_status()
 }
 
 /// A body that is not JSON: the path is broken, not the answer.
@@ -69,7 +64,7 @@ pub(super) fn not_json(body: &[u8], error: &serde_json::Error) -> WireError {
         Some(_) if error.is_eof() => format!("the answer is cut off after {} bytes", body.len()),
         Some(_) => format!("the answer is not JSON: {error}"),
     };
-    WireError::new(Disposition::Transient, what)
+    WireError::broken(what)
 }
 
 /// The beginning of a body that is no error document, on one line.
@@ -110,14 +105,16 @@ impl Said {
         }
     }
 
-    fn error(self) -> WireError {
+    /// The error of a document that came without a status of its own.
+    fn without_status(self) -> WireError {
         let text = if self.message.is_empty() { "no message" } else { self.message.as_str() };
         let message = format!("the provider answered with an error: {text}");
-        WireError {
-            code: self.code.clone().or_else(|| self.kind.clone()),
-            param: self.param.clone(),
-            ..WireError::new(self.disposition(None), message)
-        }
+        let disposition = self.disposition(None);
+        self.error(disposition, message)
+    }
+
+    fn error(self, disposition: Disposition, message: String) -> WireError {
+        WireError { code: self.code.or(self.kind), param: self.param, ..WireError::new(disposition, message) }
     }
 
     fn disposition(&self, status: Option<u16>) -> Disposition {

@@ -3,6 +3,7 @@
 use baton_core::Disposition;
 use serde_json::{Map, Value};
 
+use super::BESIDE;
 use super::fields::{Fields, wrong};
 use super::message::message;
 use crate::{ChatRequest, Params, ResponseFormat, Tool, WireError};
@@ -82,7 +83,7 @@ fn stop(fields: &mut Fields) -> Result<Vec<String>, WireError> {
     }
 }
 
-/// A function; any other tool is kept whole in `extra`, its `type` included.
+/// A function, `extra` being that of its declaration; any other tool is kept whole in `extra`, its `type` included.
 fn tool(value: Value, at: String) -> Result<Tool, WireError> {
     let mut fields = Fields::of(value, at)?;
     if fields.get("type").is_some_and(|kind| kind != "function") {
@@ -95,8 +96,8 @@ fn tool(value: Value, at: String) -> Result<Tool, WireError> {
     let name = function.required_text("name")?;
     let description = function.text("description")?;
     let parameters = function.take("parameters").unwrap_or(Value::Null);
-    fields.put_back("function", Value::Object(function.left()));
-    Ok(Tool { name, description, parameters, extra: fields.left() })
+    function.put_back(BESIDE, Value::Object(fields.left()));
+    Ok(Tool { name, description, parameters, extra: function.left() })
 }
 
 /// Text, JSON or a schema; any other form is kept whole in `extra`, its `type` included.

@@ -22,7 +22,7 @@ use table::{Side, Tally};
 use traffic::{Phase, phases};
 
 /// Calls in the air at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 10;
 
 /// The same traffic twice: a plain client with retries beside Baton.
 ///
@@ -105,6 +105,15 @@ impl Stage {
         if self.json { tell!("{line}") } else { say!("{line}") }
     }
 
+    /// Waits until each breaker would let its probe through.
+    async fn recovered(&self) {
+        let wait = self.baton.lanes().iter().filter_map(|lane| lane.open_for).max().unwrap_or_default();
+        if !wait.is_zero() {
+            self.print(&format!("   gpt-4 is back; its breaker lets one probe through in {:.0} s", wait.as_secs_f64()));
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     /// Plays one phase; lines appear in the order of the traffic.
     async fn play(&self, phase: Phase, tally: &mut Tally) -> Result<(), Exit> {
         self.print(&format!("\n── {}", phase.title));
@@ -112,6 +121,9 @@ impl Stage {
             for sim in &self.sims {
                 sim.set(model, behaviour.clone()).map_err(|error| Exit::outside(error.to_string()))?;
             }
+        }
+        if phase.recovered {
+            self.recovered().await;
         }
         let calls = phase.calls.into_iter().map(|(intent, input)| async move {
             let (plain, baton) = tokio::join!(self.ask_plain(&intent, &input), self.ask_baton(&intent, &input));

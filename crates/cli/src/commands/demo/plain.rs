@@ -14,7 +14,7 @@ use crate::exit::Exit;
 
 const MODEL: &str = "gpt-4";
 const RETRIES: u32 = 2;
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A client of one model.

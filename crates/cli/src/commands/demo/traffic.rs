@@ -8,6 +8,8 @@ use serde_json::Value;
 /// One phase: what the models do, and what is asked.
 pub(super) struct Phase {
     pub(super) title: &'static str,
+    /// Begin once the breakers would let a call through again.
+    pub(super) recovered: bool,
     pub(super) behaviours: Vec<(&'static str, Behaviour)>,
     pub(super) calls: Vec<(String, Value)>,
 }
@@ -18,45 +20,55 @@ const HAIKU: &str = "claude-3-haiku";
 /// Calm; the primary dies; the primary is back and invents values.
 pub(super) fn phases(snapshot: &Snapshot, seed: u64) -> Vec<Phase> {
     let mut random = SplitMix64::new(seed);
-    let tickets = asked(snapshot, "classify-ticket", 60, &mut random);
-    let receipts = asked(snapshot, "extract-receipt", 60, &mut random);
+    let tickets = asked(snapshot, "classify-ticket", 80, &mut random);
+    let receipts = asked(snapshot, "extract-receipt", 48, &mut random);
     let drafts = asked(snapshot, "draft-reply", 24, &mut random);
     let (calm_tickets, dying_tickets) = tickets.split_at(tickets.len() * 2 / 3);
-    let (calm_receipts, subtle_receipts) = receipts.split_at(receipts.len() / 3);
+    let (calm_receipts, subtle_receipts) = receipts.split_at(receipts.len() / 4);
     let (calm_drafts, dying_drafts) = drafts.split_at(drafts.len() * 2 / 3);
     vec![
         Phase {
             title: "both models are well",
+            recovered: false,
             behaviours: vec![(GPT, gpt()), (HAIKU, haiku())],
             calls: mixed(&[calm_tickets, calm_receipts, calm_drafts]),
         },
         Phase {
             title: "gpt-4 dies: it answers 503, or accepts and never answers",
+            recovered: false,
             behaviours: vec![(GPT, dead())],
             calls: mixed(&[dying_tickets, dying_drafts]),
         },
         Phase {
             title: "gpt-4 is back, and invents values in receipts: well-formed, plausible, and not in the text",
+            recovered: true,
             behaviours: vec![(GPT, Behaviour { wrong: share(0.4), ..gpt() })],
             calls: mixed(&[subtle_receipts]),
         },
     ]
 }
 
-/// Inputs that nothing learnt from, some of them asked more than once.
+/// Inputs that nothing learnt from; one call in four asks again what was asked before.
 fn asked(snapshot: &Snapshot, intent: &str, count: usize, random: &mut SplitMix64) -> Vec<(String, Value)> {
     let Some(plan) = snapshot.intents.get(&intent.into()) else { return Vec::new() };
-    let inputs: Vec<&Value> =
-        plan.cases.iter().filter(|case| case.share != CaseShare::Examples).map(|case| &case.input).collect();
-    if inputs.is_empty() {
-        return Vec::new();
+    // Receipts and drafts have no model that learns from cases.
+    let learns = plan.candidates.iter().any(|candidate| candidate.model.as_str() == "local");
+    let fresh = plan.cases.iter().filter(|case| !learns || case.share != CaseShare::Examples);
+    let mut fresh: Vec<&Value> = fresh.map(|case| &case.input).collect();
+    random.shuffle(&mut fresh);
+    let mut calls: Vec<(String, Value)> = Vec::new();
+    for _ in 0..count {
+        let again = !calls.is_empty() && (random.next_f64() < 0.25 || fresh.is_empty());
+        let call = match fresh.pop() {
+            Some(input) if !again => (intent.to_owned(), input.clone()),
+            unasked => {
+                fresh.extend(unasked);
+                calls[usize::try_from(random.below(calls.len() as u64)).unwrap_or_default()].clone()
+            }
+        };
+        calls.push(call);
     }
-    // Squaring favours the first ones: most requests cluster around common patterns.
-    let pick = |random: &mut SplitMix64| {
-        let place = random.next_f64();
-        inputs[((place * place * inputs.len() as f64) as usize).min(inputs.len() - 1)]
-    };
-    (0..count).map(|_| (intent.to_owned(), pick(random).clone())).collect()
+    calls
 }
 
 /// Takes from each list in turn, in proportion to its length.
@@ -93,8 +105,8 @@ fn haiku() -> Behaviour {
 
 fn dead() -> Behaviour {
     Behaviour {
-        errors: vec![StatusShare { share: share(0.8), status: 503, retry_after: None, body: None }],
-        faults: vec![FaultShare { share: share(0.2), fault: Fault::Hang }],
+        errors: vec![StatusShare { share: share(0.9), status: 503, retry_after: None, body: None }],
+        faults: vec![FaultShare { share: share(0.1), fault: Fault::Hang }],
         ..gpt()
     }
 }

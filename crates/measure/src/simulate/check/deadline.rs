@@ -33,7 +33,12 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
         hold!(ended_us(record) <= limit_us, "it ended at {}, {}", Ran::at(ended_us(record)), due(limit_us));
         if case.seen.ask.reads_ms == 0 {
             let late = case.seen.events.iter().find(|(at, _)| *at > limit_us);
-            hold!(late.is_none(), "the client was told at {}, {}", late.map(|(at, _)| Ran::at(*at)).unwrap_or_default(), due(limit_us));
+            hold!(
+                late.is_none(),
+                "the client was told at {}, {}",
+                late.map(|(at, _)| Ran::at(*at)).unwrap_or_default(),
+                due(limit_us)
+            );
         }
     }
     departed(view, case)

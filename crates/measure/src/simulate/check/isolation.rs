@@ -62,7 +62,9 @@ fn age(case: &Case<'_>, source: &Case<'_>) -> Verdict {
     let stored_us = source.finished.acknowledged_us.unwrap_or(0);
     let age_us = ended_us(case.record).saturating_sub(stored_us);
     match case.record.via {
-        Some(Via::CacheExact) => hold!(age_us < ttl_us, "it is {} old, at most {} is accepted", Ran::at(age_us), Ran::at(ttl_us)),
+        Some(Via::CacheExact) => {
+            hold!(age_us < ttl_us, "it is {} old, at most {} is accepted", Ran::at(age_us), Ran::at(ttl_us))
+        }
         // A follower's stale answer is its leader's, who says how old it was.
         Some(Via::Stale) if source.record.via == Some(Via::Model) => {
             hold!(age_us >= ttl_us, "it is called stale, and {} old", Ran::at(age_us));
@@ -79,8 +81,7 @@ fn models(view: &View<'_>, case: &Case<'_>, plan: &Plan) -> Verdict {
     let named: Vec<ModelId> =
         named.map(|name| view.ran.world.aliases.get(name).cloned().unwrap_or_else(|| ModelId::new(name))).collect();
     let allowed = |model: &ModelId| {
-        plan.candidates.iter().any(|candidate| candidate.model == *model)
-            && (named.is_empty() || named.contains(model))
+        plan.candidates.iter().any(|candidate| candidate.model == *model) && (named.is_empty() || named.contains(model))
     };
     let attempts = case.record.attempts.iter().map(|attempt| &attempt.model);
     let strange = attempts.chain(&case.record.model).find(|model| !allowed(model));

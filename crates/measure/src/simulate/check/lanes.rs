@@ -82,7 +82,12 @@ fn exchanged(case: &Case<'_>) -> Verdict {
         let Some(exchange) = exchanges.next() else { return Err(format!("{} was never asked", attempt.model)) };
         let request: serde_json::Value = serde_json::from_slice(&exchange.request).unwrap_or_default();
         hold!(request["model"] == attempt.model.name(), "{} was asked for {}", request["model"], attempt.model);
-        hold!(exchange.began_us == from, "the exchange began at {}, the attempt at {}", Ran::at(exchange.began_us), Ran::at(from));
+        hold!(
+            exchange.began_us == from,
+            "the exchange began at {}, the attempt at {}",
+            Ran::at(exchange.began_us),
+            Ran::at(from)
+        );
         let in_time = exchange.end != End::Open && exchange.ended_us <= to;
         hold!(in_time, "the exchange ended at {}, the attempt at {}", Ran::at(exchange.ended_us), Ran::at(to));
         let said = oracle::read(exchange);
@@ -93,7 +98,10 @@ fn exchanged(case: &Case<'_>) -> Verdict {
                 continue;
             }
             let usage = attempt.usage.map(|usage| (usage.input_tokens, usage.output_tokens, usage.estimated));
-            hold!(usage == Some((input, output, false)), "reported were {input} and {output} tokens, recorded {usage:?}");
+            hold!(
+                usage == Some((input, output, false)),
+                "reported were {input} and {output} tokens, recorded {usage:?}"
+            );
         }
     }
     hold!(exchanges.next().is_none(), "a model was asked without an attempt");
@@ -123,7 +131,13 @@ fn no_wait(case: &Case<'_>) -> Verdict {
     for pair in attempts.windows(2) {
         let end = pair[0].start_us + pair[0].duration_us;
         let waited = pair[1].start_us > end && pair[1].kind != AttemptKind::Retry;
-        hold!(!waited, "after {} ({}) it waited for {} µs", pair[0].model, pair[0].outcome.as_str(), pair[1].start_us - end);
+        hold!(
+            !waited,
+            "after {} ({}) it waited for {} µs",
+            pair[0].model,
+            pair[0].outcome.as_str(),
+            pair[1].start_us - end
+        );
     }
     let skipped = attempts.last().filter(|a| !a.outcome.was_made());
     let answered = matches!(case.record.via, Some(Via::CacheExact | Via::Coalesced));
@@ -147,7 +161,11 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
         let begin = started_us(case.record);
         for attempt in &case.record.attempts {
             // Each intent's `local` is a lane of its own.
-            let own = if attempt.model.as_str() == "local" { case.record.intent.as_ref().map(ToString::to_string) } else { None };
+            let own = if attempt.model.as_str() == "local" {
+                case.record.intent.as_ref().map(ToString::to_string)
+            } else {
+                None
+            };
             let lane = lanes.entry(format!("{}{}", attempt.model, own.unwrap_or_default())).or_default();
             let start = begin + attempt.start_us;
             if attempt.outcome == AttemptOutcome::BreakerOpen {
@@ -181,7 +199,8 @@ fn replay(happened: &[(u64, Happened<'_>)]) -> Verdict {
     let mut known = Known { failures: Some(0), open: (0, 0), answered_us: u64::MAX, limited_us: None };
     for moment in happened.chunk_by(|a, b| a.0 == b.0) {
         let at = moment[0].0;
-        let ended = || moment.iter().filter_map(|(_, what)| if let Happened::Ended(a) = what { Some(*a) } else { None });
+        let ended =
+            || moment.iter().filter_map(|(_, what)| if let Happened::Ended(a) = what { Some(*a) } else { None });
         ended().for_each(|attempt| known.learn(at, attempt));
         if ended().any(answers) && !ended().all(answers) {
             // Which came first is not known.

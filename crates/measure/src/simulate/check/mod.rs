@@ -151,9 +151,11 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
     let mut broken = Vec::new();
     let whole: [(&'static str, Verdict); 3] =
         [("Record", record::of_seed(&view)), ("Bounds", bounds(ran)), ("Breaker", lanes::of_seed(&view))];
-    broken.extend(whole.into_iter().filter_map(|(invariant, verdict)| {
-        verdict.err().map(|what| Violation { invariant, what, execution: None })
-    }));
+    broken.extend(
+        whole.into_iter().filter_map(|(invariant, verdict)| {
+            verdict.err().map(|what| Violation { invariant, what, execution: None })
+        }),
+    );
     for case in &view.cases {
         let verdicts: [(&'static str, Verdict); 7] = [
             ("Record", record::of(case)),

@@ -121,7 +121,12 @@ fn attempts(case: &Case<'_>) -> Verdict {
         hold!(last.is_some_and(|a| a.outcome == AttemptOutcome::Passed), "the last attempt did not pass");
         hold!(last.map(|a| &a.model) == record.model.as_ref(), "another model is named than passed");
     }
-    hold!((record.status == Status::Succeeded) == record.via.is_some(), "{:?} with via {:?}", record.status, record.via);
+    hold!(
+        (record.status == Status::Succeeded) == record.via.is_some(),
+        "{:?} with via {:?}",
+        record.status,
+        record.via
+    );
     let mut free_at = 0;
     for attempt in &record.attempts {
         hold!(attempt.start_us >= free_at, "attempts overlap at {} µs", attempt.start_us);

@@ -40,7 +40,8 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
         (expected, Some(code)) => {
             hold!(expected.contains(&code), "refused as {code:?}, expected was {expected:?}");
             hold!(case.record.attempts.is_empty(), "refused, after attempts");
-            let named = code == ErrorCode::UnknownIntent || case.record.error.as_ref().is_some_and(|e| e.param.is_some());
+            let named =
+                code == ErrorCode::UnknownIntent || case.record.error.as_ref().is_some_and(|e| e.param.is_some());
             hold!(named, "refused without naming the field");
             let at_once = case.seen.events.iter().all(|(_, event)| matches!(event, LogEvent::Error(_)));
             hold!(at_once, "refused, and text was given");

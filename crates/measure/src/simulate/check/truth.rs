@@ -80,7 +80,8 @@ fn said(case: &Case<'_>, delivered: &Delivered, plan: Option<&Plan>) -> Verdict 
     let said = oracle::read(exchange);
     hold!(said.sound, "the bytes are broken, and were given as a success");
     hold!(said.finish.is_some(), "the model never finished, and its answer was given as a success");
-    let text: String = delivered.content.iter().filter_map(|b| if let Block::Text(t) = b { Some(&**t) } else { None }).collect();
+    let text: String =
+        delivered.content.iter().filter_map(|b| if let Block::Text(t) = b { Some(&**t) } else { None }).collect();
     hold!(text == said.text, "the model said `{}`, the caller got `{text}`", said.text);
     let output = &delivered.answer.output;
     let Some(plan) = plan else {
@@ -141,7 +142,8 @@ fn streamed(case: &Case<'_>, events: &[&LogEvent]) -> Verdict {
         .iter()
         .filter_map(|event| if let LogEvent::Delta(Delta::Text(text)) = event { Some(text.as_str()) } else { None })
         .collect();
-    let text: String = delivered.content.iter().filter_map(|b| if let Block::Text(t) = b { Some(&**t) } else { None }).collect();
+    let text: String =
+        delivered.content.iter().filter_map(|b| if let Block::Text(t) = b { Some(&**t) } else { None }).collect();
     hold!(pieces == text, "the pieces say `{pieces}`, the answer `{text}`");
     Ok(())
 }

@@ -21,6 +21,9 @@ use crate::collect::{in_choice, in_delta};
 use crate::sse::Events;
 use crate::{BodyStream, Delta, EventStream, FinishReason, StreamEvent, WireError};
 
+/// The most tool calls of one answer.
+const CALLS_MAX: usize = 128;
+
 /// Decodes the body of a streamed 200.
 ///
 /// Comments are skipped; events and the whole are bounded ([`crate::EVENT_BYTES_MAX`],
@@ -206,7 +209,7 @@ impl StreamDecoder {
     pub fn end(&mut self, out: &mut VecDeque<StreamEvent>) -> Result<(), WireError> {
         let Some(finish) = self.finish.take() else {
             let what = if self.started { "before the answer was complete" } else { "before the answer began" };
-            return Err(WireError::new(Disposition::Transient, format!("the stream is broken: it ended {what}")));
+            return Err(WireError::broken(format!("the stream is broken: it ended {what}")));
         };
         out.extend(self.usage.take().map(StreamEvent::Usage));
         out.push_back(StreamEvent::End { finish });
@@ -295,6 +298,9 @@ impl StreamDecoder {
         let function = call.function.unwrap_or(FunctionPiece { name: None, arguments: None });
         let name = function.name.filter(|name| !name.is_empty());
         let first = begun.is_none();
+        if index == CALLS_MAX {
+            return Err(WireError::bad_answer(format!("the stream has more than {CALLS_MAX} tool calls")));
+        }
         if first {
             if name.is_none() {
                 return Err(WireError::new(
@@ -345,17 +351,13 @@ fn known(mut left: Map<String, Value>) -> Map<String, Value> {
     left
 }
 
+/// A wrong type is met before the end of a document that is cut off: whole or not is asked first.
 fn unreadable(data: &str, error: &serde_json::Error) -> WireError {
-    if error.is_data() {
-        return WireError::new(
-            Disposition::BadAnswer,
-            format!("an event of the stream is no chunk of a completion: {error}"),
-        );
+    match serde_json::from_str::<IgnoredAny>(data) {
+        Ok(_) => WireError::bad_answer(format!("an event of the stream is no chunk of a completion: {error}")),
+        Err(cut) if cut.is_eof() => {
+            WireError::broken(format!("the stream is broken: an event is cut off after {} bytes", data.len()))
+        }
+        Err(error) => WireError::broken(format!("the stream is broken: an event is not JSON: {error}")),
     }
-    let what = if error.is_eof() {
-        format!("an event is cut off after {} bytes", data.len())
-    } else {
-        format!("an event is not JSON: {error}")
-    };
-    WireError::new(Disposition::Transient, format!("the stream is broken: {what}"))
 }

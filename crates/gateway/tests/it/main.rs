@@ -1,0 +1,12 @@
+//! The gateway as its clients see it: real requests through the router and over sockets, with an
+//! engine whose models are scripted.
+
+mod auth;
+mod chat;
+mod errors;
+mod execute;
+mod executions;
+mod house;
+mod openapi;
+mod server;
+mod surface;

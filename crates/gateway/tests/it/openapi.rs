@@ -1,0 +1,130 @@
+//! The OpenAPI document: checked in, and true to the types that it describes.
+
+use baton_core::{
+    Answer, AnswerAttempt, AnswerLatency, AttemptKind, AttemptOutcome, CallConfig, ExecutionId, Quality, Usage, Via,
+};
+use serde_json::{Value, json};
+
+use crate::house::Guest;
+
+#[tokio::test]
+async fn the_document_is_the_one_that_is_checked_in() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/openapi.json");
+    let written = format!("{}\n", baton_gateway::openapi().to_pretty_json().unwrap());
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, &written).unwrap();
+    }
+    let golden = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(written, golden, "run the test again with UPDATE_GOLDEN=1, and look at the difference");
+    let served: Value = Guest::new().get("/openapi.json").await.json();
+    assert_eq!(served, serde_json::from_str::<Value>(&golden).unwrap());
+    assert!(served["openapi"].as_str().unwrap().starts_with("3.1"));
+}
+
+fn document() -> Value {
+    serde_json::to_value(baton_gateway::openapi()).unwrap()
+}
+
+/// Every field of the value is in the schema, and every required one of the schema is in the value.
+#[track_caller]
+fn describes(document: &Value, schema: &str, value: &Value) {
+    let schema = &document["components"]["schemas"][schema];
+    let known = schema["properties"].as_object().unwrap_or_else(|| panic!("{schema}"));
+    let value = value.as_object().unwrap();
+    for field in value.keys() {
+        assert!(known.contains_key(field), "{field} is not in {schema}");
+    }
+    assert_eq!(known.len(), value.len(), "a full value has every field: {schema} {value:?}");
+}
+
+#[track_caller]
+fn requires(document: &Value, schema: &str, value: &Value) {
+    let required = document["components"]["schemas"][schema]["required"].as_array().cloned().unwrap_or_default();
+    for field in &required {
+        assert!(value.get(field.as_str().unwrap()).is_some(), "{field} of {schema} is not in {value}");
+    }
+    assert_eq!(required.len(), value.as_object().unwrap().len(), "a bare value has only what is required: {value}");
+}
+
+fn full() -> Answer {
+    let quality = Quality {
+        score: Some(0.9),
+        lower: Some(0.8),
+        basis: "checks".into(),
+        labels: 7,
+        needed: Some(9),
+        verified: true,
+    };
+    let usage = Usage { input_tokens: 1, output_tokens: 1, cached_tokens: 1, reasoning_tokens: 1, estimated: true };
+    let attempt = AnswerAttempt {
+        model: "a/b".into(),
+        kind: AttemptKind::Primary,
+        outcome: AttemptOutcome::Passed,
+        ms: 1.0,
+        error: Some("x".into()),
+    };
+    Answer {
+        execution_id: ExecutionId::new(0, [0; 10]),
+        intent: Some("x".into()),
+        version: "v".into(),
+        output: json!({}),
+        tool_calls: vec![json!({})],
+        quality,
+        via: Via::CacheSemantic,
+        model: Some("a/b".into()),
+        reason: Some("x".into()),
+        repairs: vec!["x".into()],
+        usage,
+        cost_usd: Some("1".into()),
+        latency: AnswerLatency { total_ms: 1.0, overhead_ms: 1.0, first_token_ms: Some(1.0) },
+        attempts: vec![attempt],
+        simulated: true,
+    }
+}
+
+#[test]
+fn the_schemas_of_cores_types_have_cores_fields() {
+    let document = document();
+    let answer = json!(full());
+    describes(&document, "Answer", &answer);
+    for (schema, field) in [("Quality", "quality"), ("Usage", "usage"), ("Latency", "latency")] {
+        describes(&document, schema, &answer[field]);
+    }
+    describes(&document, "Attempt", &answer["attempts"][0]);
+    let config = CallConfig {
+        primary_model: Some("a".into()),
+        fallback_model: Some("b".into()),
+        models: Some(vec![]),
+        cache_ttl: Some(1),
+        max_latency_ms: Some(1),
+        retries: Some(1),
+    };
+    describes(&document, "CallConfig", &json!(config));
+    requires(&document, "CallConfig", &json!(CallConfig::default()));
+    let vias = document["components"]["schemas"]["Via"]["enum"].as_array().unwrap();
+    let known = [Via::Model, Via::CacheExact, Via::CacheSemantic, Via::Coalesced, Via::Stale, Via::Default];
+    assert_eq!(*vias, known.map(|via| json!(via)));
+}
+
+#[test]
+fn what_may_be_absent_is_not_required() {
+    let document = document();
+    let bare = Answer {
+        intent: None,
+        tool_calls: vec![],
+        quality: Quality { score: None, lower: None, basis: "none".into(), labels: 0, needed: None, verified: false },
+        model: None,
+        reason: None,
+        repairs: vec![],
+        usage: Usage::default(),
+        cost_usd: None,
+        latency: AnswerLatency { total_ms: 1.0, overhead_ms: 1.0, first_token_ms: None },
+        version: String::new(),
+        ..full()
+    };
+    let answer = json!(bare);
+    requires(&document, "Answer", &answer);
+    for (schema, field) in [("Quality", "quality"), ("Usage", "usage"), ("Latency", "latency")] {
+        requires(&document, schema, &answer[field]);
+    }
+}
