@@ -32,6 +32,16 @@ enum ShareName {
     Calibration,
 }
 
+impl From<ShareName> for Share {
+    fn from(name: ShareName) -> Self {
+        match name {
+            ShareName::Examples => Self::Examples,
+            ShareName::Evaluation => Self::Evaluation,
+            ShareName::Calibration => Self::Calibration,
+        }
+    }
+}
+
 /// What inputs and outputs must be.
 pub(crate) struct Forms<'a> {
     pub(crate) kind: &'a IntentKind,
@@ -70,7 +80,7 @@ pub(crate) fn read(source: &Source, forms: &Forms<'_>, sink: &mut Sink) -> Vec<C
     let mut offset = 0;
     let mut cases = Vec::new();
     let mut seen = BTreeMap::new();
-    let mut unshown = 0;
+    let (mut unshown, mut contradictions) = (0, 0);
     for (n, text) in source.text.split('\n').enumerate() {
         let line = (n + 1, offset, text);
         offset += text.len() + 1;
@@ -86,10 +96,14 @@ pub(crate) fn read(source: &Source, forms: &Forms<'_>, sink: &mut Sink) -> Vec<C
             unshown += 1;
             continue;
         }
-        if let Some(case) = case(source, line, forms, sink) {
-            contradiction(source, line, &case, &mut seen, sink);
-            cases.push(case);
+        let Some(case) = case(source, line, forms, sink) else { continue };
+        let (first, expected) = seen.entry(canonical(&case.input)).or_insert_with(|| (line.0, case.expected.clone()));
+        if *expected != case.expected && contradictions < MISTAKES_MAX {
+            contradictions += 1;
+            let message = format!("the input of line {first}, with another answer");
+            sink.warn(source.place(line.1..offset), message, "one of the two is wrong: remove it");
         }
+        cases.push(case);
     }
     if unshown > 0 {
         let at = source.place(source.text.len()..source.text.len());
@@ -110,40 +124,26 @@ fn case(source: &Source, (_, offset, text): (usize, usize, &str), forms: &Forms<
             return None;
         }
     };
+    // As in a call: absent fields get their defaults first. The share is the written input's, so
+    // that a new default moves no case.
+    let share = line.share.map_or_else(|| share_of(&line.input), Share::from);
+    let filled = match forms.input {
+        Some(schema) => schema.with_defaults(line.input),
+        None => line.input,
+    };
     let mut check = |part: &str, result: Result<(), SchemaViolation>| {
         let Err(violation) = result else { return true };
         let span = locate(text, &format!("{}{}", child("", part), violation.pointer));
         let at = source.place(offset + span.start..offset + span.end);
         let of = if violation.pointer.is_empty() { String::new() } else { format!("`{}`: ", violation.pointer) };
-        let help = format!("correct the case, or the intent's {part} schema or labels");
-        let help = help.replace("expected", "output");
+        let form = if part == "input" { "input.schema.json" } else { "the labels or output.schema.json" };
+        let help = format!("correct the case, or {form}");
         sink.error(at, format!("{part}: {of}{}", violation.message), help);
         false
     };
-    let input = check("input", forms.input.map_or(Ok(()), |schema| schema.validate(&line.input)));
+    let input = check("input", forms.input.map_or(Ok(()), |schema| schema.validate(&filled)));
     let expected = check("expected", forms.output(&line.expected));
-    let share = match line.share {
-        None => share_of(&line.input),
-        Some(ShareName::Examples) => Share::Examples,
-        Some(ShareName::Evaluation) => Share::Evaluation,
-        Some(ShareName::Calibration) => Share::Calibration,
-    };
-    (input && expected).then_some(Case { input: line.input, expected: line.expected, share })
-}
-
-/// The same input twice with different answers: one of them is wrong.
-fn contradiction(
-    source: &Source,
-    (number, offset, text): (usize, usize, &str),
-    case: &Case,
-    seen: &mut BTreeMap<String, (usize, Value)>,
-    sink: &mut Sink,
-) {
-    let (first, expected) = seen.entry(canonical(&case.input)).or_insert_with(|| (number, case.expected.clone()));
-    if *expected != case.expected {
-        let message = format!("the input of line {first}, with another answer");
-        sink.warn(source.place(offset..offset + text.len()), message, "one of the two is wrong: remove it");
-    }
+    (input && expected).then_some(Case { input: filled, expected: line.expected, share })
 }
 
 /// The few-shot examples: the first of the examples share by the hash of their input; for labels in

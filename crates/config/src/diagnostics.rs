@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
-use regex::Regex;
 use serde::Serialize;
+
+use crate::secrets::masked;
 
 /// Whether a diagnostic stops the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -189,41 +190,9 @@ fn floor(text: &str, byte: usize) -> usize {
     byte
 }
 
-#[expect(clippy::unwrap_used, reason = "a constant pattern; every test that shows a diagnostic compiles it")]
-static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?i)(?:key|token|secret|password)["']?\s*[=:]\s*["']([^"'\n]+)|\b(sk-[\w-]{6,})|://([^@/\s"']+)@"#)
-        .unwrap()
-});
-
-/// The text with what looks like a secret starred out, byte for byte: snippets get printed.
-fn masked(text: &str) -> String {
-    let mut shown = text.to_owned();
-    for found in SECRETS.captures_iter(text).filter_map(|c| c.iter().skip(1).flatten().next()) {
-        shown.replace_range(found.range(), &"*".repeat(found.len()));
-    }
-    shown
-}
-
-/// Whether a text looks like a secret of a known form.
-pub(crate) fn looks_secret(text: &str) -> bool {
-    text.len() > 8 && text.starts_with("sk-")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_starred_out_byte_for_byte() {
-        for (text, shown) in [
-            (r#"api_key = "hé""#, r#"api_key = "***""#),
-            ("x = 'sk-abcdef12'", "x = '***********'"),
-            ("postgres://me:pw@host/db", "postgres://*****@host/db"),
-            (r#"api_key = { env = "HOUSE_KEY" }"#, r#"api_key = { env = "HOUSE_KEY" }"#),
-        ] {
-            assert_eq!(masked(text), shown);
-        }
-    }
 
     #[test]
     fn a_diagnostic_points_like_a_compiler() {

@@ -17,6 +17,8 @@ pub(crate) struct Document {
     pub(crate) value: Value,
     places: BTreeMap<String, Spans>,
     overrides: BTreeMap<String, (Source, Origin)>,
+    /// What a syntax error leaves is guesswork, and not worth further remarks.
+    pub(crate) broken: bool,
 }
 
 struct Spans {
@@ -25,13 +27,19 @@ struct Spans {
 }
 
 impl Document {
-    /// Parses a file. Syntax errors are collected; what could be read is kept.
+    /// Parses a file. Syntax errors are collected.
     pub(crate) fn parse(source: Source, sink: &mut Sink) -> Self {
-        let mut document = Self { source, value: Value::Null, places: BTreeMap::new(), overrides: BTreeMap::new() };
+        let (places, overrides) = Default::default();
+        let mut document = Self { source, value: Value::Null, places, overrides, broken: false };
         let text = document.source.text.clone();
         let (table, errors) = DeTable::parse_recoverable(&text);
-        for error in errors {
-            let at = document.source.place(error.span().unwrap_or(0..0));
+        document.broken = !errors.is_empty();
+        let mut errors: Vec<_> = errors.iter().map(|e| (e.span().unwrap_or(0..0), e)).collect();
+        errors.sort_by_key(|(span, _)| span.start);
+        errors.dedup_by_key(|(span, _)| document.source.position(span.start).0);
+        // One bracket left open is an error in each line that follows.
+        for (span, error) in errors.into_iter().take(3) {
+            let at = document.source.place(span);
             sink.error(at, format!("not valid TOML: {}", error.message()), "correct the syntax");
         }
         document.value = document.table(table.get_ref(), "", sink);

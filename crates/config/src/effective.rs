@@ -69,10 +69,17 @@ fn leaves(document: &Document, prefix: &str, (pointer, value): (&str, &Value), a
                 leaves(document, prefix, (&child(pointer, key), field), all);
             }
         }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            for (n, item) in items.iter().enumerate() {
+                leaves(document, prefix, (&child(pointer, &n.to_string()), item), all);
+            }
+        }
         Value::Null | Value::Object(_) => {}
         leaf => {
             let key = format!("{prefix}{}", dotted(pointer));
-            all.push(Effective { key, value: leaf.clone(), origin: document.origin(pointer) });
+            // As it is written, where it is: 5, not 5.0.
+            let value = document.value.pointer(pointer).unwrap_or(leaf).clone();
+            all.push(Effective { key, value, origin: document.origin(pointer) });
         }
     }
 }

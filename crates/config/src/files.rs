@@ -10,10 +10,12 @@ use serde_json::{Map, Value};
 /// `intents/NAME/intent.toml`: the policy of one intent.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "intent.toml")]
+#[schemars(title = "intent.toml", extend("required" = ["models"]))]
 pub(crate) struct IntentFile {
     /// Candidates: `provider/model`, an alias of baton.toml, or `local`, the built-in model that
     /// learns from the cases. Asked in this order.
+    // Required by the schema; the default lets the rest be looked at where it is wrong.
+    #[serde(default)]
     #[schemars(length(min = 1, max = 32))]
     pub(crate) models: Vec<String>,
     /// How candidates are ranked. All but `ordered` behave as `ordered`, and say so, until there is

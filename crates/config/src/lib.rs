@@ -17,6 +17,7 @@ mod load;
 mod plan;
 mod prompt;
 mod schema;
+mod secrets;
 mod sections;
 mod structure;
 mod suggest;
@@ -33,6 +34,7 @@ pub use plan::{
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};
+pub use units::duration as parse_duration;
 
 /// The JSON Schema of `intent.toml`, for editors.
 #[must_use]

@@ -90,17 +90,15 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
     }
     let (store, teams) = store_and_teams(&folder.dir, document, &baton.unwrap_or_default(), &names, &mut sink);
 
+    // Errors first: they are what has to be done.
+    sink.0.sort_by_key(|d| (d.level == Level::Warning, d.file.clone(), d.line, d.column));
     match store.filter(|_| sink.errors() == 0) {
         Some(store) => {
             let House { models, aliases, providers, .. } = house;
             let snapshot = Snapshot { intents, models, aliases, providers, teams, store };
             Ok(Loaded { snapshot, warnings: sink.0, effective })
         }
-        None => {
-            // Errors first: they are what has to be done.
-            sink.0.sort_by_key(|d| d.level == Level::Warning);
-            Err(Report { diagnostics: sink.0 })
-        }
+        None => Err(Report { diagnostics: sink.0 }),
     }
 }
 

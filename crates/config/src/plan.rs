@@ -271,7 +271,7 @@ pub struct Privacy {
 /// One line of `cases.jsonl`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Case {
-    /// The input.
+    /// The input, with the defaults of its schema.
     pub input: Value,
     /// The expected output.
     pub expected: Value,

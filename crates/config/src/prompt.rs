@@ -1,5 +1,7 @@
 //! A prompt: split into messages before rendering, values never rendered again.
 
+use std::fmt;
+
 use minijinja::value::{Serde, ValueKind};
 use minijinja::{Environment, Output, State, UndefinedBehavior, Value as Var};
 use serde_json::{Value, json};
@@ -8,6 +10,9 @@ use crate::{Case, IntentKind, Plan};
 
 /// Names that a prompt may use besides the fields of the input. They win over fields.
 pub(crate) const RESERVED: [&str; 5] = ["input", "labels", "output_schema", "examples", "messages"];
+
+/// Those of them that are the same in every call.
+pub(crate) const CONSTANTS: [&str; 3] = ["labels", "output_schema", "examples"];
 
 /// Who speaks in a section of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +43,8 @@ impl PromptRole {
 pub struct Prompt {
     environment: Environment<'static>,
     roles: Vec<PromptRole>,
+    /// The text of sections that are the same in every call, by section; rendered at load.
+    fixed: Vec<Option<String>>,
     /// User and assistant turns, rendered at load.
     shots: Vec<(String, String)>,
 }
@@ -49,6 +56,15 @@ pub(crate) struct TemplateError {
     /// Its byte in the section, where known.
     pub(crate) at: usize,
     pub(crate) message: String,
+    role: &'static str,
+    line: usize,
+}
+
+/// `prompt, `## user`, line 2: …`; the line is the section's.
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "prompt, `## {}`, line {}: {}", self.role, self.line, self.message)
+    }
 }
 
 impl Prompt {
@@ -57,7 +73,7 @@ impl Prompt {
     /// # Errors
     /// Where a template is malformed; the text says where.
     pub fn compile(sections: Vec<(PromptRole, String)>) -> Result<Self, String> {
-        Self::compile_at(sections).map_err(|e| e.message)
+        Self::compile_at(sections).map_err(|e| e.to_string())
     }
 
     pub(crate) fn compile_at(sections: Vec<(PromptRole, String)>) -> Result<Self, TemplateError> {
@@ -73,7 +89,7 @@ impl Prompt {
             let added = environment.add_template_owned(section.to_string(), template);
             added.map_err(|e| template_error(section, &roles, &e))?;
         }
-        Ok(Self { environment, roles, shots: Vec::new() })
+        Ok(Self { environment, fixed: vec![None; roles.len()], roles, shots: Vec::new() })
     }
 
     /// Gives the templates what is the same in every call: `labels`, `output_schema` and `examples`;
@@ -96,7 +112,14 @@ impl Prompt {
             let pairs: Vec<_> = examples.iter().map(|c| json!({"input": c.input, "expected": c.expected})).collect();
             self.environment.add_global("examples", Var::from(Serde(pairs)));
         }
-        if let Some(user) = self.last_user().filter(|_| !self.variables().iter().any(|(_, v)| v == "examples")) {
+        let used = self.variables();
+        let name = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
+        for n in 0..self.roles.len() {
+            if used.iter().all(|(section, path)| *section != n || CONSTANTS.contains(&name(path).as_str())) {
+                self.fixed[n] = Some(self.section(n, &Var::UNDEFINED)?);
+            }
+        }
+        if let Some(user) = self.last_user().filter(|_| !used.iter().any(|(_, path)| name(path) == "examples")) {
             let shot = |case: &Case| Ok((self.section(user, &context(&case.input))?, spoken(kind, &case.expected)));
             self.shots = examples.iter().map(shot).collect::<Result<_, _>>()?;
         }
@@ -109,7 +132,7 @@ impl Prompt {
     /// # Errors
     /// Where a variable is undefined or an expression fails; the text says which and where.
     pub fn messages(&self, input: &Value) -> Result<Vec<(PromptRole, String)>, String> {
-        self.messages_at(input).map_err(|e| e.message)
+        self.messages_at(input).map_err(|e| e.to_string())
     }
 
     pub(crate) fn messages_at(&self, input: &Value) -> Result<Vec<(PromptRole, String)>, TemplateError> {
@@ -136,10 +159,13 @@ impl Prompt {
         let variables = Var::from(Serde(variables));
         let sections = self.roles.iter().enumerate();
         let render = |(n, role): (usize, &PromptRole)| self.section(n, &variables).map(|text| (*role, text));
-        sections.map(|s| render(s).map_err(|e| e.message)).collect()
+        sections.map(|s| render(s).map_err(|e| e.to_string())).collect()
     }
 
     fn section(&self, n: usize, variables: &Var) -> Result<String, TemplateError> {
+        if let Some(Some(text)) = self.fixed.get(n) {
+            return Ok(text.clone());
+        }
         let template = self.environment.get_template(&n.to_string());
         template.and_then(|t| t.render(variables.clone())).map_err(|e| template_error(n, &self.roles, &e))
     }
@@ -229,5 +255,5 @@ fn template_error(section: usize, roles: &[PromptRole], error: &minijinja::Error
         let source = error.template_source()?;
         Some(source.split_inclusive('\n').take(line - 1).map(str::len).sum())
     });
-    TemplateError { section, at: at.unwrap_or(0), message: format!("prompt, `## {role}`, line {line}: {what}") }
+    TemplateError { section, at: at.unwrap_or(0), message: what, role, line }
 }

@@ -38,7 +38,14 @@ impl Schema {
         match jsonschema::validator_for(&json) {
             Ok(validator) => Ok(Self { json, validator }),
             Err(error) => {
-                let (pointer, message) = (error.instance_path().to_string(), error.to_string());
+                let pointer = error.instance_path().to_string();
+                let keyword = pointer.rsplit('/').next().unwrap_or_default();
+                let message = match error.kind() {
+                    ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+                        format!("`{keyword}` cannot be {}", error.instance())
+                    }
+                    _ => error.to_string(),
+                };
                 Err(SchemaViolation { pointer, message })
             }
         }
@@ -106,8 +113,16 @@ fn violation(error: &ValidationError<'_>) -> SchemaViolation {
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             at(child(&pointer, unexpected.first().map_or("", String::as_str)), "is not a property of the schema")
         }
-        ValidationErrorKind::Enum { options } => at(pointer, &format!("must be one of {options}")),
+        ValidationErrorKind::Enum { options } => at(pointer, &one_of(options)),
         _ => at(pointer, &error.masked().to_string()),
+    }
+}
+
+fn one_of(options: &Value) -> String {
+    let all: Vec<String> = options.as_array().into_iter().flatten().map(Value::to_string).collect();
+    match all.get(12..) {
+        None | Some([]) => format!("must be one of {}", all.join(", ")),
+        Some(rest) => format!("must be one of {}, or {} others", all[..12].join(", "), rest.len()),
     }
 }
 
@@ -142,7 +157,7 @@ mod tests {
             (json!({"total": 1, "tax": "secret"}), "/tax", "is not a property of the schema"),
             (json!({"total": "secret"}), "/total", "value is not of type \"number\""),
             (json!({"total": -7}), "/total", "value is less than the minimum of 0"),
-            (json!({"total": 1, "currency": "secret"}), "/currency", "must be one of [\"EUR\",\"USD\"]"),
+            (json!({"total": 1, "currency": "secret"}), "/currency", "must be one of \"EUR\", \"USD\""),
             (json!("secret"), "", "value is not of type \"object\""),
         ] {
             let violation = receipt().validate(&value).unwrap_err();

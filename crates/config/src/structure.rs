@@ -17,41 +17,48 @@ use crate::diagnostics::Sink;
 use crate::document::Document;
 use crate::json::{child, dotted, segments};
 use crate::later;
-use crate::suggest::did_you_mean;
+use crate::secrets::{INLINE_HELP, is_inline};
+use crate::suggest::{did_you_mean, nearest};
 
-/// The JSON Schema of a shape, without the nulls that TOML does not have.
+/// The JSON Schema of a shape.
 pub(crate) fn json_schema<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
-    let tidy = RecursiveTransform(|schema: &mut schemars::Schema| {
-        schema.remove("format");
-        if schema.get("default") == Some(&Value::Null) {
-            schema.remove("default");
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    RecursiveTransform(tidy).transform(&mut schema);
+    schema.to_value()
+}
+
+/// Drops what TOML does not have: nulls, and number formats.
+fn tidy(schema: &mut schemars::Schema) {
+    schema.remove("format");
+    if schema.get("default") == Some(&Value::Null) {
+        schema.remove("default");
+    }
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|t| t != "null");
+        if let [one] = types.as_slice() {
+            let one = one.clone();
+            schema.insert("type".into(), one);
         }
-        if let Some(Value::Array(types)) = schema.get_mut("type") {
-            types.retain(|t| t != "null");
-            if let [one] = types.as_slice() {
-                let one = one.clone();
-                schema.insert("type".into(), one);
+    }
+    if let Some(Value::Array(alternatives)) = schema.get("anyOf") {
+        let real: Vec<&Value> = alternatives.iter().filter(|a| a.get("type").is_none_or(|t| t != "null")).collect();
+        if let [Value::Object(only)] = real.as_slice() {
+            let only = only.clone();
+            schema.remove("anyOf");
+            for (key, value) in only.into_iter().filter(|(key, _)| key != "description") {
+                schema.insert(key, value);
             }
         }
-        let alternatives = schema.get_mut("anyOf").and_then(Value::as_array_mut);
-        let only = alternatives.and_then(|all| {
-            all.retain(|a| a.get("type").is_none_or(|t| t != "null"));
-            if let [Value::Object(one)] = all.as_slice() { Some(one.clone()) } else { None }
-        });
-        if let Some(only) = only {
-            schema.remove("anyOf");
-            only.into_iter().for_each(|(key, value)| {
-                if schema.get(&key).is_none() {
-                    schema.insert(key, value);
-                }
-            });
+    }
+    // What must be written has no default.
+    let required: Vec<String> =
+        schema.get("required").and_then(|r| serde_json::from_value(r.clone()).ok()).unwrap_or_default();
+    for name in required {
+        if let Some(Value::Object(property)) = schema.get_mut("properties").and_then(|p| p.get_mut(&name)) {
+            property.shift_remove("default");
         }
-    });
-    let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    let mut tidy = tidy;
-    tidy.transform(&mut schema);
-    schema.to_value()
+    }
 }
 
 /// A shape, ready to check files against.
@@ -71,13 +78,21 @@ impl<T: JsonSchema + DeserializeOwned> Shape<T> {
     /// The file in its shape, without what is wrong with it; `None` where too little remains, which
     /// has been reported.
     pub(crate) fn check(&self, document: &Document, sink: &mut Sink) -> Option<T> {
+        if document.broken {
+            return None;
+        }
         let before = sink.errors();
         let mut wrong = Vec::new();
-        for error in self.validator.iter_errors(&document.value) {
-            self.report(document, &error, sink, &mut wrong);
+        let errors: Vec<_> = self.validator.iter_errors(&document.value).collect();
+        let mistyped: Vec<String> = errors.iter().flat_map(|error| self.meant(error)).collect();
+        for error in &errors {
+            match error.kind() {
+                // It is there, under a name that is nearly right, which is reported.
+                ValidationErrorKind::Required { property } if mistyped.contains(&missing(error, property)) => {}
+                _ => self.report(document, error, sink, &mut wrong),
+            }
         }
         let mut rest = document.value.clone();
-        wrong.sort_by_key(|pointer: &String| std::cmp::Reverse(segments(pointer).collect::<Vec<_>>()));
         wrong.iter().for_each(|pointer| remove(&mut rest, pointer));
         match serde_json::from_value(rest) {
             Ok(shape) => Some(shape),
@@ -96,46 +111,67 @@ impl<T: JsonSchema + DeserializeOwned> Shape<T> {
             for key in unexpected {
                 let pointer = child(&pointer, key);
                 let known = self.properties(error);
-                let (message, help) = later::feature(&pointer).unwrap_or_else(|| unknown(&pointer, key, &known));
+                let secret = document.value.pointer(&pointer).is_some_and(|value| is_inline(&pointer, value));
+                let (message, help) = match later::feature(&pointer) {
+                    Some(refusal) => refusal,
+                    None if secret => inline(&pointer),
+                    None => unknown(&pointer, key, &known),
+                };
                 sink.error(document.key(&pointer), message, help);
                 wrong.push(pointer);
             }
             return;
         }
-        let (message, help) = later::value(&pointer, error.instance())
-            .unwrap_or_else(|| misfit(&pointer, error, self.parent(error, 1).unwrap_or(&Value::Null)));
+        let (message, help) = match later::value(&pointer, error.instance()) {
+            Some(refusal) => refusal,
+            None if is_inline(&pointer, error.instance()) => inline(&pointer),
+            None => misfit(&pointer, error, self.parent(error).unwrap_or(&Value::Null)),
+        };
         sink.error(document.at(&pointer), message, help);
         wrong.push(pointer);
     }
 
-    /// The schema that holds the keyword of this error, `up` levels above the keyword.
-    fn parent(&self, error: &ValidationError<'_>, up: usize) -> Option<&Value> {
+    /// The schema that holds the keyword of this error.
+    fn parent(&self, error: &ValidationError<'_>) -> Option<&Value> {
         let path = error.schema_path().to_string();
-        let mut path = path.as_str();
-        for _ in 0..up {
-            path = path.rsplit_once('/')?.0;
-        }
-        self.schema.pointer(path)
+        self.schema.pointer(path.rsplit_once('/')?.0)
+    }
+
+    /// Pointers to what the unknown keys of an error were probably meant to be.
+    fn meant(&self, error: &ValidationError<'_>) -> Vec<String> {
+        let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else { return Vec::new() };
+        let known = self.properties(error);
+        let near = unexpected.iter().filter_map(|key| nearest(key, known.iter().map(String::as_str)));
+        near.map(|name| child(&error.instance_path().to_string(), name)).collect()
     }
 
     fn properties(&self, error: &ValidationError<'_>) -> Vec<String> {
-        let properties = self.parent(error, 1).and_then(|s| s.get("properties")).and_then(Value::as_object);
+        let properties = self.parent(error).and_then(|s| s.get("properties")).and_then(Value::as_object);
         properties.into_iter().flat_map(|p| p.keys().cloned()).collect()
     }
 }
 
+fn missing(error: &ValidationError<'_>, property: &Value) -> String {
+    child(&error.instance_path().to_string(), property.as_str().unwrap_or_default())
+}
+
+/// Takes a value out; with the whole list where it is in one, so that no index shifts.
 fn remove(value: &mut Value, pointer: &str) {
-    let Some((parent, last)) = pointer.rsplit_once('/') else { return };
-    let last = segments(&format!("/{last}")).next().unwrap_or_default();
-    match value.pointer_mut(parent) {
-        Some(Value::Object(fields)) => drop(fields.shift_remove(&last)),
-        Some(Value::Array(items)) => {
-            if let Some(index) = last.parse().ok().filter(|n: &usize| *n < items.len()) {
-                items.remove(index);
-            }
+    let mut segments = segments(pointer).peekable();
+    let mut value = value;
+    while let Some(segment) = segments.next() {
+        let Some(fields) = value.as_object_mut() else { return };
+        if segments.peek().is_none() || fields.get(&segment).is_some_and(Value::is_array) {
+            fields.shift_remove(&segment);
+            return;
         }
-        _ => {}
+        let Some(inner) = fields.get_mut(&segment) else { return };
+        value = inner;
     }
+}
+
+fn inline(pointer: &str) -> (String, String) {
+    (format!("a secret is written inline: `{}`", dotted(pointer)), INLINE_HELP.to_owned())
 }
 
 fn unknown(pointer: &str, key: &str, known: &[String]) -> (String, String) {
@@ -152,17 +188,16 @@ fn misfit(pointer: &str, error: &ValidationError<'_>, schema: &Value) -> (String
     let must = |be: String| (format!("{name} must be {be}"), "write another value".to_owned());
     match error.kind() {
         ValidationErrorKind::Required { property } => {
-            let property = property.as_str().unwrap_or_default();
-            let missing = dotted(&child(pointer, property));
-            let about = schema.pointer(&format!("/properties/{property}/description")).and_then(Value::as_str);
-            (format!("`{missing}` is missing"), one_line(about.unwrap_or("add it")))
+            let about = property.as_str().and_then(|p| schema.get("properties")?.get(p)?.get("description")?.as_str());
+            (format!("`{}` is missing", dotted(&missing(error, property))), one_line(about.unwrap_or("add it")))
         }
         ValidationErrorKind::Type { kind } => {
             let wanted = match kind {
                 TypeKind::Single(one) => a(&one.to_string()),
                 TypeKind::Multiple(_) => "of another type".to_owned(),
             };
-            let about = schema.get("description").and_then(Value::as_str).unwrap_or("write another value");
+            let otherwise = if wanted == "a string" { "write it in quotes" } else { "write another value" };
+            let about = schema.get("description").and_then(Value::as_str).unwrap_or(otherwise);
             (format!("{name} must be {wanted}, not {}", kind_of(error.instance())), one_line(about))
         }
         ValidationErrorKind::Enum { .. }
@@ -180,8 +215,8 @@ fn misfit(pointer: &str, error: &ValidationError<'_>, schema: &Value) -> (String
         ValidationErrorKind::Maximum { limit } => must(format!("at most {limit}")),
         ValidationErrorKind::ExclusiveMinimum { limit } => must(format!("more than {limit}")),
         ValidationErrorKind::ExclusiveMaximum { limit } => must(format!("less than {limit}")),
-        ValidationErrorKind::MinItems { limit } => must(format!("at least {limit} long")),
-        ValidationErrorKind::MaxItems { limit } => must(format!("at most {limit} long")),
+        ValidationErrorKind::MinItems { limit } => must(format!("a list of at least {limit}")),
+        ValidationErrorKind::MaxItems { limit } => must(format!("a list of at most {limit}")),
         _ => (format!("{name}: {}", error.masked()), "write another value".to_owned()),
     }
 }
@@ -207,14 +242,12 @@ fn a(kind: &str) -> String {
     }
 }
 
-fn kind_of(value: &Value) -> &'static str {
+fn kind_of(value: &Value) -> String {
     match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a table",
+        Value::String(_) => "a string".into(),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "a table".into(),
+        plain => plain.to_string(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! From the pieces of a stream to the whole answer, counted for the commit point.
+//! From the pieces of a stream to the whole answer, and how much of it arrived.
 
 use baton_wire::{Collector, Completion, Delta, StreamEvent};
 
@@ -15,22 +15,23 @@ pub(crate) struct Assembly {
 impl Assembly {
     /// Takes a piece; gives the whole at the end.
     pub(crate) fn take(&mut self, event: StreamEvent) -> Option<Completion> {
-        let text = match &event {
-            StreamEvent::Delta(Delta::Text(text) | Delta::Refusal(text)) => Some(text),
-            StreamEvent::Delta(Delta::ToolUse { arguments, .. }) => Some(arguments),
-            _ => None,
-        };
-        if let Some(text) = text {
-            self.chunks = self.chunks.saturating_add(1);
-            self.bytes = self.bytes.saturating_add(text.len() as u64);
-        }
         let ended = matches!(event, StreamEvent::End { .. });
+        if let StreamEvent::Delta(delta) = &event {
+            let bytes = match delta {
+                Delta::Text(text) | Delta::Refusal(text) | Delta::ToolUse { arguments: text, .. } => Some(text.len()),
+                Delta::Thinking(_) | Delta::Opaque(_) => None,
+            };
+            if let Some(bytes) = bytes {
+                self.chunks = self.chunks.saturating_add(1);
+                self.bytes = self.bytes.saturating_add(bytes as u64);
+            }
+        }
         self.collector.push(event);
-        if ended { self.collector.clone().finish() } else { None }
+        if ended { std::mem::take(&mut self.collector).finish() } else { None }
     }
 
     /// The text so far.
-    pub(crate) fn text(&self) -> String {
-        self.collector.text().to_owned()
+    pub(crate) fn text(&self) -> &str {
+        self.collector.text()
     }
 }

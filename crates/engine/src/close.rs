@@ -37,6 +37,7 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
                 tool_calls: tool_calls(&given.content),
                 content: given.content,
                 finish: given.finish,
+                extra: given.extra,
                 reason: Some(reason(request, &drive.records)),
                 repairs: given.repairs,
                 simulated: given.simulated,
@@ -265,7 +266,8 @@ pub(crate) fn answer(call: &Call, log: &EventLog, record: &Record, outcome: &Out
         deltas(&outcome.content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
     }
     let answer = Answer::of(record, outcome.output.clone(), outcome.tool_calls.clone());
-    let delivered = Delivered { answer, content: outcome.content.clone(), finish: outcome.finish.clone() };
+    let Outcome { content, finish, extra, .. } = outcome.clone();
+    let delivered = Delivered { answer, content, finish, extra };
     log.append(LogEvent::End(Arc::new(delivered)));
 }
 

@@ -13,7 +13,7 @@ use baton_eval::Finish as AnswerFinish;
 use baton_provider::{Provider, Reply, ReplyStream};
 use baton_wire::{Block, ChatRequest, Completion, Delta, FinishReason, StreamEvent, WireError};
 use futures_util::StreamExt as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::sleep_until;
 
 use crate::assemble::Assembly;
@@ -49,6 +49,7 @@ pub(crate) struct Given {
     pub(crate) finish: FinishReason,
     pub(crate) repairs: Vec<String>,
     pub(crate) simulated: bool,
+    pub(crate) extra: Map<String, Value>,
 }
 
 /// The attempts of one execution.
@@ -235,7 +236,12 @@ impl<'a> Drive<'a> {
         let prediction = model.predict(&text_of(&self.request.input));
         self.settle(Usage::default());
         if prediction.abstained {
-            return self.failed(Disposition::Abstained, format!("{:.2} < {:.2}", prediction.confidence, model.cut()));
+            let why = if model.cut() > 1.0 {
+                "its cases do not support the promised quality at any cut yet".to_owned()
+            } else {
+                format!("{:.2} < {:.2}", prediction.confidence, model.cut())
+            };
+            return self.failed(Disposition::Abstained, why);
         }
         let output = json!({ "label": prediction.label });
         let checks = intent.checks.judge_output(&output, &self.request.input);
@@ -248,6 +254,7 @@ impl<'a> Drive<'a> {
             finish: FinishReason::Stop,
             repairs: Vec::new(),
             simulated: false,
+            extra: Map::new(),
         };
         self.answered(given, said)
     }
@@ -276,7 +283,7 @@ impl<'a> Drive<'a> {
         self.given = None;
         if matches!(disposition, Disposition::Slow | Disposition::Cancelled) || self.assembly.chunks > 0 {
             // It may well be billed: what was sent and read so far, marked as an estimate.
-            let usage = self.estimate(&self.assembly.text());
+            let usage = self.estimate(self.assembly.text());
             self.settle(usage);
         } else {
             let record = self.record();
@@ -351,7 +358,8 @@ impl<'a> Drive<'a> {
 
 impl Given {
     fn of(completion: Completion, output: Value, repairs: Vec<String>, simulated: bool) -> Self {
-        Self { output, content: completion.content, finish: completion.finish, repairs, simulated }
+        let Completion { content, finish, extra, .. } = completion;
+        Self { output, content, finish, repairs, simulated, extra }
     }
 }
 
@@ -377,7 +385,10 @@ async fn arrive(flying: &mut Flying) -> Arrival {
         Flying::Streaming(stream) => match stream.events.next().await {
             Some(Ok(event)) => Arrival::Piece(event),
             Some(Err(error)) => Arrival::Failed(error),
-            None => Arrival::Failed(WireError::broken("the stream ended before its answer was complete")),
+            None => Arrival::Failed(WireError::new(
+                Disposition::Transient,
+                "the stream ended before its answer was complete",
+            )),
         },
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_core::{Answer, ExecutionId, Failure, ModelId};
 use baton_wire::{Block, Delta, FinishReason};
+use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 /// Text kept for readers that are behind.
@@ -38,6 +39,8 @@ pub struct Delivered {
     pub content: Vec<Block>,
     /// Why it stopped.
     pub finish: FinishReason,
+    /// Fields of the provider's answer that the canonical form does not know, kept for raw calls.
+    pub extra: Map<String, Value>,
 }
 
 #[derive(Default)]
@@ -118,7 +121,7 @@ fn size(event: &LogEvent) -> usize {
     let text = match event {
         LogEvent::Delta(Delta::Text(t) | Delta::Thinking(t) | Delta::Refusal(t)) => t.len(),
         LogEvent::Delta(Delta::ToolUse { arguments, .. }) => arguments.len(),
-        LogEvent::Delta(Delta::Opaque(fields)) => serde_json::to_string(fields).map_or(0, |json| json.len()),
+        LogEvent::Delta(Delta::Opaque(fields)) => fields.len() * 64,
         LogEvent::Start { .. } | LogEvent::End(_) | LogEvent::Error(_) => 0,
     };
     text + size_of::<LogEvent>()

@@ -2,7 +2,7 @@
 
 use baton_core::{ExecutionId, Failure, ModelId, Status, Via};
 use baton_wire::{Block, FinishReason};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -14,6 +14,7 @@ pub(crate) struct Outcome {
     pub(crate) tool_calls: Vec<Value>,
     pub(crate) content: Vec<Block>,
     pub(crate) finish: FinishReason,
+    pub(crate) extra: Map<String, Value>,
     pub(crate) reason: Option<String>,
     pub(crate) repairs: Vec<String>,
     pub(crate) simulated: bool,
@@ -35,6 +36,7 @@ impl Default for Outcome {
             tool_calls: Vec::new(),
             content: Vec::new(),
             finish: FinishReason::Stop,
+            extra: Map::new(),
             reason: None,
             repairs: Vec::new(),
             simulated: false,

@@ -1,5 +1,8 @@
 //! One `[[checks]]` entry, asked of one answer.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
 use baton_config::{CheckKind, CheckSpec, LengthUnit};
 use baton_core::CheckResult;
 use serde_json::Value;
@@ -36,22 +39,12 @@ impl Ask {
         matches!(self.spec.kind, CheckKind::SpanInSource(_))
     }
 
-    /// Asks the check. `whole` is the output as text: the label, the generated text, or the JSON.
-    pub(crate) fn ask(&self, output: &Value, whole: &Value, source: Option<&Source>, quote: Quote) -> CheckResult {
-        let missing = self.undeclared.iter().find(|field| output.pointer(field).is_none());
-        let result = match (missing, &self.spec.kind) {
-            (Some(field), _) => Err(format!("there is no {field} in the output")),
-            (None, CheckKind::SpanInSource(fields)) => {
-                self.turned(spans(fields, output, source, quote), "occurs in the input")
-            }
-            (None, kind) => match self.spec.field.as_deref().map_or(Some(whole), |field| output.pointer(field)) {
-                None | Some(Value::Null) => Ok(()),
-                Some(value) => {
-                    let at = self.spec.field.as_deref().map_or(String::new(), |field| format!("{field}: "));
-                    let answered = answer(kind, value, quote).map_err(|why| format!("{at}{why}"));
-                    self.turned(answered, &format!("{at}{} {}", quote.value(value), meets(kind)))
-                }
-            },
+    /// Asks the check of an answer.
+    pub(crate) fn ask(&self, answer: &Answer<'_>) -> CheckResult {
+        let missing = self.undeclared.iter().find(|field| answer.output.pointer(field).is_none());
+        let result = match missing {
+            Some(field) => Err(format!("there is no {field} in the output")),
+            None => self.holds(answer),
         };
         let (passed, reason) = match result {
             Ok(()) => (true, None),
@@ -60,13 +53,62 @@ impl Ask {
         CheckResult { check: self.spec.name.clone(), severity: self.spec.on_fail, passed, reason }
     }
 
+    fn holds(&self, answer: &Answer<'_>) -> Result<(), Failed> {
+        let (kind, quote) = (&self.spec.kind, answer.quote);
+        if let CheckKind::SpanInSource(fields) = kind {
+            let met = || format!("{} occurs in the input, and must not", fields.join(", "));
+            return self.turned(spans(fields, answer), met);
+        }
+        let field = self.spec.field.as_deref();
+        let (value, text) = match field.map(|field| answer.output.pointer(field)) {
+            None => (answer.whole, Cow::Borrowed(answer.whole_text())),
+            Some(Some(value)) => (value, text_of(value)),
+            Some(None) => return Ok(()),
+        };
+        if value.is_null() {
+            return Ok(());
+        }
+        let at = |why: Failed| match field {
+            Some(field) => format!("{field}: {why}"),
+            None => why,
+        };
+        let met = || at(format!("{} {}, and must not", quote.text(&text), meets(kind)));
+        self.turned(meets_kind(kind, value, &text, quote).map_err(at), met)
+    }
+
     /// Turns a result around where the check says `not`.
-    fn turned(&self, result: Result<(), Failed>, met: &str) -> Result<(), Failed> {
+    fn turned(&self, result: Result<(), Failed>, met: impl Fn() -> Failed) -> Result<(), Failed> {
         match (self.spec.not, result) {
             (false, result) => result,
-            (true, Ok(())) => Err(format!("{met}, and must not")),
+            (true, Ok(())) => Err(met()),
             (true, Err(_)) => Ok(()),
         }
+    }
+}
+
+/// What checks are asked of.
+pub(crate) struct Answer<'a> {
+    pub(crate) output: &'a Value,
+    /// The part that a check without a field looks at: the label, the generated text, or all.
+    pub(crate) whole: &'a Value,
+    /// That as text, once it was needed.
+    pub(crate) text: OnceCell<Cow<'a, str>>,
+    /// The input, where a check looks into it.
+    pub(crate) source: Option<Source>,
+    pub(crate) quote: Quote,
+}
+
+impl Answer<'_> {
+    fn whole_text(&self) -> &str {
+        self.text.get_or_init(|| text_of(self.whole))
+    }
+}
+
+/// Text as it is, anything else as JSON.
+fn text_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
     }
 }
 
@@ -83,15 +125,7 @@ fn meets(kind: &CheckKind) -> String {
     }
 }
 
-fn answer(kind: &CheckKind, value: &Value, quote: Quote) -> Result<(), Failed> {
-    let json;
-    let text = match value {
-        Value::String(text) => text.as_str(),
-        other => {
-            json = other.to_string();
-            &json
-        }
-    };
+fn meets_kind(kind: &CheckKind, value: &Value, text: &str, quote: Quote) -> Result<(), Failed> {
     let holds = |holds: bool, why: &dyn Fn() -> Failed| if holds { Ok(()) } else { Err(why()) };
     match kind {
         CheckKind::Regex(regex) => {
@@ -124,7 +158,7 @@ fn answer(kind: &CheckKind, value: &Value, quote: Quote) -> Result<(), Failed> {
         }
         CheckKind::Enum(values) => holds(values.iter().any(|allowed| same(allowed, value)), &|| {
             let values: Vec<_> = values.iter().map(ToString::to_string).collect();
-            format!("{} is none of {}", quote.value(value), values.join(", "))
+            format!("{} is none of {}", quote.text(text), values.join(", "))
         }),
         // Asked for by `spans`: it has fields of its own.
         CheckKind::SpanInSource(_) => Ok(()),
@@ -144,10 +178,11 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn spans(fields: &[String], output: &Value, source: Option<&Source>, quote: Quote) -> Result<(), Failed> {
-    let Some(source) = source else { return Err("there is no input to look in".into()) };
+fn spans(fields: &[String], answer: &Answer<'_>) -> Result<(), Failed> {
+    let quote = answer.quote;
+    let Some(source) = &answer.source else { return Err("there is no input to look in".into()) };
     let missing = |field: &String| {
-        let value = output.pointer(field)?;
+        let value = answer.output.pointer(field)?;
         let (leaf, why) = span::find(source, value).err()?;
         let why = if quote.content { why.to_string() } else { "does not stand in the input".into() };
         Some(format!("{field}: {} {why}", quote.value(leaf)))

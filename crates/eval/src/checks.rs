@@ -1,10 +1,12 @@
 //! An intent's checks, compiled, and the order in which they are asked.
 
+use std::cell::OnceCell;
+
 use baton_config::{IntentKind, Plan, Schema};
 use baton_core::{CheckResult, Severity};
 use serde_json::{Map, Value};
 
-use crate::ask::Ask;
+use crate::ask::{Answer, Ask};
 use crate::parse::{Labels, Repairs, extract};
 use crate::reason::{Quote, bounded};
 use crate::shape::Shape;
@@ -88,7 +90,8 @@ impl Checks {
             Kind::Text => &output["text"],
         };
         let source = self.asks.iter().any(Ask::needs_source).then(|| Source::of(input));
-        checks.extend(self.asks.iter().map(|ask| ask.ask(output, whole, source.as_ref(), self.quote)));
+        let answer = Answer { output, whole, text: OnceCell::new(), source, quote: self.quote };
+        checks.extend(self.asks.iter().map(|ask| ask.ask(&answer)));
         checks
     }
 
@@ -130,17 +133,7 @@ impl Checks {
                     _ => Err(format!("{} is not one of the labels", self.quote.value(&output["label"]))),
                 },
             ),
-            Kind::Fields { schema, .. } => gate(
-                "schema",
-                match schema.as_ref().map(|schema| schema.validate(output)) {
-                    None => Err("the intent's output schema could not be compiled".into()),
-                    Some(Ok(())) => Ok(()),
-                    Some(Err(e)) if self.quote.content => Err(e.to_string()),
-                    Some(Err(e)) => {
-                        Err(format!("{}: is not as the schema says (the value is hidden by privacy)", e.pointer))
-                    }
-                },
-            ),
+            Kind::Fields { schema, shape } => gate("schema", self.schema(output, schema.as_ref(), shape)),
             Kind::Text => gate(
                 "not-empty",
                 match output["text"].as_str() {
@@ -149,6 +142,19 @@ impl Checks {
                 },
             ),
         }
+    }
+
+    fn schema(&self, output: &Value, schema: Option<&Schema>, shape: &Shape) -> Result<(), String> {
+        let Some(schema) = schema else { return Err("the intent's output schema could not be compiled".into()) };
+        if !output.is_object() {
+            return Err("the answer is not a JSON object".into());
+        }
+        schema.validate(output).map_err(|violation| {
+            // Messages show no values, but a name that the schema does not declare is content too.
+            let shown = self.quote.content || shape.declares(&violation.pointer);
+            let place = if shown { violation.pointer } else { self.quote.text("") };
+            format!("{place}: {}", violation.message)
+        })
     }
 }
 

@@ -4,13 +4,15 @@
 //! A [`Provider`] sends one request and reads one answer. It neither retries nor times out: the
 //! request's state machine does.
 
+mod fixtures;
 mod key;
 mod prices;
 mod provider;
 mod transport;
 mod vendors;
 
+pub use fixtures::{RecordTransport, ReplayTransport};
 pub use prices::{ListPrice, PRICES, list_price};
 pub use provider::{BODY_BYTES_MAX, Provider, ProviderError, Reply, ReplyStream};
 pub use transport::{CONNECT_TIMEOUT, HttpTransport};
-pub use vendors::{VENDORS, Vendor, vendor, vendor_names};
+pub use vendors::{VENDORS, Vendor, vendor};

@@ -89,8 +89,8 @@ fn finished(output: Value, fault: Option<&Fault>, prompt: &Prompt, truth: Option
             answer.refusal = Some("I'm sorry, but I can't help with that.");
         }
         Some(Fault::Fenced) => {
-            answer.text =
-                format!("Here is the answer:\n\n```json\n{}\n```\n\nLet me know if you need more.", answer.text);
+            let kind = if answer.text.starts_with('{') { "json" } else { "" };
+            answer.text = format!("Here is the answer:\n\n```{kind}\n{}\n```\n\nLet me know.", answer.text);
         }
         Some(Fault::HugeChunk { bytes }) => answer.text = "x".repeat(*bytes),
         _ => {}

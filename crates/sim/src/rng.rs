@@ -11,10 +11,6 @@ impl Rng {
         Self(labels.iter().fold(SplitMix64::new(seed), |stream, label| stream.fork(fnv1a(label.as_bytes()))))
     }
 
-    pub(crate) fn next_u64(&mut self) -> u64 {
-        self.0.next_u64()
-    }
-
     /// Uniform in [0, 1).
     pub(crate) fn uniform(&mut self) -> f64 {
         self.0.next_f64()

@@ -1,6 +1,6 @@
 //! Wrong answers that look right: another label, invented values, a false statement.
 
-use serde_json::{Number, Value};
+use serde_json::{Value, json};
 
 use crate::cases::{Known, sole, strings};
 use crate::rng::Rng;
@@ -10,10 +10,10 @@ pub(crate) fn wrong_output(known: Known<'_>, rng: &mut Rng) -> Value {
     let expected = &known.case.expected;
     if let Some(label) = sole(expected, "label") {
         let others: Vec<_> = known.group.labels.iter().filter(|l| *l != label).collect();
-        return rng.pick(&others).map_or_else(|| invented(known, rng), |other| serde_json::json!({ "label": other }));
+        return rng.pick(&others).map_or_else(|| invented(known, rng), |other| json!({ "label": other }));
     }
     match sole(expected, "text") {
-        Some(text) => serde_json::json!({ "text": with_false_statement(text, rng) }),
+        Some(text) => json!({ "text": with_false_statement(text, rng) }),
         None => invented(known, rng),
     }
 }
@@ -44,7 +44,7 @@ fn invented(known: Known<'_>, rng: &mut Rng) -> Value {
     let mut output = known.case.expected.clone();
     let mut pointers = Vec::new();
     leaves(&output, String::new(), &mut pointers);
-    let Some(sure) = rng.pick(&pointers).cloned() else { return serde_json::json!({ "answer": stock(rng) }) };
+    let Some(sure) = rng.pick(&pointers).cloned() else { return json!({ "answer": stock(rng) }) };
     let source = strings(&known.case.input).join("\n");
     for pointer in pointers {
         let chosen = rng.uniform() < 0.3;
@@ -87,13 +87,13 @@ fn invent(value: &Value, pool: &[&Value], source: &str, rng: &mut Rng) -> Value 
             return candidate;
         }
     }
-    match value {
-        Value::Bool(b) => Value::Bool(!b),
-        Value::Number(n) => {
-            Number::from_f64(n.as_f64().unwrap_or(0.0) * 7.0 + 1234.5).map_or(Value::from(12345), Value::Number)
-        }
-        _ => Value::String(format!("{} {}", stock(rng), rng.next_u64())),
-    }
+    // An input so full of numbers that chance finds no other: count up until one is left.
+    let counted = |k: i64| match value {
+        Value::Number(n) if n.is_f64() => json!(n.as_f64().unwrap_or(0.0) + k as f64),
+        Value::Number(n) => json!(n.as_i64().unwrap_or(0).saturating_add(k)),
+        _ => json!(format!("{} {k}", STOCK[0])),
+    };
+    (1..i64::MAX).map(counted).find(|candidate| !occurs(candidate, source)).unwrap_or(Value::Null)
 }
 
 fn made_up(value: &Value, rng: &mut Rng) -> Value {
@@ -207,9 +207,9 @@ fn occurs(value: &Value, source: &str) -> bool {
 /// What is well-formed but not of the expected form.
 pub(crate) fn wrong_form(expected: &Value) -> Value {
     if sole(expected, "label").is_some() {
-        return serde_json::json!({ "label": "none of these" });
+        return json!({ "label": "none of these" });
     }
-    let Some(fields) = expected.as_object() else { return serde_json::json!({ "answer": null }) };
+    let Some(fields) = expected.as_object() else { return json!({ "answer": null }) };
     // Every value becomes a list of one, under a name that no schema has.
-    fields.iter().map(|(key, value)| (format!("{key}_values"), serde_json::json!([value]))).collect()
+    fields.iter().map(|(key, value)| (format!("{key}_values"), json!([value]))).collect()
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use baton_core::{LaneId, ModelId, Price};
 
-use crate::diagnostics::{Place, Sink, looks_secret};
+use crate::diagnostics::{Place, Sink};
 use crate::document::Document;
 use crate::files::{BatonFile, ModelFile, PriceFile, ProviderFile, SecretFile};
 use crate::json::child;
 use crate::load::Given;
 use crate::plan::{ModelSpec, ProviderSpec, Secret};
+use crate::secrets::{INLINE_HELP, is_variable, looks_secret};
 use crate::suggest::did_you_mean;
 use crate::units;
 
@@ -123,15 +124,20 @@ impl<'a> House<'a> {
     /// A secret's place. That it is there is checked when it is needed: `baton check` runs where
     /// no secrets are.
     fn secret(&self, key: &SecretFile, at: Place<'_>, sink: &mut Sink) -> Option<Secret> {
-        let (SecretFile::Env(text) | SecretFile::File(text)) = key;
-        if looks_secret(text) || text.is_empty() {
-            sink.error(at, "a secret is written inline, where its place should be named", INLINE_HELP);
-            return None;
+        let place = match key {
+            SecretFile::Env(variable) => is_variable(variable).then(|| Secret::Env(variable.clone())),
+            SecretFile::File(path) => {
+                (!path.is_empty() && !looks_secret(path)).then(|| Secret::File(self.dir.join(path)))
+            }
+        };
+        if place.is_none() {
+            sink.error(
+                at,
+                "this names no variable or file; if it is the secret itself, it may not be here",
+                INLINE_HELP,
+            );
         }
-        Some(match key {
-            SecretFile::Env(variable) => Secret::Env(variable.clone()),
-            SecretFile::File(path) => Secret::File(self.dir.join(path)),
-        })
+        place
     }
 
     fn alias(&mut self, document: &Document, name: &str, file: &ModelFile, sink: &mut Sink) {
@@ -234,10 +240,6 @@ const FREE: Price = Price {
     output_per_million: baton_core::NanoUsd(0),
     cached_per_million: None,
 };
-
-/// What to do about a secret in a file.
-pub(crate) const INLINE_HELP: &str =
-    "write `{ env = \"NAME\" }` or `{ file = \"path\" }`, and replace the secret: it may be in the history";
 
 fn base_url(url: &str, at: Place<'_>, sink: &mut Sink) -> Option<String> {
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));

@@ -296,7 +296,7 @@ fn examples(document: &Document, file: &IntentFile, cases: &[Case], kind: &Inten
 fn local(document: &Document, file: &IntentFile, kind: &IntentKind, cases: &[Case], sink: &mut Sink) {
     let asked = file.models.iter().position(|name| name == LOCAL);
     match asked {
-        None if file.local.is_some() => {
+        None if file.local.is_some() && !file.models.is_empty() => {
             let help = "add \"local\" to `models`, or remove [local]";
             sink.error(document.key("/local"), "[local] is set, and `local` is not among the models", help);
         }

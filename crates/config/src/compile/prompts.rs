@@ -8,7 +8,7 @@ use super::intent::IntentSources;
 use crate::cases::Forms;
 use crate::diagnostics::{Sink, Source};
 use crate::plan::IntentKind;
-use crate::prompt::TemplateError;
+use crate::prompt::{CONSTANTS, TemplateError};
 use crate::sections::{Section, split};
 use crate::suggest::did_you_mean;
 use crate::{Case, Prompt, PromptRole, Schema};
@@ -69,7 +69,8 @@ pub(crate) fn compile(
         cases.iter().take(TRIALS).try_for_each(|case| prompt.messages_at(&case.input).map(drop))?;
         Ok(prompt)
     });
-    let help = "cases.jsonl has an input with which this fails: guard it with `{% if NAME is defined %}`";
+    let help =
+        "it fails with an input of cases.jsonl; a field that may be absent is guarded by `{% if NAME is defined %}`";
     trial.map_err(|error| refuse(error, help, sink)).ok()
 }
 
@@ -172,8 +173,7 @@ fn variables(source: &Source, sections: &[Section], prompt: &Prompt, known: &Var
         let span = mention(&section.template, path);
         sink.error(source.place(section.offset + span.start..section.offset + span.end), message, help);
     }
-    let constants = ["labels", "output_schema", "examples"];
-    if !used.iter().any(|(_, path)| !constants.contains(&path.split('.').next().unwrap_or_default())) {
+    if !used.iter().any(|(_, path)| !CONSTANTS.contains(&path.split('.').next().unwrap_or_default())) {
         let help = "write `{{ input }}` or one of its fields: as it is, every call asks the same";
         sink.warn(source.start(), "the prompt does not use the input", help);
     }

@@ -199,3 +199,59 @@ fn a_prompt_of_three_sections() {
     let error = plan.messages(&json!({"totals": [1], "paid": true})).unwrap_err();
     assert_eq!(error, "prompt, `## user`, line 1: undefined value: `text` is undefined");
 }
+
+#[test]
+fn few_shot_examples_go_round_the_labels_and_where_the_prompt_says() {
+    let line = |text: &str, label: &str| {
+        format!("{{\"input\": \"{text}\", \"expected\": {{\"label\": \"{label}\"}}, \"share\": \"examples\"}}\n")
+    };
+    let cases: String = [("one", "a"), ("two", "a"), ("three", "a"), ("four", "b")].map(|(t, l)| line(t, l)).concat();
+    let labels = |prompt: &str| {
+        let folder = Folder::default()
+            .with("intents/x/intent.toml", "models = [\"openai/a\"]\nexamples = 3\n[labels]\na = \"\"\nb = \"\"\n")
+            .with("intents/x/prompt.md", prompt)
+            .with("intents/x/cases.jsonl", &cases);
+        let snapshot = folder.load().unwrap_or_else(|report| panic!("{report}")).snapshot;
+        let messages = snapshot.intents[&IntentName::new("x")].messages(&json!("new")).unwrap();
+        messages.into_iter().map(|(role, text)| format!("{role:?}: {text}")).collect::<Vec<_>>()
+    };
+    let turns = labels("<{{ input }}>");
+    assert_eq!((turns.len(), turns[6].as_str()), (7, "User: <new>"));
+    assert_eq!([&turns[1], &turns[3], &turns[5]], ["Assistant: a", "Assistant: b", "Assistant: a"]);
+    assert!(turns[2] == "User: <four>", "{turns:?}");
+    let one = labels("{% for e in examples %}{{ e.expected.label }} {% endfor %}{{ input }}");
+    assert_eq!(one, ["User: a b a new"]);
+}
+
+#[test]
+fn each_intents_local_has_a_lane_of_its_own_and_other_models_share_theirs() {
+    let toml = "models = [\"local\", \"openai/a\"]\n[labels]\na = \"\"\nb = \"\"\n";
+    let folder = Folder::default().with("intents/x/intent.toml", toml).with("intents/y/intent.toml", toml);
+    let folder = folder.with("baton.toml", "[models.spare]\nid = \"mistral/s\"\n[models.a]\nid = \"openai/a\"\n");
+    let loaded = folder.load().unwrap_or_else(|report| panic!("{report}"));
+    let lanes = |name: &str| {
+        let plan = &loaded.snapshot.intents[&IntentName::new(name)];
+        plan.candidates.iter().map(|c| c.lane.0).collect::<Vec<_>>()
+    };
+    assert_eq!((lanes("x"), lanes("y")), (vec![0, 1], vec![2, 1]));
+    let models: Vec<_> = loaded.snapshot.models.iter().map(|m| (m.id.as_str(), m.lane.0)).collect();
+    assert_eq!(models, [("local", 0), ("openai/a", 1), ("local", 2), ("mistral/s", 3)]);
+    assert_eq!(loaded.warnings.len(), 2, "both have no cases");
+}
+
+#[test]
+fn cases_get_the_defaults_that_calls_get() {
+    let folder = Folder::default()
+        .with("intents/x/intent.toml", "models = [\"openai/a\"]\nexamples = 1\n")
+        .with("intents/x/prompt.md", "{{ text }} {{ tone }}")
+        .with(
+            "intents/x/input.schema.json",
+            r#"{"required": ["tone"], "properties": {"text": {}, "tone": {"default": "plain"}}}"#,
+        )
+        .with("intents/x/cases.jsonl", r#"{"input": {"text": "a"}, "expected": {"text": "b"}, "share": "examples"}"#);
+    let loaded = folder.load().unwrap_or_else(|report| panic!("{report}"));
+    let plan = &loaded.snapshot.intents[&IntentName::new("x")];
+    let messages = plan.messages(&json!({"text": "c", "tone": "warm"})).unwrap();
+    assert_eq!(messages[0].1, "a plain");
+    assert_eq!(messages[2].1, "c warm");
+}

@@ -78,3 +78,18 @@ account = "login, seats, permissions"
         shown.replace(&format!("{}/", dir.path().display()), "")
     }
 }
+
+/// An intent `a` with this intent.toml.
+pub(crate) fn intent(toml: &str) -> Folder {
+    Folder::default().with("intents/a/intent.toml", toml)
+}
+
+/// A generation with this prompt.
+pub(crate) fn prompted(prompt: &str) -> Folder {
+    intent("models = [\"openai/x\"]\n").with("intents/a/prompt.md", prompt)
+}
+
+/// A classification of `a` and `b` with more of intent.toml.
+pub(crate) fn labelled(toml: &str) -> Folder {
+    intent(&format!("models = [\"openai/x\"]\n{toml}\n[labels]\na = \"first\"\nb = \"second\"\n"))
+}

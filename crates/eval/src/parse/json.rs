@@ -6,7 +6,7 @@ use super::read::{NotJson, Reader};
 use super::{BYTES_MAX, Repairs};
 use crate::shape::Shape;
 
-/// So many opening braces are tried.
+/// So many opening brackets are tried.
 const STARTS_MAX: usize = 32;
 
 /// The object that the text states: the last that `fits`, since a model may draft before it
@@ -28,16 +28,20 @@ pub(crate) fn extract(
     let mut first_error: Option<NotJson> = None;
     let mut from = 0;
     for _ in 0..STARTS_MAX {
-        let Some(start) = text[from..].find('{').map(|offset| from + offset) else { break };
+        let Some(start) = text[from..].find(['{', '[']).map(|offset| from + offset) else { break };
         let mut reader = Reader::new(text, start, may_close);
         match reader.value(shape) {
             Ok(value) => {
                 from = reader.position();
-                found.push((value, around(text, start, from, reader.repairs)));
+                // `[1]` is a footnote; `[{…}]` is an answer, though not an object.
+                if value.is_object() || reader.is_object {
+                    found.push((value, around(text, start, from, reader.repairs)));
+                }
             }
             Err(error) => {
                 first_error.get_or_insert(error);
-                from = start + 1;
+                // A part of a broken object is not the answer.
+                from = if reader.is_object { balanced_end(text, start) } else { start + 1 };
             }
         }
     }
@@ -48,6 +52,25 @@ pub(crate) fn extract(
         (None, Some(error)) => Err(describe(text, &error)),
         (None, None) => Err("there is no JSON object in the answer".into()),
     }
+}
+
+/// Where the bracket opened at `start` is closed, brackets in quoted text not counted; else the end.
+fn balanced_end(text: &str, start: usize) -> usize {
+    let (mut open, mut quoted, mut escaped) = (0, false, false);
+    for (offset, byte) in text[start..].bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => open += 1,
+            b'}' | b']' if !quoted => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            return start + offset + 1;
+        }
+    }
+    text.len()
 }
 
 /// Marks what stood around the object, before the repairs inside of it.

@@ -19,6 +19,8 @@ pub(crate) struct Reader<'a> {
     depth: usize,
     /// Whether brackets that are still open at the end of the text may be closed.
     may_close: bool,
+    /// Whether the name of a field was read: what is here is an object, not braces in prose.
+    pub(crate) is_object: bool,
     pub(crate) repairs: Repairs,
 }
 
@@ -26,7 +28,7 @@ type Read<T> = Result<T, NotJson>;
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a str, at: usize, may_close: bool) -> Self {
-        Self { text, at, depth: 0, may_close, repairs: Repairs::default() }
+        Self { text, at, depth: 0, may_close, is_object: false, repairs: Repairs::default() }
     }
 
     /// The byte behind what was read.
@@ -75,8 +77,10 @@ impl<'a> Reader<'a> {
                 Some(_) if !comma && !fields.is_empty() => return self.fail("a comma is missing between two fields"),
                 Some(_) => {}
             }
+            let quoted = matches!(self.peek(), Some(b'"' | b'\''));
             let name = self.name()?;
             self.skip_space();
+            self.is_object |= quoted || self.peek() == Some(b':');
             if !self.eat(b':') {
                 return self.fail("a colon is missing after a field's name");
             }
@@ -149,7 +153,7 @@ impl<'a> Reader<'a> {
         let mut text = String::new();
         loop {
             let plain = self.take_while(|c| c != '\\' && c != char::from(quote));
-            if plain.chars().any(char::is_control) {
+            if plain.bytes().any(|byte| byte < b' ') {
                 self.repairs.mark("control-character");
             }
             text.push_str(plain);
@@ -188,14 +192,14 @@ impl<'a> Reader<'a> {
 
     fn unicode_escape(&mut self) -> Read<char> {
         let first = self.hex4()?;
-        let code = if (0xD800..0xDC00).contains(&first) && self.text[self.at..].starts_with("\\u") {
+        let mut code = char::from_u32(first);
+        if (0xD800..0xDC00).contains(&first) && self.text[self.at..].starts_with("\\u") {
             self.at += 2;
             let second = self.hex4()?;
-            0x10000 + ((first - 0xD800) << 10) + (second.wrapping_sub(0xDC00) & 0x3FF)
-        } else {
-            first
-        };
-        char::from_u32(code).map_or_else(|| self.fail("half of a pair of surrogates stands alone"), Ok)
+            let is_pair = (0xDC00..0xE000).contains(&second);
+            code = char::from_u32(0x10000 + ((first & 0x3FF) << 10) + (second & 0x3FF)).filter(|_| is_pair);
+        }
+        code.map_or_else(|| self.fail("half of a pair of surrogates stands alone"), Ok)
     }
 
     fn hex4(&mut self) -> Read<u32> {

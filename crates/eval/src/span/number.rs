@@ -64,7 +64,8 @@ pub(crate) fn literals(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// between groups of three; or a part of it, cut at separators that the value, which has some of
 /// its own, does not use (the date of `25/12/2018-13:44`).
 pub(crate) fn same_literal(value: &str, source: &str) -> bool {
-    if value == source || ungrouped(value) == ungrouped(source) {
+    let grouped = value.contains(',') || source.contains(',');
+    if value == source || (grouped && ungrouped(value) == ungrouped(source)) {
         return true;
     }
     let cuts = |c: char| matches!(c, '/' | ':' | '-') && !value.contains(c);
@@ -80,9 +81,21 @@ fn ungrouped(literal: &str) -> String {
     if grouped { literal.replace(',', "") } else { literal.to_owned() }
 }
 
+/// Whether a literal may be read as a value, given in its [`shortest`] form.
+pub(crate) fn same_value(value: &str, literal: &str) -> bool {
+    let mut left = significant(literal);
+    let begins = significant(value).all(|digit| left.next() == Some(digit));
+    begins && left.all(|zero| zero == b'0') && readings(literal).iter().any(|reading| reading == value)
+}
+
+/// The digits after leading zeros.
+fn significant(number: &str) -> impl Iterator<Item = u8> {
+    number.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0')
+}
+
 /// The values that a literal may be read as, each in the shortest form that [`shortest`] gives:
 /// `1,234` is 1234 or, where commas are decimal, 1.234.
-pub(crate) fn readings(literal: &str) -> Vec<String> {
+fn readings(literal: &str) -> Vec<String> {
     let last_comma = literal.rfind(',');
     let last_point = literal.rfind('.');
     let decimal_point = shortest(&literal.replace(',', ""));

@@ -4,14 +4,20 @@ use std::fmt;
 
 use serde_json::{Number, Value};
 
-use super::number::{Numeric, literals, readings, same_literal, shortest};
+use super::number::{Numeric, literals, same_literal, same_value, shortest};
 use super::words::{Words, may_be_misread, words};
+
+/// So many bytes are compared before a value is given up as too long: some ten milliseconds.
+const STEPS_MAX: usize = 2 << 20;
 
 /// The text of an input: all its leaves of text and number, a line each.
 #[derive(Debug)]
 pub(crate) struct Source {
     text: String,
     words: Words,
+    /// The places where words start, each with the eight bytes that stand there, in the order of
+    /// those: where a run may start is a range of it.
+    starts: Vec<(u64, usize)>,
     /// Where each written number starts, and where it ends.
     literals: Vec<(usize, usize)>,
 }
@@ -33,7 +39,7 @@ impl fmt::Display for NotFound {
         match self {
             Self::Literal => f.write_str("does not stand in the input literally"),
             Self::Bool => f.write_str("is neither text nor a number, so it cannot stand in the input"),
-            Self::TooLong => f.write_str("is too long to be looked for (512 words at most)"),
+            Self::TooLong => f.write_str("is too long to be looked for in this input"),
             Self::Word(word) => write!(f, "has the word “{word}”, which the input does not have there"),
             Self::LoneNumber(number) => {
                 write!(f, "has the number “{number}” beside words that it is not beside in the input")
@@ -58,7 +64,12 @@ impl Source {
         let mut text = String::new();
         collect(input, &mut text);
         let literals = literals(&text).map(|(start, literal)| (start, start + literal.len())).collect();
-        Self { words: words(&text), literals, text }
+        let words = words(&text);
+        let bytes = words.flat().as_bytes();
+        let mut starts: Vec<_> =
+            (0..words.len()).map(|word| (first_bytes(&bytes[words.start(word)..], 0), word)).collect();
+        starts.sort_unstable();
+        Self { text, words, starts, literals }
     }
 
     /// Whether the text stands there character by character.
@@ -71,8 +82,7 @@ impl Source {
         let written = number.to_string();
         let wanted = shortest(written.trim_start_matches('-'));
         self.literals.iter().any(|&(start, end)| {
-            readings(&self.text[start..end]).contains(&wanted)
-                && (!written.starts_with('-') || self.is_negative(start, end))
+            same_value(&wanted, &self.text[start..end]) && (!written.starts_with('-') || self.is_negative(start, end))
         })
     }
 
@@ -98,9 +108,10 @@ impl Source {
     /// Tuned on the first half of the SROIE receipts; see the crate's example `sroie`.
     pub(crate) fn has_words(&self, value: &Words) -> Result<(), NotFound> {
         let mut cover = Cover { source: self, value, runs: 0, misread: 0, expected: None, pending: 0 };
-        let mut at = 0;
+        let (mut at, mut steps) = (0, 0);
         while at < value.len() {
-            at += match self.longest_run(value, at, cover.expected) {
+            at += match self.longest_run(value, at, cover.expected, &mut steps) {
+                _ if steps > STEPS_MAX => return Err(NotFound::TooLong),
                 Some(run) => cover.take_run(at, &run)?,
                 None => cover.take_misread(at),
             };
@@ -109,15 +120,18 @@ impl Source {
     }
 
     /// The longest run that starts with the value's word `at`; among equals the `expected` one.
-    fn longest_run(&self, value: &Words, at: usize, expected: Option<usize>) -> Option<Run> {
-        let wanted = &value.flat().as_bytes()[value.start(at)..];
-        let flat = self.words.flat().as_bytes();
+    /// Adds the bytes that it compares to `steps`, and gives up where they are too many.
+    fn longest_run(&self, value: &Words, at: usize, expected: Option<usize>, steps: &mut usize) -> Option<Run> {
+        let word = value.get(at)?.as_bytes();
+        let (low, high) = (first_bytes(word, 0), first_bytes(word, 0xFF));
+        let from = self.starts.partition_point(|(bytes, _)| *bytes < low);
         let mut best: Option<Run> = None;
-        for start in 0..self.words.len() {
-            if flat[self.words.start(start)] != wanted[0] {
-                continue;
+        for &(_, start) in self.starts[from..].iter().take_while(|(bytes, _)| *bytes <= high) {
+            let run = self.run(value, at, start, steps);
+            if *steps > STEPS_MAX {
+                return None;
             }
-            let Some(run) = self.run(value, at, start) else { continue };
+            let Some(run) = run else { continue };
             let better = best
                 .as_ref()
                 .is_none_or(|best| run.length > best.length || (run.length == best.length && expected == Some(start)));
@@ -130,12 +144,13 @@ impl Source {
 
     /// How far value and source agree from here. Words may be split otherwise (OCR joins and parts
     /// them), but not between two digits, and both ends of a run are ends of words on both sides.
-    fn run(&self, value: &Words, at: usize, start: usize) -> Option<Run> {
+    fn run(&self, value: &Words, at: usize, start: usize, steps: &mut usize) -> Option<Run> {
         let (wanted, wanted_from) = (value.flat().as_bytes(), value.start(at));
         let (flat, flat_from) = (self.words.flat().as_bytes(), self.words.start(start));
         let (mut next_value, mut next_source) = (at + 1, start + 1);
         let mut best = None;
         let same = wanted[wanted_from..].iter().zip(&flat[flat_from..]).take_while(|(a, b)| a == b).count();
+        *steps += 1 + same;
         for length in 1..=same {
             let (value_byte, source_byte) = (wanted_from + length, flat_from + length);
             let value_ends = value.start(next_value) == value_byte;
@@ -223,6 +238,11 @@ impl Cover<'_> {
         }
         if self.runs > 1 + words / 3 { Err(NotFound::Scattered) } else { Ok(()) }
     }
+}
+
+/// The first eight bytes as a number that sorts as they do, filled up where there are fewer.
+fn first_bytes(bytes: &[u8], fill: u8) -> u64 {
+    (0..8).fold(0, |number, at| number << 8 | u64::from(bytes.get(at).copied().unwrap_or(fill)))
 }
 
 fn has_digit(word: &str) -> bool {

@@ -3,6 +3,7 @@
 
 mod chance;
 mod clock;
+mod decoded;
 mod faults;
 mod prompts;
 mod scenario;

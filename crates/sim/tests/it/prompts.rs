@@ -169,7 +169,7 @@ fn values_of_every_type_can_be_wrong() {
         json!({"n": 42, "f": 0.05, "b": true, "none": null, "list": ["net 30 days", 7], "deep": {"s": "x-1"}});
     let case = (json!({"text": "Invoice no. 42, 0.05, net 30 days, 7, x-1"}), expected.clone());
     let scenario = one_model("wrong = 1.0").cases([case]).unwrap();
-    for seed in 0..300 {
+    for seed in 0..1000 {
         let script =
             ask(&Sim::new(scenario.clone(), seed), &user("Invoice no. 42, 0.05, net 30 days, 7, x-1"), Value::Null);
         let said: Value = serde_json::from_str(&content(&script)).unwrap();
@@ -179,5 +179,33 @@ fn values_of_every_type_can_be_wrong() {
             "{said}"
         );
         assert!(said["deep"]["s"].is_string() && said["list"].as_array().unwrap().len() == 2, "{said}");
+    }
+}
+
+#[test]
+fn an_invention_is_found_in_an_input_full_of_numbers() {
+    let text = "units: 0 1 2 3 4 5 6 7 9, all ordered";
+    for (value, rest) in [(json!(4), "8"), (json!("4"), "8")] {
+        let other = (json!({"text": "another order"}), json!({"units": value}));
+        let cases = [(json!({"text": text}), json!({"units": value})), other];
+        let scenario = one_model("wrong = 1.0").cases(cases).unwrap();
+        for seed in 0..200 {
+            let script = ask(&Sim::new(scenario.clone(), seed), &user(text), Value::Null);
+            let said: Value = serde_json::from_str(&content(&script)).unwrap();
+            let said = said["units"].as_str().map_or_else(|| said["units"].to_string(), str::to_owned);
+            assert!(said == rest || !text.contains(&said), "{said}");
+        }
+    }
+}
+
+#[test]
+fn the_wording_of_a_prompt_changes_no_answer() {
+    let sim = helpdesk("wrong = 0.5");
+    for ticket in ["I was charged twice", "I was charged twice and it crashes", "hi"] {
+        let plain = content(&ask(&sim, &user(ticket), Value::Null));
+        for n in 0..20 {
+            let worded = ask(&sim, &user(&format!("{n} labels. Ticket: {ticket}")), Value::Null);
+            assert_eq!(content(&worded), plain);
+        }
     }
 }

@@ -204,6 +204,8 @@ impl Shared {
         let segment = Segment { length: segment::HEADER, size: segment::HEADER, ..Segment::default() };
         self.bytes.fetch_add(segment.size, Ordering::Relaxed);
         lock(&self.segments).insert(number, segment);
+        // Nothing was written, but readers that have finished the segment before may let it go.
+        self.written.send_modify(|_| {});
     }
 
     /// The segment grew by good frames, the last of which has sequence `last`.

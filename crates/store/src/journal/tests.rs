@@ -1,7 +1,7 @@
 //! What the journal promises: every acknowledged entry is read back once, in order, whatever
 //! happened to the process, and nothing that was not appended is ever read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use baton_core::{ExecutionId, NanoUsd, TeamId};
 use proptest::prelude::*;
@@ -231,22 +231,54 @@ fn sequences_go_on_where_every_entry_was_released_or_the_files_are_gone() {
     assert_eq!(journal.state().written, 41);
 }
 
-/// A disk with so many bytes left; a write that does not fit leaves what did.
-struct Disk {
-    file: File,
-    left: Arc<AtomicU64>,
+#[test]
+fn what_waits_for_the_writer_has_a_bound() {
+    let dir = TempDir::new().unwrap();
+    let (journal, _) = open(&dir, JournalOptions { queue_bytes_max: 40, ..small() });
+    let bytes = journal.state().bytes;
+    let refused = journal.append(&control(1, "text")).err();
+    assert_eq!(refused, Some(JournalError::QueueFull { bound: 40 }));
+    assert_eq!(journal.state().bytes, bytes, "what is refused is not counted");
 }
 
-impl Medium for Disk {
+/// A disk with so many bytes left; a write that does not fit leaves what did.
+#[derive(Clone)]
+struct Disk {
+    left: Arc<AtomicU64>,
+    syncs: Arc<AtomicBool>,
+}
+
+impl Disk {
+    fn new(left: u64) -> Self {
+        Self { left: Arc::new(AtomicU64::new(left)), syncs: Arc::new(AtomicBool::new(true)) }
+    }
+
+    fn open(&self, dir: &TempDir, durability: Durability) -> Journal {
+        let disk = self.clone();
+        let create: segment::Create = Arc::new(move |path: &Path| {
+            let file = File::options().append(true).create_new(true).open(path)?;
+            Ok(Arc::new(OnDisk { file, disk: disk.clone() }) as Arc<dyn Medium>)
+        });
+        let lock = Journal::lock(dir.path()).unwrap();
+        Journal::open_on(dir.path(), JournalOptions { durability, ..small() }, lock, create).unwrap().0
+    }
+}
+
+struct OnDisk {
+    file: File,
+    disk: Disk,
+}
+
+impl Medium for OnDisk {
     fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        let fits = self.left.load(Ordering::SeqCst).min(bytes.len() as u64);
-        self.left.fetch_sub(fits, Ordering::SeqCst);
+        let fits = self.disk.left.load(Ordering::SeqCst).min(bytes.len() as u64);
+        self.disk.left.fetch_sub(fits, Ordering::SeqCst);
         self.file.append(&bytes[..fits as usize])?;
         if fits < bytes.len() as u64 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(())
+        if self.disk.syncs.load(Ordering::SeqCst) { Ok(()) } else { Err(io::Error::other("the disk is gone")) }
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
@@ -254,32 +286,40 @@ impl Medium for Disk {
     }
 }
 
-#[test]
-fn a_full_disk_refuses_and_heals() {
+/// `fail` breaks the disk and `heal` mends it: the entry in between is refused, and never read.
+fn check_healing(durability: Durability, fail: impl Fn(&Disk), heal: impl Fn(&Disk)) {
     let dir = TempDir::new().unwrap();
-    let left = Arc::new(AtomicU64::new(600));
-    let disk = left.clone();
-    let create: segment::Create = Arc::new(move |path: &Path| {
-        let file = File::options().append(true).create_new(true).open(path)?;
-        Ok(Arc::new(Disk { file, left: disk.clone() }) as Arc<dyn Medium>)
-    });
-    let (journal, _) = Journal::open_on(dir.path(), small(), Journal::lock(dir.path()).unwrap(), create).unwrap();
+    let disk = Disk::new(100_000);
+    let journal = disk.open(&dir, durability);
     let (first, lost, last) = (control(1, &"a".repeat(300)), control(2, &"b".repeat(300)), control(3, "c"));
     block_on(journal.append(&first).unwrap()).unwrap();
+    fail(&disk);
     let error = block_on(journal.append(&lost).unwrap()).unwrap_err();
     assert!(error.to_string().starts_with("could not write to"), "{error}");
-    assert_eq!(journal.state().last_error, Some(error));
+    assert_eq!(journal.refusal(), Some(error));
     assert!(journal.state().refusing);
 
-    left.store(100_000, Ordering::SeqCst);
+    heal(&disk);
     block_on(journal.append(&last).unwrap()).unwrap();
-    assert_eq!(journal.state().last_error, None);
+    assert_eq!(journal.refusal(), None);
     let expected = [first, last];
     assert_eq!(read(&journal), expected);
     block_on(journal.close());
     let (journal, recovered) = open(&dir, small());
     assert_eq!(recovered, Recovered { entries: 2, ..Recovered::default() });
     assert_eq!(read(&journal), expected);
+}
+
+#[test]
+fn a_full_disk_refuses_and_heals() {
+    let fail = |disk: &Disk| disk.left.store(200, Ordering::SeqCst);
+    check_healing(Durability::Process, fail, |disk| disk.left.store(100_000, Ordering::SeqCst));
+}
+
+#[test]
+fn a_failed_sync_refuses_and_heals() {
+    let set = |syncs| move |disk: &Disk| disk.syncs.store(syncs, Ordering::SeqCst);
+    check_healing(Durability::Machine, set(false), set(true));
 }
 
 #[test]

@@ -189,14 +189,14 @@ impl Worker {
     /// One batch. False where there is nothing left.
     async fn step(&mut self) -> Result<bool, StoreError> {
         if self.pending.is_empty() {
-            let before = self.reader.clone();
+            let number = self.reader.number();
+            self.before = self.reader.clone();
             self.pending = self.reader.next(BATCH_BYTES)?;
-            if self.reader.number() != before.number() {
+            if self.reader.number() != number {
                 // Every entry of the segments before this one is in the database.
                 rows::sync(&mut self.writer).await?;
                 self.reader.release(self.progress.borrow().sequence)?;
             }
-            self.before = before;
         }
         if self.pending.is_empty() {
             return Ok(false);

@@ -113,11 +113,12 @@ impl Records {
 
     /// Streams without a final record.
     pub(crate) async fn opened(&self) -> Result<Vec<Opened>, StoreError> {
-        let entries: Vec<String> =
-            sqlx::query_scalar("SELECT entry FROM opened WHERE id NOT IN (SELECT id FROM executions)")
-                .fetch_all(&self.0)
-                .await
-                .map_err(StoreError::database("read open executions"))?;
+        let entries: Vec<String> = sqlx::query_scalar(
+            "SELECT entry FROM opened WHERE NOT EXISTS (SELECT 1 FROM executions WHERE executions.id = opened.id)",
+        )
+        .fetch_all(&self.0)
+        .await
+        .map_err(StoreError::database("read open executions"))?;
         let parsed = entries.iter().map(|entry| serde_json::from_str(entry));
         parsed.collect::<Result<_, _>>().map_err(StoreError::corrupt("an open execution"))
     }

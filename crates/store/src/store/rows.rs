@@ -102,7 +102,8 @@ impl Batch {
             let insert = sqlx::query("INSERT INTO opened VALUES (?, ?) ON CONFLICT DO NOTHING");
             insert.bind(id.as_bytes().as_slice()).bind(entry).execute(&mut **transaction).await?;
         }
-        let closed = "DELETE FROM opened WHERE id IN (SELECT id FROM executions)";
+        // Correlated: a plain IN would read every execution there is.
+        let closed = "DELETE FROM opened WHERE EXISTS (SELECT 1 FROM executions WHERE executions.id = opened.id)";
         sqlx::query(closed).execute(&mut **transaction).await?;
         for (row, event) in &self.events {
             let insert = sqlx::query("INSERT INTO events VALUES (?, ?) ON CONFLICT DO NOTHING");

@@ -1,0 +1,172 @@
+//! `baton keys`: who may call.
+
+use baton_core::{IntentName, TeamId};
+use baton_store::{KeyInfo, NewKey, Permission};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+use crate::exit::{Exit, say, tell};
+use crate::setup::{Folder, control, plain_table};
+
+/// Make, list and revoke keys.
+///
+/// A key is shown once and stored hashed. A running server sees changes within seconds.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  baton keys create --team support
+  baton keys create --team support --allow call,read --intents classify-ticket --expires 90d
+  baton keys list
+  baton keys revoke ID")]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a key and print it, once
+    Create(Create),
+    /// List keys, without their secrets
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        folder: Folder,
+    },
+    /// Revoke a key
+    Revoke {
+        /// Its id, as `baton keys list` shows it
+        id: String,
+        #[command(flatten)]
+        folder: Folder,
+    },
+}
+
+#[derive(Args)]
+struct Create {
+    /// The team that calls with it
+    #[arg(long)]
+    team: String,
+    /// What it may do
+    #[arg(long, value_delimiter = ',', default_value = "call,read")]
+    allow: Vec<Allow>,
+    /// The intents that it may call; all where not given
+    #[arg(long, value_delimiter = ',')]
+    intents: Option<Vec<String>>,
+    /// When it ends: 12h, 90d
+    #[arg(long, value_name = "DURATION")]
+    expires: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    folder: Folder,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Allow {
+    Call,
+    Read,
+    Review,
+    Operate,
+    Admin,
+}
+
+impl From<Allow> for Permission {
+    fn from(allow: Allow) -> Self {
+        match allow {
+            Allow::Call => Self::Call,
+            Allow::Read => Self::Read,
+            Allow::Review => Self::Review,
+            Allow::Operate => Self::Operate,
+            Allow::Admin => Self::Admin,
+        }
+    }
+}
+
+impl Keys {
+    pub(crate) async fn run(self) -> Result<(), Exit> {
+        match self.command {
+            Command::Create(create) => create.run().await,
+            Command::List { json, folder } => {
+                let keys = control(&folder).await?.list_keys(None).await.map_err(outside)?;
+                print(&keys, json);
+                Ok(())
+            }
+            Command::Revoke { id, folder } => {
+                let revoked = control(&folder).await?.revoke_key(&id).await.map_err(outside)?;
+                if !revoked {
+                    return Err(Exit::failed(format!("there is no key `{id}`: `baton keys list` shows them")));
+                }
+                tell!("revoked {id}");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn outside(error: impl std::fmt::Display) -> Exit {
+    Exit::outside(error.to_string())
+}
+
+impl Create {
+    async fn run(self) -> Result<(), Exit> {
+        let (store, snapshot) = crate::setup::control_and_snapshot(&self.folder).await?;
+        let intents: Option<Vec<IntentName>> =
+            self.intents.as_ref().map(|names| names.iter().map(|name| IntentName::new(name)).collect());
+        for name in intents.iter().flatten() {
+            if !snapshot.intents.contains_key(name) {
+                let known: Vec<&str> = snapshot.intents.keys().map(IntentName::as_str).collect();
+                let message = format!("--intents: there is no intent `{name}`; there are: {}", known.join(", "));
+                return Err(Exit::usage(message));
+            }
+        }
+        let lifetime = self.expires.as_deref().map(baton_config::parse_duration).transpose();
+        let lifetime = lifetime.map_err(|error| Exit::usage(format!("--expires: {error}")))?;
+        let new = NewKey {
+            team: TeamId::new(&self.team),
+            permissions: self.allow.into_iter().map(Permission::from).collect(),
+            intents,
+            expires_at_us: lifetime
+                .map(|lifetime| crate::setup::unix_us().saturating_add(crate::setup::micros(lifetime))),
+        };
+        let (key, secret) = store.create_key(new).await.map_err(outside)?;
+        if self.json {
+            say!("{}", json!({ "id": key.id, "team": key.team, "key": secret }));
+        } else {
+            say!("{secret}");
+            tell!("key {} of team {}: shown once, stored hashed; keep it now", key.id, key.team);
+        }
+        Ok(())
+    }
+}
+
+fn print(keys: &[KeyInfo], json: bool) {
+    if json {
+        return say!("{}", serde_json::to_string(keys).unwrap_or_default());
+    }
+    if keys.is_empty() {
+        return tell!("no keys: the server is open to this machine only. Make one: baton keys create --team NAME");
+    }
+    let mut table = plain_table();
+    table.set_header(["id", "team", "may", "intents", "state"]);
+    for key in keys {
+        let may: Vec<&str> = key.permissions.iter().map(|p| p.as_str()).collect();
+        let intents = key
+            .intents
+            .as_ref()
+            .map_or("all".to_owned(), |names| names.iter().map(IntentName::as_str).collect::<Vec<_>>().join(","));
+        table.add_row([key.id.clone(), key.team.to_string(), may.join(","), intents, state(key).to_owned()]);
+    }
+    say!("{table}");
+}
+
+fn state(key: &KeyInfo) -> &'static str {
+    match key.revoked_at_us {
+        Some(_) => "revoked",
+        None if key.is_active(crate::setup::unix_us()) => "active",
+        None => "expired",
+    }
+}

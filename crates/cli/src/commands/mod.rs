@@ -1,0 +1,61 @@
+//! One file a command.
+
+mod check;
+mod demo;
+mod init;
+mod keys;
+mod report;
+mod run;
+mod serve;
+mod sim;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+
+/// The control plane between a product and its language models.
+///
+/// A product names an intent, hands over an input and its limits, and gets an answer whose latency,
+/// cost and quality are known.
+#[derive(Parser)]
+#[command(name = "baton", version, max_term_width = 100, after_help = FIRST_STEPS)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  baton demo                          see it work, with simulated models
+  baton init classify-ticket          make an intent: a folder with one file to edit
+  baton check                         is everything as it should be?
+  baton run classify-ticket --input '{\"text\":\"I was charged twice\"}'
+  baton serve                         the same over HTTP, for your product
+
+Exit status: 0 done, 1 the thing asked about failed, 2 wrong usage or configuration,
+3 something outside failed.";
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Init),
+    Demo(demo::Demo),
+    Run(run::Run),
+    Serve(serve::Serve),
+    Check(check::Check),
+    Report(report::Report),
+    Keys(keys::Keys),
+    Sim(sim::Sim),
+}
+
+pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
+    match arguments.command {
+        Command::Init(command) => command.run(),
+        Command::Demo(command) => command.run().await,
+        Command::Run(command) => command.run().await,
+        Command::Serve(command) => command.run().await,
+        Command::Check(command) => command.run(),
+        Command::Report(command) => command.run().await,
+        Command::Keys(command) => command.run().await,
+        Command::Sim(command) => command.run().await,
+    }
+}

@@ -1,0 +1,180 @@
+//! `baton report`: what happened, by intent and model.
+
+use baton_core::{IntentName, NanoUsd};
+use baton_store::{CallTally, Latencies, ModelTally, Report as Figures, ReportQuery};
+use clap::Args;
+use comfy_table::{CellAlignment, Table};
+use serde_json::{Map, Value, json};
+
+use crate::exit::{Exit, say, tell};
+use crate::setup::{Folder, control, micros, plain_table, unix_us};
+
+/// Calls, latency, cost, where answers came from, and fallbacks with their reasons.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  baton report
+  baton report --since 7d --intent classify-ticket
+  baton report --json")]
+pub(crate) struct Report {
+    /// How far back: 30m, 24h, 7d
+    #[arg(long, default_value = "24h", value_name = "DURATION")]
+    since: String,
+    /// Only this intent
+    #[arg(long)]
+    intent: Option<String>,
+    /// Only this team
+    #[arg(long)]
+    team: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    folder: Folder,
+}
+
+impl Report {
+    pub(crate) async fn run(self) -> Result<(), Exit> {
+        let since = baton_config::parse_duration(&self.since).map_err(|e| Exit::usage(format!("--since: {e}")))?;
+        let store = control(&self.folder).await?;
+        let now = unix_us();
+        let query = ReportQuery {
+            since_us: now.saturating_sub(micros(since)),
+            until_us: now.saturating_add(1),
+            team: self.team.as_deref().map(baton_core::TeamId::new),
+            intent: self.intent.as_deref().map(baton_core::IntentName::new),
+        };
+        let figures = store.report(query).await.map_err(|error| Exit::outside(error.to_string()))?;
+        if self.json {
+            say!("{}", json(&figures));
+        } else if figures.total.calls.calls == 0 {
+            tell!("no calls in the last {}", self.since);
+        } else {
+            print(&figures);
+        }
+        Ok(())
+    }
+}
+
+/// What one row says.
+struct Row {
+    name: String,
+    calls: u64,
+    failed: u64,
+    ms: [Option<f64>; 3],
+    cost: NanoUsd,
+    cost_unknown: u64,
+    /// Where answers came from, or how attempts ended.
+    by: Vec<(&'static str, u64)>,
+    /// Why a next candidate was asked.
+    fallbacks: Vec<(&'static str, u64)>,
+}
+
+fn quantiles(latency: &Latencies) -> [Option<f64>; 3] {
+    [0.5, 0.95, 0.99].map(|q| latency.quantile_us(q).map(|us| us as f64 / 1000.0))
+}
+
+fn of_intent(name: &str, calls: &CallTally) -> Row {
+    Row {
+        name: name.to_owned(),
+        calls: calls.calls,
+        failed: calls.calls - calls.succeeded,
+        ms: quantiles(&calls.latency),
+        cost: calls.cost,
+        cost_unknown: calls.cost_unknown,
+        by: calls.via.iter().map(|(via, count)| (via.as_str(), *count)).collect(),
+        fallbacks: calls.fallbacks.iter().map(|(outcome, count)| (outcome.as_str(), *count)).collect(),
+    }
+}
+
+fn of_model(name: &str, tally: &ModelTally) -> Row {
+    let passed = tally.outcomes.get(&baton_core::AttemptOutcome::Passed).copied().unwrap_or_default();
+    Row {
+        name: name.to_owned(),
+        calls: tally.attempts,
+        failed: tally.attempts.saturating_sub(passed),
+        ms: quantiles(&tally.latency),
+        cost: tally.cost,
+        cost_unknown: tally.cost_unknown,
+        by: tally.outcomes.iter().map(|(outcome, count)| (outcome.as_str(), *count)).collect(),
+        fallbacks: tally.fallbacks.iter().map(|(outcome, count)| (outcome.as_str(), *count)).collect(),
+    }
+}
+
+fn rows(figures: &Figures) -> (Vec<Row>, Vec<Row>) {
+    let name = |intent: &Option<IntentName>| intent.as_ref().map_or("(raw)".to_owned(), ToString::to_string);
+    let intents = figures.intents.iter().map(|(intent, tally)| of_intent(&name(intent), &tally.calls)).collect();
+    let models = figures.total.models.iter().map(|(model, tally)| of_model(model.as_str(), tally)).collect();
+    (intents, models)
+}
+
+fn json(figures: &Figures) -> Value {
+    let map = |pairs: &[(&'static str, u64)]| -> Map<String, Value> {
+        pairs.iter().map(|(name, count)| ((*name).to_owned(), json!(count))).collect()
+    };
+    let row = |by: &'static str, row: &Row| {
+        json!({
+            "name": row.name, "calls": row.calls, "failed": row.failed,
+            "p50_ms": row.ms[0], "p95_ms": row.ms[1], "p99_ms": row.ms[2],
+            "cost_usd": row.cost.to_string(), "cost_unknown": row.cost_unknown,
+            by: map(&row.by), "fallbacks": map(&row.fallbacks),
+        })
+    };
+    let (intents, models) = rows(figures);
+    json!({
+        "since_us": figures.since_us,
+        "until_us": figures.until_us,
+        "intents": intents.iter().map(|r| row("via", r)).collect::<Vec<_>>(),
+        "models": models.iter().map(|r| row("outcomes", r)).collect::<Vec<_>>(),
+    })
+}
+
+fn print(figures: &Figures) {
+    let (intents, models) = rows(figures);
+    say!(
+        "{}",
+        table(&intents, ["intent", "calls", "failed", "p50 ms", "p95 ms", "p99 ms", "cost USD", "answered via"])
+    );
+    let header = ["model", "attempts", "not given", "p50 ms", "p95 ms", "p99 ms", "cost USD", "ended as"];
+    say!("\n{}", table(&models, header));
+    let fallbacks: Vec<&Row> = intents.iter().filter(|row| !row.fallbacks.is_empty()).collect();
+    if !fallbacks.is_empty() {
+        say!("\nwhy the next candidate was asked");
+        for row in fallbacks {
+            say!("  {}: {}", row.name, counts(&row.fallbacks));
+        }
+    }
+}
+
+fn counts(pairs: &[(&'static str, u64)]) -> String {
+    let count = |(name, count): &(&str, u64)| format!("{} {count}", name.replace('_', " "));
+    pairs.iter().map(count).collect::<Vec<_>>().join(", ")
+}
+
+fn table(rows: &[Row], header: [&str; 8]) -> Table {
+    let mut table = plain_table();
+    table.set_header(header);
+    for column in table.column_iter_mut().skip(1).take(6) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for row in rows {
+        let ms = |value: Option<f64>| value.map_or("-".into(), |ms| format!("{ms:.1}"));
+        let cost = if row.cost_unknown == 0 {
+            row.cost.to_string()
+        } else {
+            format!("{} + {} unknown", row.cost, row.cost_unknown)
+        };
+        let [p50, p95, p99] = row.ms.map(ms);
+        table.add_row([
+            row.name.clone(),
+            row.calls.to_string(),
+            row.failed.to_string(),
+            p50,
+            p95,
+            p99,
+            cost,
+            counts(&row.by),
+        ]);
+    }
+    table
+}

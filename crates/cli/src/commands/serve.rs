@@ -1,0 +1,83 @@
+//! `baton serve`: the gateway.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use baton_engine::Observer;
+use baton_gateway::{GatewayOptions, Metrics, serve};
+use clap::Args;
+use tokio::net::TcpListener;
+
+use crate::exit::{Exit, say, tell};
+use crate::setup::{Fixtures, Folder, Recording, orchestrator};
+
+/// Serve the intents over HTTP.
+///
+/// The first line printed is the address. Stops on Ctrl-C or SIGTERM: no new calls, open streams
+/// finish first.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  baton serve                                  http://127.0.0.1:7700
+  baton serve --listen 127.0.0.1:0             a free port
+  baton serve --dir examples/helpdesk
+  curl http://127.0.0.1:7700/v1/execute -d '{\"intent\":\"classify-ticket\",\"input\":{\"ticket\":\"…\"}}'
+
+Without keys it listens on loopback only. Make one with `baton keys create --team NAME`.")]
+pub(crate) struct Serve {
+    /// Address and port; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDR", env = "BATON_LISTEN")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    fixtures: Fixtures,
+    #[command(flatten)]
+    folder: Folder,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<(), Exit> {
+        let metrics = Metrics::new();
+        let observed = metrics.clone();
+        let observer: Observer = Arc::new(move |record| observed.observe(record));
+        let baton = orchestrator(&self.folder, Recording::Store, &self.fixtures, Some(observer)).await?;
+        let keys = baton.store().any_keys().await.map_err(|error| Exit::outside(error.to_string()))?;
+        if !keys && !self.listen.ip().is_loopback() {
+            return Err(Exit::usage(format!(
+                "there are no keys, and {} would let everybody in: make one with `baton keys create --team NAME`, \
+                 or listen on 127.0.0.1",
+                self.listen
+            )));
+        }
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .map_err(|error| Exit::outside(format!("cannot listen on {}: {error}", self.listen)))?;
+        let address = listener.local_addr().map_err(|error| Exit::outside(error.to_string()))?;
+        say!("http://{address}");
+        let intents: Vec<&str> = baton.snapshot().intents.keys().map(|name| name.as_str()).collect();
+        tell!("intents: {}", if intents.is_empty() { "none".into() } else { intents.join(", ") });
+        if !keys {
+            tell!("no keys: open to this machine only");
+        }
+        let store = baton.store().clone();
+        let maintained = baton.clone();
+        let maintenance = tokio::spawn(async move { maintained.maintain().await });
+        let served = serve(listener, baton, metrics, GatewayOptions::default(), stop()).await;
+        maintenance.abort();
+        store.close().await;
+        tell!("stopped; every record is written");
+        served.map_err(|error| Exit::outside(error.to_string()))
+    }
+}
+
+/// Ctrl-C or SIGTERM.
+async fn stop() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(_) => return tokio::signal::ctrl_c().await.unwrap_or_default(),
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    tell!("stopping: open calls finish first");
+}

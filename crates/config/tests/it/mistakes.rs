@@ -1,0 +1,368 @@
+//! Every mistake of intent.toml and baton.toml is named with its place and what to do, all at once.
+
+use insta::assert_snapshot;
+
+use crate::folder::{Folder, intent, labelled};
+
+#[test]
+fn unknown_keys_with_what_was_meant() {
+    let folder = intent(
+        "modles = [\"x/y\"]
+route = \"cheepest\"
+[labels]
+a = \"\"
+b = \"\"
+[retry]
+maxx = 3
+max = -1
+[objectives]
+quality = 0.9
+",
+    );
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:1:1: unknown key `modles`
+        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, cache, checks, local, privacy
+    intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted", not "cheepest"
+        did you mean `cheapest`? write one of these
+    intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
+        did you mean `max`? known here: max
+    intents/a/intent.toml:8:7: `retry.max` must be at least 0
+        write another value
+    intents/a/intent.toml:9:2: unknown key `objectives`
+        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, cache, checks, local, privacy
+    "#);
+}
+
+#[test]
+fn features_of_later_versions_by_name() {
+    let folder = labelled(
+        "[judge]
+model = 1
+[review]
+[batch]
+[[criteria]]
+id = \"a\"
+[objective]
+unproven = \"judge\"
+[cache]
+semantic_error_max = 0.1
+[privacy]
+store = \"redacted\"",
+    );
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:2:2: [judge] is not supported by this version
+        remove it; leaving it in would promise what is not done
+    intents/a/intent.toml:4:2: [review] is not supported by this version
+        remove it; leaving it in would promise what is not done
+    intents/a/intent.toml:5:2: [batch] is not supported by this version
+        remove it; leaving it in would promise what is not done
+    intents/a/intent.toml:6:3: [[criteria]] is not supported by this version
+        remove it; leaving it in would promise what is not done
+    intents/a/intent.toml:9:12: `unproven = "judge"` is not supported by this version
+        remove it; leaving it in would promise what is not done
+    intents/a/intent.toml:11:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
+        remove it; leaving it in would promise what is not done
+    intents/a/intent.toml:13:9: `store = "redacted"` is not supported by this version
+        remove it; leaving it in would promise what is not done
+    "#);
+}
+
+#[test]
+fn syntax() {
+    assert_snapshot!(intent("models = [\"openai/x\"\nroute = = 1\n[a\n").diagnostics(), @"
+    intents/a/intent.toml:2:1: not valid TOML: missing comma between array elements, expected `,`
+        correct the syntax
+    intents/a/intent.toml:3:1: not valid TOML: missing comma between array elements, expected `,`
+        correct the syntax
+    ");
+    assert_snapshot!(intent("[labels]\na = \"\"\na = \"\"\n").diagnostics(), @"
+    intents/a/intent.toml:3:1: not valid TOML: duplicate key
+        correct the syntax
+    ");
+}
+
+#[test]
+fn values_of_the_wrong_form() {
+    let folder = labelled(
+        "examples = 100
+on_exhausted = \"fail\"
+[objective]
+quality = 1
+latency_ms = 0
+[params]
+temperature = \"hot\"
+max_tokens = 1.5
+seed = 99999999999999999999
+stop = 2020-01-01
+[local]
+cut = inf
+[cache]
+ttl = 5
+partition = [\"customer\"]
+[privacy]
+keep = \"1 month\"",
+    );
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:2:12: `examples` must be at most 64
+        write another value
+    intents/a/intent.toml:3:16: `on_exhausted` must be "error" or "stale" or { default = … }, not "fail"
+        write one of these
+    intents/a/intent.toml:5:11: `objective.quality` must be less than 1
+        write another value
+    intents/a/intent.toml:6:14: `objective.latency_ms` must be at least 1
+        write another value
+    intents/a/intent.toml:8:15: `params.temperature` must be a number, not a string
+        How much the choice of words varies.
+    intents/a/intent.toml:9:14: `params.max_tokens` must be a whole number, not 1.5
+        The most tokens of an answer; one that runs into it is truncated and does not pass.
+    intents/a/intent.toml:10:8: `params.seed` is a number of more than 64 bits
+        write another value
+    intents/a/intent.toml:11:8: `params.stop` is a date or time, which no setting is
+        write another value
+    intents/a/intent.toml:12:2: [local] is set, and `local` is not among the models
+        add "local" to `models`, or remove [local]
+    intents/a/intent.toml:13:7: `local.cut` is not a finite number
+        write another value
+    intents/a/intent.toml:15:7: `cache.ttl` must be a string, not 5
+        How long an answer is remembered: `30s`, `1h`, `7d`. The ceiling of a call's `cacheTTL` too.
+    intents/a/intent.toml:16:14: `customer` parts no cache
+        write `metadata.` and a key of the call's metadata, as in `metadata.customer`
+    intents/a/intent.toml:18:8: `1 month` is not a duration
+        write `500ms`, `30s`, `5m`, `1h` or `30d`
+    "#);
+}
+
+#[test]
+fn models() {
+    let folder = intent(
+        "models = [
+  \"gpt4\", \"gpt-5\", \"opnai/x\", \"openai/\", \"openai/x\", \"local\",
+  \"openai/x\", \"house/a/b\",
+]
+",
+    )
+    .with("baton.toml", "[models.gpt-4]\nid = \"openai/x\"\n")
+    .with("intents/a/prompt.md", "{{ input }}");
+    assert_snapshot!(folder.diagnostics(), @"
+    intents/a/intent.toml:2:3: unknown model `gpt4`
+        did you mean `gpt-4`? write `provider/model`, or add [models.gpt4] to baton.toml
+    intents/a/intent.toml:2:11: unknown model `gpt-5`
+        did you mean `gpt-4`? write `provider/model`, or add [models.gpt-5] to baton.toml
+    intents/a/intent.toml:2:20: unknown provider `opnai`
+        did you mean `openai`? built in: openai, anthropic, mistral; others need [providers.opnai] in baton.toml with `kind` and `base_url`
+    intents/a/intent.toml:2:31: `openai/` is not a model
+        write `provider/model`
+    intents/a/intent.toml:2:54: `local` answers labels only
+        remove `local`, or make the intent a classification with [labels]
+    intents/a/intent.toml:3:3: `openai/x` is named twice
+        remove one of the two
+    intents/a/intent.toml:3:15: unknown provider `house`
+        built in: openai, anthropic, mistral; others need [providers.house] in baton.toml with `kind` and `base_url`
+    ");
+}
+
+#[test]
+fn labels() {
+    assert_snapshot!(intent("models = [\"openai/x\"]\n[labels]\nA = 1\nb = \"\"\nB = \"\"\n\" c\" = \"\"\n").diagnostics(), @"
+    intents/a/intent.toml:3:5: `labels.A` must be a string, not 1
+        write it in quotes
+    intents/a/intent.toml:5:1: the label `B` is there twice
+        labels differ in more than case
+    intents/a/intent.toml:6:1: this cannot be a label's name
+        up to 100 characters on one line, without space at either end
+    ");
+    assert_snapshot!(intent("models = [\"openai/x\"]\n[labels]\nb = \"\"\n").diagnostics(), @"
+    intents/a/intent.toml:2:2: [labels] has only one label
+        one label needs no model: add the others
+    ");
+    assert_snapshot!(intent("models = [\"openai/x\"]\n[labels]\n").diagnostics(), @r#"
+    intents/a/intent.toml:2:2: [labels] is empty
+        add `name = "what it means"`
+    "#);
+    assert_snapshot!(labelled("").with("intents/a/output.schema.json", "{}").diagnostics(), @r#"
+    intents/a/intent.toml:3:2: this intent has labels and output.schema.json
+        labels make a classification, output.schema.json an extraction: remove one of the two
+    intents/a/output.schema.json:1:1: an output is always an object
+        write `"type": "object"` and put what you want under `properties`
+    "#);
+}
+
+#[test]
+fn checks() {
+    let folder = labelled(
+        "[[checks]]
+type = \"regex\"
+[[checks]]
+type = \"regex\"
+pattern = \"(\"
+min = 1
+[[checks]]
+type = \"length\"
+[[checks]]
+type = \"length\"
+min = 2
+max = 1
+[[checks]]
+type = \"length\"
+min = 0.5
+[[checks]]
+type = \"contains-all\"
+values = [1]
+[[checks]]
+type = \"span-in-source\"
+fields = [\"labl\"]
+field = \"label\"
+[[checks]]
+pattern = \"a\"
+type = \"contains\"",
+    );
+    assert_snapshot!(folder.diagnostics(), @"
+    intents/a/intent.toml:3:8: this check has no `pattern`
+        add `pattern = …`
+    intents/a/intent.toml:6:11: not a regular expression: unclosed group
+        the syntax is that of Rust's regex crate: no look-around, no back-references
+    intents/a/intent.toml:7:7: `min` does nothing in a check of type `regex`
+        remove it; this type has pattern
+    intents/a/intent.toml:9:8: this check has neither `min` nor `max`
+        add one of them
+    intents/a/intent.toml:12:7: min 2 is above max 1: nothing passes
+        exchange them
+    intents/a/intent.toml:16:7: `min` of a length must be a whole number
+        write 0 or more
+    intents/a/intent.toml:19:10: the values of this check must be texts
+        write them in quotes
+    intents/a/intent.toml:22:11: the output has no field `labl`
+        did you mean `label`? fields of the output: label
+    intents/a/intent.toml:23:9: `field` does nothing in a check of type `span-in-source`
+        remove it; this type has fields
+    intents/a/intent.toml:25:11: `pattern` does nothing in a check of type `contains`
+        remove it; this type has value
+    intents/a/intent.toml:26:8: this check has no `value`
+        add `value = …`
+    ");
+    assert_snapshot!(labelled("[[checks]]\ntype = \"regexp\"\n[[checks]]\ntype = \"enum\"\nvalues = []\n").diagnostics(), @r#"
+    intents/a/intent.toml:3:8: `checks[0].type` must be "regex" or "contains" or "contains-all" or "contains-any" or "length" or "range" or "enum" or "span-in-source", not "regexp"
+        did you mean `regex`? write one of these
+    intents/a/intent.toml:6:10: `checks[1].values` must be a list of at least 1
+        write another value
+    "#);
+}
+
+#[test]
+fn on_exhausted_has_the_shape_of_the_output() {
+    let labels = labelled("on_exhausted = { default = { lable = \"x\" } }");
+    assert_snapshot!(labels.diagnostics(), @r#"
+    intents/a/intent.toml:2:28: the default is not an output of this intent: an output of a classification is { label = "…" }
+        give it the output's shape
+    "#);
+    let text = intent("models = [\"openai/x\"]\non_exhausted = { default = { text = 1 } }\n");
+    assert_snapshot!(text.with("intents/a/prompt.md", "{{ input }}").diagnostics(), @r#"
+    intents/a/intent.toml:2:28: the default is not an output of this intent: an output without labels or schema is {"text": "…"}
+        give it the output's shape
+    "#);
+    let schema = r#"{"type": "object", "properties": {"total": {"type": "number"}}}"#;
+    let fields = intent("models = [\"openai/x\"]\non_exhausted = { default = { total = \"none\" } }\n")
+        .with("intents/a/prompt.md", "{{ input }}")
+        .with("intents/a/output.schema.json", schema);
+    assert_snapshot!(fields.diagnostics(), @r#"
+    intents/a/intent.toml:2:38: the default is not an output of this intent: `/total`: value is not of type "number"
+        give it the output's shape
+    "#);
+}
+
+#[test]
+fn baton_toml() {
+    let folder = Folder::smallest().with(
+        "baton.toml",
+        "[models.gpt]
+id = \"house/x\"
+[models.local]
+id = \"openai/x\"
+[models.a]
+[models.c]
+id = \"openai/c\"
+timeout = \"0s\"
+price = { input = \"1 EUR\", output = \"1 USD/M\" }
+[models.d]
+id = \"openai/d\"
+price = { input = \"1 USD/M\", output = \"1 USD/M\" }
+[models.e]
+id = \"openai/d\"
+price = { input = \"2 USD/M\", output = \"1 USD/M\" }
+[providers.h]
+[providers.i]
+kind = \"openai-compatibel\"
+[providers.j]
+kind = \"openai-compatible\"
+[providers.k]
+kind = \"simulated\"
+scenario = \"no.toml\"
+api_key = { env = \"K\" }
+[providers.l]
+kind = \"openai-compatible\"
+base_url = \"ftp://x\"
+seed = 1
+[teams.s]
+usd_per_day = 5
+intents = [\"classify-tickets\"]
+[store]
+durability = \"disk\"
+",
+    );
+    assert_snapshot!(folder.diagnostics(), @r#"
+    baton.toml:3:9: `local` cannot be an alias
+        an alias is a word without a slash, and not `local`
+    baton.toml:5:1: `models.a.id` is missing
+        The model that the name stands for: `provider/model`.
+    baton.toml:8:11: `0s` is not a timeout
+        write `30s`, `2m`
+    baton.toml:9:19: `1 EUR` is not a price
+        write dollars for a million tokens, as in `0.10 USD/M`
+    baton.toml:15:9: `openai/d` has another price under another alias
+        a model has one: keep the right one
+    baton.toml:16:12: the provider `h` has no kind
+        add `kind = "openai-compatible"` and a `base_url`, or another provider's kind
+    baton.toml:18:8: there is no kind of provider `openai-compatibel`
+        did you mean `openai-compatible`? known kinds: openai, anthropic, mistral, openai-compatible, simulated
+    baton.toml:19:12: the provider `j` has no base_url
+        add `base_url = "https://…/v1"`
+    baton.toml:23:12: there is no file `no.toml`
+        paths are relative to the folder of baton.toml
+    baton.toml:24:11: `api_key` does nothing for a provider of kind `simulated`
+        remove it
+    baton.toml:27:12: `ftp://x` is not a base URL
+        write `https://host/v1` or `http://host:port/v1`
+    baton.toml:28:8: `seed` does nothing for a provider of kind `openai-compatible`
+        remove it
+    baton.toml:30:1: a team's `usd_per_day` is not supported by this version
+        remove it; leaving it in would promise what is not done
+    baton.toml:31:12: there is no intent `classify-tickets`
+        did you mean `classify-ticket`? name a folder of intents/
+    baton.toml:33:14: `store.durability` must be "process" or "machine", not "disk"
+        write one of these
+    "#);
+}
+
+#[test]
+fn stores_that_this_version_does_not_have() {
+    let store = |url: &str| Folder::smallest().with("baton.toml", format!("[store]\nurl = \"{url}\"\n")).diagnostics();
+    assert_snapshot!(store("postgres://me:pw@host/db"), @"
+    baton.toml:2:7: the store `postgres://` is not supported by this version
+        write `sqlite://` and a folder: `sqlite://.baton`, `sqlite:///var/lib/baton`
+    ");
+    assert_snapshot!(store("sqlite://"), @"
+    baton.toml:2:7: the store's URL has no plain folder
+        write `sqlite://` and a folder: `sqlite://.baton`, `sqlite:///var/lib/baton`
+    ");
+    assert_snapshot!(store(".baton"), @"
+    baton.toml:2:7: the store's URL is of no kind that is known
+        write `sqlite://` and a folder: `sqlite://.baton`, `sqlite:///var/lib/baton`
+    ");
+    let environment = Folder::smallest().env("BATON_STORE_URL", "mysql://h").env("BATON_STORE_DURABILITY", "disk");
+    assert_snapshot!(environment.diagnostics(), @r#"
+    BATON_STORE_DURABILITY:1:1: `store.durability` must be "process" or "machine", not "disk"
+        write one of these
+    BATON_STORE_URL:1:1: the store's URL is of no kind that is known
+        write `sqlite://` and a folder: `sqlite://.baton`, `sqlite:///var/lib/baton`
+    "#);
+}

@@ -1,0 +1,9 @@
+//! Checks from outside: what a text becomes, what each check says, and that nothing is made up.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod kinds;
+mod parse;
+mod plan;
+mod props;
+mod span;
