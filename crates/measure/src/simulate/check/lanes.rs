@@ -93,7 +93,8 @@ fn exchanged(case: &Case<'_>) -> Verdict {
         let said = oracle::read(exchange);
         if let (true, Some(_), Some((input, output))) = (said.sound, &said.finish, said.usage) {
             // What could not be understood is estimated, never taken for free.
-            let unread = attempt.outcome == AttemptOutcome::BadAnswer && attempt.usage.is_some_and(|usage| usage.estimated);
+            let unread =
+                attempt.outcome == AttemptOutcome::BadAnswer && attempt.usage.is_some_and(|usage| usage.estimated);
             if unread {
                 continue;
             }
