@@ -1,0 +1,47 @@
+//! Clients that leave, and faults of our own.
+
+use std::time::Duration;
+
+use baton_core::{AttemptOutcome, ErrorCode, NanoUsd, Status, Via};
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::house::{House, SORT, WRITE, read, settle, sort, write};
+use crate::models::Says;
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_cancels_upstream_and_is_recorded() {
+    let house = House::sort(SORT).open();
+    house.models.say("a", &[Says::Hangs]);
+    let execution = house.orchestrator.start(sort("x"));
+    sleep(Duration::from_millis(20)).await;
+    assert_eq!(house.models.open(), 1);
+    drop(execution.events);
+    settle().await;
+    assert_eq!((house.models.open(), house.orchestrator.running()), (0, 0));
+    let [record] = &house.records()[..] else { panic!("one record") };
+    assert_eq!((record.execution, record.status, record.duration_us), (execution.id, Status::Cancelled, 20_000));
+    assert_eq!(record.attempts[0].outcome, AttemptOutcome::Cancelled);
+    assert!(record.cost > NanoUsd(0), "it may well be billed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_at_once_asks_nobody() {
+    let house = House::sort(SORT).open();
+    house.models.say("a", &[Says::Hangs]);
+    drop(house.orchestrator.start(sort("x")));
+    settle().await;
+    assert!(house.models.asked().is_empty());
+    assert_eq!(house.statuses(), [Status::Cancelled]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_in_the_middle_of_a_stream() {
+    let house = House::write(WRITE).open();
+    house.models.say("a", &[Says::Pieces(&[(10, "Dear "), (500, "all")])]);
+    let mut execution = house.orchestrator.start(write("x"));
+    execution.events.next().await.unwrap();
+    drop(execution.events);
+    settle().await;
+    assert_eq!((house.models.open(), house.statuses()), (0, vec![Status::Cancelled]));
+}
