@@ -50,6 +50,8 @@ struct Inner {
     first: usize,
     bytes: usize,
     readers: usize,
+    /// The writer saw that nobody reads: it gives up, and nobody may join it any more.
+    deserted: bool,
     ended: bool,
 }
 
@@ -75,10 +77,10 @@ impl EventLog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A reader from the start; `None` where the start is no longer kept.
+    /// A reader from the start; `None` where the start is no longer kept, or the writer gave up.
     pub(crate) fn reader(self: &Arc<Self>) -> Option<Cursor> {
         let mut inner = self.lock();
-        if inner.first > 0 {
+        if inner.first > 0 || inner.deserted {
             return None;
         }
         inner.readers += 1;
@@ -105,12 +107,16 @@ impl EventLog {
         self.lock().ended
     }
 
-    /// Returns when no reader is left.
+    /// Returns when no reader is left; from then on there will be none.
     pub(crate) async fn abandoned(&self) {
         loop {
             let left = self.left.notified();
-            if self.lock().readers == 0 {
-                return;
+            {
+                let mut inner = self.lock();
+                if inner.readers == 0 {
+                    inner.deserted = true;
+                    return;
+                }
             }
             left.await;
         }

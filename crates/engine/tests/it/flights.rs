@@ -125,3 +125,19 @@ async fn a_stream_is_followed_as_it_comes() {
     assert_eq!(read(unary.events).await, ["end coalesced"]);
     assert_eq!(house.models.order(), ["a"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_boards_a_flight_that_its_clients_left() {
+    let house = House::write(WRITE).open();
+    house.models.say("a", &[Says::Pieces(&[(10, "Dear "), (500, "all")])]);
+    let first = house.orchestrator.start(write("x"));
+    sleep(Duration::from_millis(20)).await;
+    // Its client leaves, and its record takes a while; then somebody asks the same.
+    house.journal(false, 200);
+    drop(first.events);
+    settle().await;
+    house.journal(false, 0);
+    let second = house.orchestrator.start(write("x"));
+    assert_eq!(read(second.events).await, ["start sim/a", "Dear ", "all", "end model"]);
+    assert_eq!(house.models.order(), ["a", "a"]);
+}
