@@ -1,6 +1,7 @@
 //! The end of an execution: outcome, record, answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_config::{OnExhausted, Route};
 use baton_core::{
@@ -17,6 +18,9 @@ use crate::log::{Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::recall::stale;
 use crate::resolve::Request;
+
+/// The longest that a refusal waits for its record.
+const REFUSAL_MAX: Duration = Duration::from_secs(1);
 
 /// What the state machine's last word means for the caller.
 pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>, finish: Finish) -> Outcome {
@@ -79,7 +83,7 @@ fn text_of_output(output: &Value) -> String {
     text.map_or_else(|| output.to_string(), str::to_owned)
 }
 
-fn failure(code: ErrorCode, retry_after: Option<std::time::Duration>, attempts: &[AttemptRecord]) -> Failure {
+fn failure(code: ErrorCode, retry_after: Option<Duration>, attempts: &[AttemptRecord]) -> Failure {
     let tried = told(attempts);
     let tried = if tried.is_empty() { "no candidate could be asked".to_owned() } else { tried };
     let message = match code {
@@ -249,7 +253,9 @@ pub(crate) async fn refused(engine: &Engine, call: &Call, log: &EventLog, failur
     }
     let outcome = Outcome::failed(failure);
     record.error.clone_from(&outcome.error);
-    let soon = engine.clock.now() + std::time::Duration::from_secs(1);
+    // Its limits may be what was wrong with it; what it asked for bounds the wait all the same.
+    let asked = call.config.max_latency_ms.filter(|ms| *ms > 0).map_or(REFUSAL_MAX, Duration::from_millis);
+    let soon = engine.clock.moment(call.received) + asked.min(REFUSAL_MAX);
     let (record, outcome) = write(engine, record, outcome, soon).await;
     answer(call, log, &record, &outcome);
 }

@@ -68,3 +68,13 @@ async fn no_byte_of_a_stream_leaves_before_it_is_opened() {
     assert!(house.records().is_empty());
     assert_eq!(house.models.open(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_call_is_told_so_within_its_own_limit() {
+    let house = House::sort(SORT).open();
+    house.journal(false, 5000);
+    let call = within(sort("x"), json!({ "maxLatencyMs": 100, "primaryModel": "o9" }));
+    let error = house.execute(call).await.unwrap_err();
+    assert_eq!((error.failure.code, house.now_ms()), (ErrorCode::OverrideNotPermitted, 100));
+    assert_eq!(house.records().len(), 1, "recorded all the same");
+}
