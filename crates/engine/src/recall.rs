@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use baton_cache::{Entry, Lookup};
-use baton_core::{ErrorCode, Failure, NanoUsd, Record, Severity, Status, Via};
+use baton_core::{Commit, ErrorCode, Failure, NanoUsd, Record, Severity, Status, Via};
 use baton_wire::{Block, FinishReason};
 use tokio::time::sleep_until;
 
@@ -92,26 +92,33 @@ async fn follow(
     log: &Arc<EventLog>,
     mut leader: Cursor,
 ) -> Result<Outcome, Failure> {
+    let policy = request.policy(call.stream);
+    // What the leader's readers see of a verified stream came with its verdict: it is in the answer.
+    let live = policy.commit != Commit::AtVerdict;
     let mut given = false;
     loop {
+        let until = if given { policy.stream_end } else { request.answer_by() };
         let event = tokio::select! {
             biased;
-            () = log.abandoned() => return Ok(Outcome::cancelled()),
+            () = log.abandoned() => return Ok(Outcome { released: given, ..Outcome::cancelled() }),
             event = leader.next() => event,
-            () = sleep_until(engine.clock.instant(request.answer_by())) => {
+            () = sleep_until(engine.clock.instant(until)) => {
                 let late = "the deadline passed while the same input was being answered for another call";
+                if given {
+                    return Ok(Outcome::broken(Failure::new(ErrorCode::StreamInterrupted, late)));
+                }
                 return Ok(Outcome::failed(Failure::new(ErrorCode::DeadlineExceeded, late)));
             }
         };
         match event {
-            Some(LogEvent::Start { model }) if call.stream => {
+            Some(LogEvent::Start { model }) if live => {
                 if let Err(failure) = engine.journal_opened(call, request, log, NanoUsd(0)).await {
                     return Ok(Outcome::failed(failure));
                 }
                 given = true;
                 log.append(LogEvent::Start { model });
             }
-            Some(LogEvent::Delta(delta)) if call.stream => log.append(LogEvent::Delta(delta)),
+            Some(LogEvent::Delta(delta)) if live => log.append(LogEvent::Delta(delta)),
             Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
             Some(LogEvent::End(delivered)) => {
                 let answer = &delivered.answer;

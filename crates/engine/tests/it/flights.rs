@@ -141,3 +141,27 @@ async fn nobody_boards_a_flight_that_its_clients_left() {
     assert_eq!(read(second.events).await, ["start sim/a", "Dear ", "all", "end model"]);
     assert_eq!(house.models.order(), ["a", "a"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_flows_is_not_cut_at_a_followers_deadline() {
+    let house = House::write(WRITE).open();
+    house.models.say("a", &[Says::Pieces(&[(10, "Dear "), (200, "all")])]);
+    let leader = house.orchestrator.start(write("x"));
+    settle().await;
+    // The deadline bounds the commit; what was begun may end.
+    let hurried = house.orchestrator.start(within(write("x"), json!({ "maxLatencyMs": 50 })));
+    assert_eq!(read(hurried.events).await, ["start sim/a", "Dear ", "all", "end coalesced"]);
+    assert_eq!(read(leader.events).await, ["start sim/a", "Dear ", "all", "end model"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verified_stream_is_followed_after_its_verdict_only() {
+    let house = House::sort(SORT).open();
+    house.models.say("a", &[Says::Pieces(&[(10, "b"), (10, "ug")])]);
+    let stream = || Call { stream: true, ..sort("same") };
+    let (leader, follower) = (house.orchestrator.start(stream()), house.orchestrator.start(stream()));
+    assert_eq!(read(leader.events).await, ["start sim/a", "bug", "end model"]);
+    assert_eq!(read(follower.events).await, ["start sim/a", "bug", "end coalesced"]);
+    // Nothing was given before a record was kept, so nothing had to be opened.
+    assert_eq!(house.entries().len(), house.records().len());
+}
