@@ -141,7 +141,12 @@ impl<'a> Drive<'a> {
         if self.given.is_some() || self.released || !self.call.stream {
             return Event::Woke;
         }
-        match self.engine.journal_opened(self.call, self.request, self.log, self.reserved()).await {
+        let opened = tokio::select! {
+            biased;
+            () = self.log.abandoned() => return Event::Abandoned,
+            opened = self.engine.journal_opened(self.call, self.request, self.log, self.reserved()) => opened,
+        };
+        match opened {
             Ok(()) => {
                 self.released = true;
                 let model = self.request.candidates[self.current.0.candidate].model.clone();

@@ -112,7 +112,12 @@ async fn follow(
         };
         match event {
             Some(LogEvent::Start { model }) if live => {
-                if let Err(failure) = engine.journal_opened(call, request, log, NanoUsd(0)).await {
+                let opened = tokio::select! {
+                    biased;
+                    () = log.abandoned() => return Ok(Outcome::cancelled()),
+                    opened = engine.journal_opened(call, request, log, NanoUsd(0)) => opened,
+                };
+                if let Err(failure) = opened {
                     return Ok(Outcome::failed(failure));
                 }
                 given = true;

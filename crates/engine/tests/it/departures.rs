@@ -45,3 +45,15 @@ async fn a_client_that_leaves_in_the_middle_of_a_stream() {
     settle().await;
     assert_eq!((house.models.open(), house.statuses()), (0, vec![Status::Cancelled]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_while_the_journal_is_slow_cancels_upstream_at_once() {
+    let house = House::write(WRITE).open();
+    house.models.say("a", &[Says::Pieces(&[(10, "Dear "), (10, "all")])]);
+    house.journal(false, 5000);
+    let execution = house.orchestrator.start(write("x"));
+    sleep(Duration::from_millis(50)).await;
+    drop(execution.events);
+    settle().await;
+    assert_eq!(house.models.open(), 0);
+}
