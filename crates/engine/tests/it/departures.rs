@@ -57,3 +57,17 @@ async fn a_client_that_leaves_while_the_journal_is_slow_cancels_upstream_at_once
     settle().await;
     assert_eq!(house.models.open(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_understood_is_not_taken_for_free() {
+    let house = House::sort(SORT).open();
+    // A whole answer without a reason to stop is none; its tokens were written all the same.
+    house.models.say("a", &[Says::Unfinished]);
+    house.models.say("b", &[Says::Text(0, "bug")]);
+    let delivered = house.execute(sort("x")).await.unwrap();
+    let record = &house.records()[0];
+    assert_eq!(record.attempts[0].outcome, AttemptOutcome::BadAnswer);
+    assert!(record.attempts[0].cost > Some(NanoUsd(0)), "{:?}", record.attempts[0].cost);
+    assert!(record.attempts[0].usage.unwrap().estimated);
+    assert_eq!(delivered.answer.via, Via::Model);
+}
