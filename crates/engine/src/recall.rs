@@ -49,13 +49,15 @@ fn remembered(engine: &Engine, request: &Request, flight: &FlightKey) -> Option<
     }
 }
 
-/// An answer older than its time to live, for when nobody else answers.
+/// An answer older than its time to live, for when nobody else answers; or a fresh one that another call
+/// was given meanwhile.
 pub(crate) fn stale(engine: &Engine, request: &Request) -> Option<Outcome> {
     let flight = request.flight.as_ref()?;
     let models = (!flight.models.is_empty()).then_some(flight.models.as_slice());
     match engine.cache.get(&flight.key, engine.clock.now(), Some(request.limits.ttl), models) {
         Lookup::Stale(entry) => passes(request, &entry).then(|| of_entry(&entry, Via::Stale)),
-        Lookup::Hit(_) | Lookup::Miss => None,
+        Lookup::Hit(entry) => passes(request, &entry).then(|| of_entry(&entry, Via::CacheExact)),
+        Lookup::Miss => None,
     }
 }
 

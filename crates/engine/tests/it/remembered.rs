@@ -98,3 +98,17 @@ async fn a_stale_answer_says_that_it_is_one() {
     assert_eq!(house.told(sort("never asked")).await, Err(ErrorCode::AllCandidatesFailed), "nothing to give");
     assert_eq!(house.told(of_team(sort("unknown"), "other")).await, Err(ErrorCode::AllCandidatesFailed));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_answer_that_came_meanwhile_is_better_than_an_error() {
+    let house = House::sort(&format!("on_exhausted = \"stale\"\n{SORT}")).open();
+    // Another call, for other models, is answered while this one fails.
+    house.models.say("a", &[Says::Status(50, 401)]);
+    house.models.say("b", &[Says::Text(10, "bug"), Says::Status(50, 401)]);
+    let by_both = house.execute(sort("same"));
+    let by_b = house.execute(within(sort("same"), json!({ "primaryModel": "b" })));
+    let (both, b) = futures_util::join!(by_both, by_b);
+    assert_eq!(b.unwrap().answer.via, Via::Model);
+    let answer = &both.unwrap().answer;
+    assert_eq!((&answer.output, answer.via), (&label("bug"), Via::CacheExact));
+}
