@@ -1,5 +1,6 @@
 //! The end of an execution: outcome, record, answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use baton_core::{
 };
 use baton_store::Entry;
 use baton_wire::{Block, Delta};
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use crate::call::{Call, Target};
@@ -158,13 +160,20 @@ pub(crate) async fn recorded(
         record.cost_known &= attempt.cost.is_some();
     }
     record.attempts = attempts;
-    write(engine, record, outcome, request.deadline).await
+    write(engine, log, record, outcome, request.deadline).await
 }
 
-async fn write(engine: &Engine, record: Record, outcome: Outcome, deadline: baton_core::Moment) -> (Record, Outcome) {
+async fn write(
+    engine: &Engine,
+    log: &EventLog,
+    record: Record,
+    outcome: Outcome,
+    deadline: baton_core::Moment,
+) -> (Record, Outcome) {
     if let Some(observer) = &engine.on_record {
         observer(&record);
     }
+    log.set_recorded();
     let entry = Entry::Finished(Box::new(record));
     // A stream's deadline bounded its commit; its record is waited for as long as it takes.
     let deadline = if outcome.released { baton_core::Moment::from_micros(u64::MAX) } else { deadline };
@@ -253,11 +262,25 @@ pub(crate) async fn refused(engine: &Engine, call: &Call, log: &EventLog, failur
     }
     let outcome = Outcome::failed(failure);
     record.error.clone_from(&outcome.error);
+    // Where a fault of ours ended it, a model may have been asked.
+    record.cost_known = outcome.error.as_ref().is_none_or(|error| error.code != ErrorCode::Internal);
     // Its limits may be what was wrong with it; what it asked for bounds the wait all the same.
     let asked = call.config.max_latency_ms.filter(|ms| *ms > 0).map_or(REFUSAL_MAX, Duration::from_millis);
     let soon = engine.clock.moment(call.received) + asked.min(REFUSAL_MAX);
-    let (record, outcome) = write(engine, record, outcome, soon).await;
+    let (record, outcome) = write(engine, log, record, outcome, soon).await;
     answer(call, log, &record, &outcome);
+}
+
+/// The end of an execution that a fault of ours stopped: recorded, unless it was before.
+pub(crate) async fn crashed(engine: &Engine, call: &Call, log: &EventLog) {
+    let failure = Engine::crashed(log.execution);
+    if !log.is_recorded() {
+        let recording = AssertUnwindSafe(refused(engine, call, log, failure.clone())).catch_unwind().await;
+        if recording.is_err() {
+            tracing::error!(execution = %log.execution, "a panic could not be recorded");
+        }
+    }
+    log.append(LogEvent::Error(Arc::new(failure)));
 }
 
 /// Writes the last events of the log. Text that was not released yet goes before them.

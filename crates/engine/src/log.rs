@@ -52,6 +52,8 @@ struct Inner {
     readers: usize,
     /// The writer saw that nobody reads: it gives up, and nobody may join it any more.
     deserted: bool,
+    /// The final record was handed to the journal.
+    recorded: bool,
     ended: bool,
 }
 
@@ -87,9 +89,12 @@ impl EventLog {
         Some(Cursor { log: Arc::clone(self), next: 0 })
     }
 
-    /// Appends; what no longer fits the bound is lost to readers that are that far behind.
+    /// Appends, unless the last event was written; what no longer fits the bound is lost to readers that are that far behind.
     pub(crate) fn append(&self, event: LogEvent) {
         let mut inner = self.lock();
+        if inner.ended {
+            return;
+        }
         inner.bytes += size(&event);
         inner.ended |= matches!(event, LogEvent::End(_) | LogEvent::Error(_));
         inner.events.push_back(event);
@@ -100,6 +105,16 @@ impl EventLog {
         }
         drop(inner);
         self.grown.notify_waiters();
+    }
+
+    /// Notes that the execution has its final record.
+    pub(crate) fn set_recorded(&self) {
+        self.lock().recorded = true;
+    }
+
+    /// Whether it has.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.lock().recorded
     }
 
     /// Whether its last event was written.

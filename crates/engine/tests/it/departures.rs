@@ -71,3 +71,21 @@ async fn what_cannot_be_understood_is_not_taken_for_free() {
     assert!(record.attempts[0].usage.unwrap().estimated);
     assert_eq!(delivered.answer.via, Via::Model);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_a_typed_error_with_a_record_and_ends_nobody_else() {
+    let house = House::sort(SORT).open();
+    house.models.say("a", &[Says::Panics, Says::Text(5, "bug")]);
+    let other = house.orchestrator.start(sort("other"));
+    let error = house.execute(sort("x")).await;
+    let (first, second) = (read(other.events).await, error.map(|delivered| delivered.answer.via));
+    // The first to ask meets the panic.
+    assert_eq!(first, [ErrorCode::Internal.as_str()]);
+    assert_eq!(second.unwrap(), Via::Model);
+    let mut statuses = house.statuses();
+    statuses.sort();
+    assert_eq!(statuses, [Status::Succeeded, Status::Failed], "{:?}", house.records());
+    let failed = house.records().into_iter().find(|record| record.status == Status::Failed).unwrap();
+    assert_eq!(failed.error.unwrap().code, ErrorCode::Internal);
+    assert_eq!(house.told(sort("other")).await, Ok((json!({ "label": "bug" }), Via::Model)), "its flight has landed");
+}
