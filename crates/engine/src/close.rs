@@ -1,6 +1,8 @@
 //! The end of an execution: outcome, record, answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_config::{OnExhausted, Route};
 use baton_core::{
@@ -8,6 +10,7 @@ use baton_core::{
 };
 use baton_store::Entry;
 use baton_wire::{Block, Delta};
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use crate::call::{Call, Target};
@@ -17,6 +20,9 @@ use crate::log::{Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::recall::stale;
 use crate::resolve::Request;
+
+/// The longest that a refusal waits for its record.
+const REFUSAL_MAX: Duration = Duration::from_secs(1);
 
 /// What the state machine's last word means for the caller.
 pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>, finish: Finish) -> Outcome {
@@ -79,7 +85,7 @@ fn text_of_output(output: &Value) -> String {
     text.map_or_else(|| output.to_string(), str::to_owned)
 }
 
-fn failure(code: ErrorCode, retry_after: Option<std::time::Duration>, attempts: &[AttemptRecord]) -> Failure {
+fn failure(code: ErrorCode, retry_after: Option<Duration>, attempts: &[AttemptRecord]) -> Failure {
     let tried = told(attempts);
     let tried = if tried.is_empty() { "no candidate could be asked".to_owned() } else { tried };
     let message = match code {
@@ -154,13 +160,20 @@ pub(crate) async fn recorded(
         record.cost_known &= attempt.cost.is_some();
     }
     record.attempts = attempts;
-    write(engine, record, outcome, request.deadline).await
+    write(engine, log, record, outcome, request.deadline).await
 }
 
-async fn write(engine: &Engine, record: Record, outcome: Outcome, deadline: baton_core::Moment) -> (Record, Outcome) {
+async fn write(
+    engine: &Engine,
+    log: &EventLog,
+    record: Record,
+    outcome: Outcome,
+    deadline: baton_core::Moment,
+) -> (Record, Outcome) {
     if let Some(observer) = &engine.on_record {
         observer(&record);
     }
+    log.set_recorded();
     let entry = Entry::Finished(Box::new(record));
     // A stream's deadline bounded its commit; its record is waited for as long as it takes.
     let deadline = if outcome.released { baton_core::Moment::from_micros(u64::MAX) } else { deadline };
@@ -249,9 +262,25 @@ pub(crate) async fn refused(engine: &Engine, call: &Call, log: &EventLog, failur
     }
     let outcome = Outcome::failed(failure);
     record.error.clone_from(&outcome.error);
-    let soon = engine.clock.now() + std::time::Duration::from_secs(1);
-    let (record, outcome) = write(engine, record, outcome, soon).await;
+    // Where a fault of ours ended it, a model may have been asked.
+    record.cost_known = outcome.error.as_ref().is_none_or(|error| error.code != ErrorCode::Internal);
+    // Its limits may be what was wrong with it; what it asked for bounds the wait all the same.
+    let asked = call.config.max_latency_ms.filter(|ms| *ms > 0).map_or(REFUSAL_MAX, Duration::from_millis);
+    let soon = engine.clock.moment(call.received) + asked.min(REFUSAL_MAX);
+    let (record, outcome) = write(engine, log, record, outcome, soon).await;
     answer(call, log, &record, &outcome);
+}
+
+/// The end of an execution that a fault of ours stopped: recorded, unless it was before.
+pub(crate) async fn crashed(engine: &Engine, call: &Call, log: &EventLog) {
+    let failure = Engine::crashed(log.execution);
+    if !log.is_recorded() {
+        let recording = AssertUnwindSafe(refused(engine, call, log, failure.clone())).catch_unwind().await;
+        if recording.is_err() {
+            tracing::error!(execution = %log.execution, "a panic could not be recorded");
+        }
+    }
+    log.append(LogEvent::Error(Arc::new(failure)));
 }
 
 /// Writes the last events of the log. Text that was not released yet goes before them.

@@ -141,7 +141,12 @@ impl<'a> Drive<'a> {
         if self.given.is_some() || self.released || !self.call.stream {
             return Event::Woke;
         }
-        match self.engine.journal_opened(self.call, self.request, self.log, self.reserved()).await {
+        let opened = tokio::select! {
+            biased;
+            () = self.log.abandoned() => return Event::Abandoned,
+            opened = self.engine.journal_opened(self.call, self.request, self.log, self.reserved()) => opened,
+        };
+        match opened {
             Ok(()) => {
                 self.released = true;
                 let model = self.request.candidates[self.current.0.candidate].model.clone();
@@ -281,13 +286,14 @@ impl<'a> Drive<'a> {
     fn failed(&mut self, disposition: Disposition, error: String) -> Event {
         self.close(disposition.into());
         self.given = None;
-        if matches!(disposition, Disposition::Slow | Disposition::Cancelled) || self.assembly.chunks > 0 {
+        let read = self.assembly.chunks > 0;
+        let billed = matches!(disposition, Disposition::Slow | Disposition::Cancelled | Disposition::BadAnswer);
+        match self.record().usage {
+            // A whole answer that may not be given: what it cost is known.
+            Some(_) => {}
             // It may well be billed: what was sent and read so far, marked as an estimate.
-            let usage = self.estimate(self.assembly.text());
-            self.settle(usage);
-        } else {
-            let record = self.record();
-            record.cost = record.cost.or(Some(NanoUsd(0)));
+            None if billed || read => self.settle(self.estimate(self.assembly.text())),
+            None => self.record().cost = Some(NanoUsd(0)),
         }
         self.record().error = Some(error);
         Event::Failed { attempt: self.current.0.number, disposition }

@@ -50,6 +50,10 @@ struct Inner {
     first: usize,
     bytes: usize,
     readers: usize,
+    /// The writer saw that nobody reads: it gives up, and nobody may join it any more.
+    deserted: bool,
+    /// The final record was handed to the journal.
+    recorded: bool,
     ended: bool,
 }
 
@@ -75,19 +79,22 @@ impl EventLog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A reader from the start; `None` where the start is no longer kept.
+    /// A reader from the start; `None` where the start is no longer kept, or the writer gave up.
     pub(crate) fn reader(self: &Arc<Self>) -> Option<Cursor> {
         let mut inner = self.lock();
-        if inner.first > 0 {
+        if inner.first > 0 || inner.deserted {
             return None;
         }
         inner.readers += 1;
         Some(Cursor { log: Arc::clone(self), next: 0 })
     }
 
-    /// Appends; what no longer fits the bound is lost to readers that are that far behind.
+    /// Appends, unless the last event was written; what no longer fits the bound is lost to readers that are that far behind.
     pub(crate) fn append(&self, event: LogEvent) {
         let mut inner = self.lock();
+        if inner.ended {
+            return;
+        }
         inner.bytes += size(&event);
         inner.ended |= matches!(event, LogEvent::End(_) | LogEvent::Error(_));
         inner.events.push_back(event);
@@ -100,17 +107,31 @@ impl EventLog {
         self.grown.notify_waiters();
     }
 
+    /// Notes that the execution has its final record.
+    pub(crate) fn set_recorded(&self) {
+        self.lock().recorded = true;
+    }
+
+    /// Whether it has.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.lock().recorded
+    }
+
     /// Whether its last event was written.
     pub(crate) fn has_ended(&self) -> bool {
         self.lock().ended
     }
 
-    /// Returns when no reader is left.
+    /// Returns when no reader is left; from then on there will be none.
     pub(crate) async fn abandoned(&self) {
         loop {
             let left = self.left.notified();
-            if self.lock().readers == 0 {
-                return;
+            {
+                let mut inner = self.lock();
+                if inner.readers == 0 {
+                    inner.deserted = true;
+                    return;
+                }
             }
             left.await;
         }
