@@ -28,3 +28,38 @@ pub(crate) fn choose(judged: &[(f64, bool)], precision: f64) -> f64 {
     }
     cut
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers with confidences 1.0, 0.99, 0.98 … of which those listed in `wrong` are wrong.
+    fn check(answers: usize, wrong: &[usize], precision: f64, expected: f64) {
+        let judged: Vec<_> = (0..answers)
+            .map(|i| (1.0 - i as f64 / 100.0, !wrong.contains(&i)))
+            .collect();
+        let cut = choose(&judged, precision);
+        assert!((cut - expected).abs() < 1e-9, "{cut} is not {expected}");
+    }
+
+    #[test]
+    fn the_lowest_cut_that_keeps_the_promise() {
+        check(0, &[], 0.95, NEVER);
+        check(18, &[], 0.95, NEVER);
+        check(19, &[], 0.95, 0.82);
+        check(40, &[], 0.95, 0.61);
+        check(40, &[30, 31, 32, 33, 34, 35], 0.95, 0.71);
+        check(40, &[0], 0.95, NEVER);
+        check(100, &[5], 0.95, 0.01);
+        check(100, &[], 1.0, NEVER);
+    }
+
+    #[test]
+    fn equal_confidences_stand_or_fall_together() {
+        let mut judged = vec![(0.9, true); 30];
+        judged.extend([(0.8, true), (0.8, false), (0.8, false), (0.8, false)]);
+        assert!((choose(&judged, 0.95) - 0.9).abs() < 1e-12);
+        judged.reverse();
+        assert!((choose(&judged, 0.95) - 0.9).abs() < 1e-12);
+    }
+}

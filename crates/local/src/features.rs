@@ -1,14 +1,14 @@
 //! Text to a sparse unit vector: what the classifier sees of a message.
 //!
-//! Features are single words, pairs of neighbouring words, and the character 3- and 4-grams
-//! of each word (which carry over typing errors and inflections), weighted by tf-idf.
+//! Features are single words, pairs of neighbouring words, and the character 2- to 4-grams of
+//! each word (which carry over typing errors and inflections), weighted by tf-idf. Longer
+//! n-grams, n-grams across words and skipped words were no better on BANKING77.
 
 /// Only the first characters of a text are read, so that a prediction's time is bounded.
 pub(crate) const TEXT_CHARS_MAX: usize = 4_000;
-/// Weight of a character n-gram relative to a word: there are several in each word.
-const CHARS_WEIGHT: f32 = 0.6;
+const GRAM_CHARS: std::ops::RangeInclusive<usize> = 2..=4;
 
-/// A feature of one text: the hash that names it, and its term-frequency weight.
+/// A feature of one text: the hash that names it, and its term frequency's weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Feature {
     pub(crate) hash: u64,
@@ -37,51 +37,46 @@ fn hash(kind: Kind, units: impl IntoIterator<Item = u64>) -> u64 {
 
 /// The lower-case words of a text: runs of letters and digits, apostrophes left out.
 fn words(text: &str) -> Vec<Vec<u64>> {
-    let mut words = vec![Vec::new()];
-    for char in text.chars().take(TEXT_CHARS_MAX) {
+    let mut words = Vec::new();
+    let mut word = Vec::new();
+    // The space ends the last word.
+    for char in text.chars().take(TEXT_CHARS_MAX).chain([' ']) {
         if char.is_alphanumeric() {
-            let lower = char.to_lowercase().map(u64::from);
-            words
-                .last_mut()
-                .into_iter()
-                .for_each(|word| word.extend(lower.clone()));
-        } else if !matches!(char, '\'' | '’') {
-            words.push(Vec::new());
+            word.extend(char.to_lowercase().map(u64::from));
+        } else if !matches!(char, '\'' | '’') && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
         }
     }
-    words.retain(|word| !word.is_empty());
     words
 }
 
 /// The distinct features of a text, sorted by hash, with sublinear term frequency 1 + ln(n).
 pub(crate) fn features(text: &str) -> Vec<Feature> {
-    let words = words(text);
-    let mut found: Vec<(u64, f32)> = Vec::new();
-    // 0 stands for the text's beginning and end.
-    let mut before = 0;
-    for word in &words {
+    /// Stands before the first word and after the last.
+    const EDGE: u64 = 0;
+    let mut found: Vec<u64> = Vec::new();
+    let mut before = EDGE;
+    for word in words(text) {
         let this = hash(Kind::Word, word.iter().copied());
-        found.push((this, 1.0));
-        found.push((hash(Kind::Pair, [before, this]), 1.0));
+        found.push(this);
+        found.push(hash(Kind::Pair, [before, this]));
         before = this;
         let space = u64::from(' ');
         let spaced = [&[space], word.as_slice(), &[space]].concat();
-        for n in [3, 4] {
-            let grams = spaced
-                .windows(n)
-                .map(|gram| hash(Kind::Chars, gram.iter().copied()));
-            found.extend(grams.map(|gram| (gram, CHARS_WEIGHT)));
+        for n in GRAM_CHARS {
+            let grams = spaced.windows(n);
+            found.extend(grams.map(|gram| hash(Kind::Chars, gram.iter().copied())));
         }
     }
-    if before != 0 {
-        found.push((hash(Kind::Pair, [before, 0]), 1.0));
+    if before != EDGE {
+        found.push(hash(Kind::Pair, [before, EDGE]));
     }
-    found.sort_unstable_by_key(|(hash, _)| *hash);
+    found.sort_unstable();
     found
-        .chunk_by(|a, b| a.0 == b.0)
+        .chunk_by(|a, b| a == b)
         .map(|same| Feature {
-            hash: same[0].0,
-            weight: same[0].1 * (1.0 + (same.len() as f32).ln()),
+            hash: same[0],
+            weight: 1.0 + (same.len() as f32).ln(),
         })
         .collect()
 }
@@ -89,8 +84,10 @@ pub(crate) fn features(text: &str) -> Vec<Feature> {
 /// The features seen in training, with their inverse document frequencies.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
-    /// Sorted; the position is the feature's row.
-    hashes: Vec<u64>,
+    /// (hash, row), sorted by hash.
+    rows: Vec<(u64, u32)>,
+    /// By row. Rows are in order of frequency: the weights that most texts touch lie together
+    /// (a sixth less time to train).
     idf: Vec<f32>,
     /// The idf of a feature that no text has.
     idf_unseen: f32,
@@ -101,40 +98,119 @@ impl Vocabulary {
     pub(crate) fn new(texts: &[Vec<Feature>], rows_max: usize) -> Self {
         let mut all: Vec<u64> = texts.iter().flatten().map(|feature| feature.hash).collect();
         all.sort_unstable();
-        let mut counted: Vec<(u64, usize)> = all
+        let mut counted: Vec<(usize, u64)> = all
             .chunk_by(|a, b| a == b)
-            .map(|same| (same[0], same.len()))
+            .map(|same| (same.len(), same[0]))
             .collect();
-        if counted.len() > rows_max {
-            counted.sort_by_key(|&(hash, count)| (std::cmp::Reverse(count), hash));
-            counted.truncate(rows_max);
-            counted.sort_unstable();
-        }
+        counted.sort_unstable_by(|a, b| b.cmp(a));
+        counted.truncate(rows_max);
+
+        let mut rows: Vec<(u64, u32)> = (0..)
+            .zip(&counted)
+            .map(|(row, &(_, hash))| (hash, row))
+            .collect();
+        rows.sort_unstable();
         let idf = |count: usize| ((1 + texts.len()) as f32 / (1 + count) as f32).ln() + 1.0;
         Self {
-            idf: counted.iter().map(|(_, count)| idf(*count)).collect(),
-            hashes: counted.into_iter().map(|(hash, _)| hash).collect(),
+            rows,
+            idf: counted.iter().map(|&(count, _)| idf(count)).collect(),
             idf_unseen: idf(0),
         }
     }
 
+    /// The row of a feature, where training has seen it.
+    fn row(&self, hash: u64) -> Option<u32> {
+        let found = self.rows.binary_search_by_key(&hash, |&(hash, _)| hash);
+        found.ok().map(|place| self.rows[place].1)
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.hashes.len()
+        self.rows.len()
     }
 
     /// The text's unit vector. Unseen features have no row but count in its length: the less
-    /// of a text is known, the smaller the rest, and so the confidence in what it says.
+    /// of a text is known, the smaller the rest, and so the confidence in what it says. (Of
+    /// 5,000 questions about anything, a model of BANKING77 answers 1.1 % instead of 2.6 %.)
     pub(crate) fn vector(&self, features: &[Feature]) -> SparseVector {
         let mut squares = 0.0;
         let mut vector = SparseVector::new();
         for feature in features {
-            let row = self.hashes.binary_search(&feature.hash).ok();
-            let value = feature.weight * row.map_or(self.idf_unseen, |row| self.idf[row]);
+            let row = self.row(feature.hash);
+            let idf = row.map_or(self.idf_unseen, |row| self.idf[row as usize]);
+            let value = feature.weight * idf;
             squares += value * value;
-            vector.extend(row.map(|row| (row as u32, value)));
+            vector.extend(row.map(|row| (row, value)));
         }
+        vector.sort_unstable_by_key(|&(row, _)| row);
         let length = squares.sqrt();
         vector.iter_mut().for_each(|(_, value)| *value /= length);
         vector
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_reads_as_the_same_is_the_same() {
+        let check = |a: &str, b: &str, same: bool| {
+            assert_eq!(features(a) == features(b), same, "{a:?} and {b:?}");
+        };
+        check("Can't log in!", "cant  LOG\nin", true);
+        check("ÄRGER", "ärger", true);
+        check("log in", "in log", false);
+        check("log in", "login", false);
+        check("", " ?!' ", true);
+    }
+
+    #[test]
+    fn a_repeated_word_counts_sublinearly() {
+        let word = hash(Kind::Word, "pay".chars().map(u64::from));
+        let check = |text: &str, expected: f32| {
+            let found = features(text).into_iter().find(|f| f.hash == word).unwrap();
+            assert!((found.weight - expected).abs() < 1e-6, "{text}: {found:?}");
+        };
+        check("pay", 1.0);
+        check("pay pay pay", 1.0 + 3.0_f32.ln());
+    }
+
+    #[test]
+    fn only_the_beginning_of_a_long_text_is_read() {
+        let long = "a b ".repeat(TEXT_CHARS_MAX);
+        let read: String = long.chars().take(TEXT_CHARS_MAX).collect();
+        assert_eq!(features(&long), features(&read));
+        assert_ne!(features(&long), features(&read[..TEXT_CHARS_MAX / 2]));
+    }
+
+    #[test]
+    fn a_small_vocabulary_keeps_the_frequent() {
+        let texts: Vec<_> = ["one two", "one three", "one"].map(features).to_vec();
+        let all = Vocabulary::new(&texts, usize::MAX);
+        let few = Vocabulary::new(&texts, 5);
+        assert!(all.len() > 5);
+        assert_eq!(few.len(), 5);
+        assert_eq!(
+            few.vector(&texts[2]).len(),
+            5,
+            "all five are of the word in each text"
+        );
+        assert_eq!(few.vector(&features("two")), vec![]);
+    }
+
+    #[test]
+    fn a_known_text_has_length_one_and_a_stranger_one_less() {
+        let texts = vec![features("where is my card"), features("my money")];
+        let vocabulary = Vocabulary::new(&texts, usize::MAX);
+        let length = |text: &str| {
+            let squares = vocabulary
+                .vector(&features(text))
+                .into_iter()
+                .map(|(_, v)| v * v);
+            squares.sum::<f32>().sqrt()
+        };
+        assert!((length("where is my card") - 1.0).abs() < 1e-6);
+        assert!(length("where is my card zebra") < 0.95);
+        assert!(length("zebra").abs() < 1e-6);
     }
 }

@@ -8,7 +8,7 @@ use baton_stats::SplitMix64;
 /// Small sets get more folds: each model then learns from more of the little there is.
 const FOLDS: usize = 5;
 const FOLDS_SMALL: usize = 10;
-const EXAMPLES_SMALL: usize = 200;
+const EXAMPLES_SMALL: usize = 1_000;
 /// Below this many weights × examples the folds are trained one after the other.
 const PARALLEL_FROM: usize = 1 << 20;
 
@@ -101,4 +101,65 @@ fn assign(pairs: &[(SparseVector, usize)], count: usize, rng: &mut SplitMix64) -
         folds[example] = place % count;
     }
     folds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Examples that share no feature: nothing about one can be known from another.
+    fn strangers(count: usize, labels: usize) -> Vec<(SparseVector, usize)> {
+        (0..count)
+            .map(|i| (vec![(i as u32, 1.0)], i % labels))
+            .collect()
+    }
+
+    #[test]
+    fn no_example_is_judged_by_a_model_that_saw_it() {
+        let fit = cross_fit(&strangers(60, 3), 60, 3, 1).unwrap();
+        for (probability, _) in fit.judged {
+            assert!(
+                (probability - 1.0 / 3.0).abs() < 1e-6,
+                "{probability} is more than a guess"
+            );
+        }
+    }
+
+    #[test]
+    fn the_final_model_has_seen_every_example() {
+        let pairs = strangers(60, 3);
+        let fit = cross_fit(&pairs, 60, 3, 1).unwrap();
+        let mut out = vec![0.0; 3];
+        for (vector, label) in &pairs {
+            fit.model.probabilities(vector, &mut out);
+            assert_eq!(most_probable(&out).0, *label);
+        }
+    }
+
+    #[test]
+    fn every_fold_has_its_share_of_every_label() {
+        let pairs = strangers(40, 2);
+        let folds = assign(&pairs, 5, &mut SplitMix64::new(3));
+        let mut shares = [[0; 2]; 5];
+        for ((_, label), fold) in pairs.iter().zip(folds) {
+            shares[fold][*label] += 1;
+        }
+        assert_eq!(shares, [[4; 2]; 5]);
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        let pairs = strangers(20, 2);
+        let refs: Vec<_> = pairs
+            .iter()
+            .map(|(vector, label)| (vector, *label))
+            .collect();
+        let train = |fold: usize| Linear::train(&refs, 20, 2, &mut SplitMix64::new(fold as u64));
+        let (mut here, mut there) = ([0.0; 2], [0.0; 2]);
+        for (fold, model) in in_parallel(3, &train).into_iter().enumerate() {
+            train(fold).probabilities(&pairs[0].0, &mut here);
+            model.probabilities(&pairs[0].0, &mut there);
+            assert_eq!(here.map(f32::to_bits), there.map(f32::to_bits));
+        }
+    }
 }

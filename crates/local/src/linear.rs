@@ -4,10 +4,10 @@ use crate::features::SparseVector;
 use baton_stats::SplitMix64;
 
 /// The first step's size; steps shrink linearly to zero over the training.
-const STEP: f32 = 4.0;
+const STEP: f32 = 6.0;
 /// Steps in a training: small sets are passed over more often.
 const STEPS: usize = 50_000;
-const EPOCHS: std::ops::RangeInclusive<usize> = 5..=30;
+const EPOCHS: std::ops::RangeInclusive<usize> = 5..=20;
 
 /// A weight for each row of the vocabulary and each label.
 #[derive(Debug)]
@@ -85,5 +85,48 @@ impl Linear {
         })?;
         sum.weights.iter_mut().for_each(|weight| *weight *= share);
         Some(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probabilities(model: &Linear, vector: &SparseVector) -> Vec<f32> {
+        let mut out = vec![0.0; model.labels];
+        model.probabilities(vector, &mut out);
+        out
+    }
+
+    fn three_labels() -> Linear {
+        let vectors = [vec![(0, 1.0)], vec![(1, 1.0)], vec![(2, 1.0)]];
+        let pairs: Vec<_> = vectors.iter().zip(0..).collect();
+        Linear::train(&pairs, 4, 3, &mut SplitMix64::new(1))
+    }
+
+    #[test]
+    fn learns_what_tells_labels_apart() {
+        let model = three_labels();
+        for (row, label) in [(0, 0), (1, 1), (2, 2)] {
+            let p = probabilities(&model, &vec![(row, 1.0)]);
+            assert!(p[label] > 0.9, "row {row}: {p:?}");
+        }
+    }
+
+    #[test]
+    fn knows_nothing_of_what_it_never_saw() {
+        for vector in [vec![], vec![(3, 1.0)]] {
+            for p in probabilities(&three_labels(), &vector) {
+                assert!((p - 1.0 / 3.0).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_of_models_has_the_mean_of_their_scores() {
+        let model = |weights: Vec<f32>| Linear { weights, labels: 2 };
+        let mean = Linear::mean(vec![model(vec![1.0, 4.0]), model(vec![3.0, 0.0])]).unwrap();
+        assert_eq!(mean.weights, vec![2.0, 2.0]);
+        assert!(Linear::mean(vec![]).is_none());
     }
 }
