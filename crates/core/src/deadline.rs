@@ -17,6 +17,12 @@ const RESERVE_MIN: Duration = Duration::from_millis(50);
 /// A reserve never takes more than half: a slow fallback must not cost a fast primary its turn.
 const RESERVE_SHARE_MAX: f64 = 0.5;
 
+/// Kept free before a deadline to record the answer and hand it over: 5 ms, a tenth of short ones.
+#[must_use]
+pub fn handover(deadline: Duration) -> Duration {
+    Duration::from_millis(5).min(deadline / 10)
+}
+
 /// Splits `left` (time to the deadline less the margin) between one attempt and one fallback.
 ///
 /// `p50` and `timeout` are the attempt's own; `reserve` is the 90th percentile and the timeout of

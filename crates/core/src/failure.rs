@@ -36,6 +36,10 @@ codes! {
     OverrideNotPermitted = "override_not_permitted", InvalidRequest;
     /// Known, and not built in this version.
     UnsupportedFeature = "unsupported_feature", InvalidRequest;
+    /// The route is there, for other methods.
+    MethodNotAllowed = "method_not_allowed", InvalidRequest;
+    /// No such route.
+    UnknownRoute = "unknown_route", NotFound;
     /// No such intent.
     UnknownIntent = "unknown_intent", NotFound;
     /// No such model.

@@ -27,7 +27,7 @@ pub use answer::{Answer, AnswerAttempt, AnswerLatency};
 pub use attempt::{AttemptKind, AttemptOutcome, AttemptRecord};
 pub use breaker::{Admission, Breaker, BreakerState};
 pub use candidate::{Candidate, LaneId};
-pub use deadline::{Split, split};
+pub use deadline::{Split, handover, split};
 pub use disposition::Disposition;
 pub use exec::{Attempt, Commit, Decision, Event, Exec, Finish, Policy, Unproven};
 pub use failure::{ErrorCode, ErrorType, Failure};

@@ -31,6 +31,13 @@ impl Add<Duration> for Moment {
     }
 }
 
+impl Sub<Duration> for Moment {
+    type Output = Moment;
+    fn sub(self, span: Duration) -> Moment {
+        Moment(self.0.saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
+}
+
 /// The span from the later to the earlier moment; zero where there is none.
 impl Sub for Moment {
     type Output = Duration;

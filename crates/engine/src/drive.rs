@@ -236,7 +236,12 @@ impl<'a> Drive<'a> {
         let prediction = model.predict(&text_of(&self.request.input));
         self.settle(Usage::default());
         if prediction.abstained {
-            return self.failed(Disposition::Abstained, format!("{:.2} < {:.2}", prediction.confidence, model.cut()));
+            let why = if model.cut() > 1.0 {
+                "its cases do not support the promised quality at any cut yet".to_owned()
+            } else {
+                format!("{:.2} < {:.2}", prediction.confidence, model.cut())
+            };
+            return self.failed(Disposition::Abstained, why);
         }
         let output = json!({ "label": prediction.label });
         let checks = intent.checks.judge_output(&output, &self.request.input);

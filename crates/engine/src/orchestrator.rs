@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use baton_cache::ExactCache;
 use baton_config::Snapshot;
 use baton_core::{BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId};
 use baton_provider::{HttpTransport, Provider, ProviderError};
-use baton_store::Store;
+use baton_store::{Retention, Store};
 use baton_wire::{Transport, TransportError};
 use futures_util::FutureExt as _;
 
@@ -23,6 +24,11 @@ use crate::tasks::Tasks;
 
 /// Bytes of answers that the exact cache keeps in memory.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How often old records are looked for.
+const MAINTENANCE: Duration = Duration::from_secs(3600);
+/// How long records of raw model calls are kept; they hold no content.
+const RAW_KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Why an orchestrator cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -208,6 +214,22 @@ impl Orchestrator {
     #[must_use]
     pub fn running(&self) -> usize {
         self.0.tasks.running()
+    }
+
+    /// Keeps the house in order for as long as it is polled: records go when their intent's `keep`
+    /// has passed. Run it beside a long-lived orchestrator, and drop it to stop.
+    pub async fn maintain(&self) {
+        let plans = self.0.snapshot.intents.values();
+        let retention =
+            Retention { intents: plans.map(|plan| (plan.name.clone(), plan.privacy.keep)).collect(), others: RAW_KEEP };
+        loop {
+            tokio::time::sleep(MAINTENANCE).await;
+            match self.0.store.prune(retention.clone(), self.0.clock.unix_us()).await {
+                Ok(0) => {}
+                Ok(pruned) => tracing::info!(pruned, "records were kept as long as their intents say"),
+                Err(error) => tracing::warn!(%error, "old records could not be deleted"),
+            }
+        }
     }
 
     /// Waits until none runs. Callers stop sending first.

@@ -98,7 +98,7 @@ async fn follow(
             biased;
             () = log.abandoned() => return Ok(Outcome::cancelled()),
             event = leader.next() => event,
-            () = sleep_until(engine.clock.instant(request.deadline)) => {
+            () = sleep_until(engine.clock.instant(request.answer_by())) => {
                 let late = "the deadline passed while the same input was being answered for another call";
                 return Ok(Outcome::failed(Failure::new(ErrorCode::DeadlineExceeded, late)));
             }

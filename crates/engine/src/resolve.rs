@@ -7,7 +7,7 @@ use baton_cache::Key;
 use baton_config::{IntentKind, PromptRole};
 use baton_core::{
     Candidate, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, SERVER_CEILINGS, Scope, Severity,
-    Unproven,
+    Unproven, handover,
 };
 use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};
 use serde_json::{Map, Value};
@@ -128,6 +128,11 @@ fn unknown_model(engine: &Engine, name: &str) -> Failure {
 }
 
 impl Request {
+    /// When an answer must be there to be handed over before the deadline.
+    pub(crate) fn answer_by(&self) -> Moment {
+        self.deadline - handover(self.deadline - self.started)
+    }
+
     /// What the state machine may do for this request.
     pub(crate) fn policy(&self, stream: bool) -> Policy {
         let plan = self.intent.as_ref().map(|intent| &intent.plan);

@@ -68,7 +68,10 @@ impl Ask {
         if value.is_null() {
             return Ok(());
         }
-        let at = |why: String| field.map_or(why.clone(), |field| format!("{field}: {why}"));
+        let at = |why: Failed| match field {
+            Some(field) => format!("{field}: {why}"),
+            None => why,
+        };
         let met = || at(format!("{} {}, and must not", quote.text(&text), meets(kind)));
         self.turned(meets_kind(kind, value, &text, quote).map_err(at), met)
     }

@@ -133,18 +133,7 @@ impl Checks {
                     _ => Err(format!("{} is not one of the labels", self.quote.value(&output["label"]))),
                 },
             ),
-            Kind::Fields { schema, .. } => gate(
-                "schema",
-                match schema.as_ref().map(|schema| schema.validate(output)) {
-                    _ if !output.is_object() => Err("the answer is not a JSON object".into()),
-                    None => Err("the intent's output schema could not be compiled".into()),
-                    Some(Ok(())) => Ok(()),
-                    Some(Err(e)) if self.quote.content => Err(e.to_string()),
-                    Some(Err(e)) => {
-                        Err(format!("{}: is not as the schema says (the value is hidden by privacy)", e.pointer))
-                    }
-                },
-            ),
+            Kind::Fields { schema, shape } => gate("schema", self.schema(output, schema.as_ref(), shape)),
             Kind::Text => gate(
                 "not-empty",
                 match output["text"].as_str() {
@@ -153,6 +142,19 @@ impl Checks {
                 },
             ),
         }
+    }
+
+    fn schema(&self, output: &Value, schema: Option<&Schema>, shape: &Shape) -> Result<(), String> {
+        let Some(schema) = schema else { return Err("the intent's output schema could not be compiled".into()) };
+        if !output.is_object() {
+            return Err("the answer is not a JSON object".into());
+        }
+        schema.validate(output).map_err(|violation| {
+            // Messages show no values, but a name that the schema does not declare is content too.
+            let shown = self.quote.content || shape.declares(&violation.pointer);
+            let place = if shown { violation.pointer } else { self.quote.text("") };
+            format!("{place}: {}", violation.message)
+        })
     }
 }
 

@@ -48,6 +48,9 @@ impl Shape {
 
     /// Whether the schema declares what a JSON pointer points at.
     pub(crate) fn declares(&self, pointer: &str) -> bool {
+        if !pointer.is_empty() && !pointer.starts_with('/') {
+            return false;
+        }
         let mut shape = self;
         for part in pointer.split('/').skip(1) {
             let part = part.replace("~1", "/").replace("~0", "~");

@@ -35,9 +35,7 @@ mod tests {
 
     /// Answers with confidences 1.0, 0.99, 0.98 … of which those listed in `wrong` are wrong.
     fn check(answers: usize, wrong: &[usize], precision: f64, expected: f64) {
-        let judged: Vec<_> = (0..answers)
-            .map(|i| (1.0 - i as f64 / 100.0, !wrong.contains(&i)))
-            .collect();
+        let judged: Vec<_> = (0..answers).map(|i| (1.0 - i as f64 / 100.0, !wrong.contains(&i))).collect();
         let cut = choose(&judged, precision);
         assert!((cut - expected).abs() < 1e-9, "{cut} is not {expected}");
     }

@@ -28,9 +28,7 @@ enum Kind {
 /// FNV-1a over 64-bit units with a final mix; the kind keeps a word apart from an equal n-gram.
 fn hash(kind: Kind, units: impl IntoIterator<Item = u64>) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325 ^ (kind as u64);
-    let folded = units.into_iter().fold(start, |hash, unit| {
-        (hash ^ unit).wrapping_mul(0x100_0000_01b3)
-    });
+    let folded = units.into_iter().fold(start, |hash, unit| (hash ^ unit).wrapping_mul(0x100_0000_01b3));
     let mixed = (folded ^ (folded >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed ^ (mixed >> 29)
 }
@@ -74,10 +72,7 @@ pub(crate) fn features(text: &str) -> Vec<Feature> {
     found.sort_unstable();
     found
         .chunk_by(|a, b| a == b)
-        .map(|same| Feature {
-            hash: same[0],
-            weight: 1.0 + (same.len() as f32).ln(),
-        })
+        .map(|same| Feature { hash: same[0], weight: 1.0 + (same.len() as f32).ln() })
         .collect()
 }
 
@@ -98,24 +93,14 @@ impl Vocabulary {
     pub(crate) fn new(texts: &[Vec<Feature>], rows_max: usize) -> Self {
         let mut all: Vec<u64> = texts.iter().flatten().map(|feature| feature.hash).collect();
         all.sort_unstable();
-        let mut counted: Vec<(usize, u64)> = all
-            .chunk_by(|a, b| a == b)
-            .map(|same| (same.len(), same[0]))
-            .collect();
+        let mut counted: Vec<(usize, u64)> = all.chunk_by(|a, b| a == b).map(|same| (same.len(), same[0])).collect();
         counted.sort_unstable_by(|a, b| b.cmp(a));
         counted.truncate(rows_max);
 
-        let mut rows: Vec<(u64, u32)> = (0..)
-            .zip(&counted)
-            .map(|(row, &(_, hash))| (hash, row))
-            .collect();
+        let mut rows: Vec<(u64, u32)> = (0..).zip(&counted).map(|(row, &(_, hash))| (hash, row)).collect();
         rows.sort_unstable();
         let idf = |count: usize| ((1 + texts.len()) as f32 / (1 + count) as f32).ln() + 1.0;
-        Self {
-            rows,
-            idf: counted.iter().map(|&(count, _)| idf(count)).collect(),
-            idf_unseen: idf(0),
-        }
+        Self { rows, idf: counted.iter().map(|&(count, _)| idf(count)).collect(), idf_unseen: idf(0) }
     }
 
     /// The row of a feature, where training has seen it.
@@ -190,11 +175,7 @@ mod tests {
         let few = Vocabulary::new(&texts, 5);
         assert!(all.len() > 5);
         assert_eq!(few.len(), 5);
-        assert_eq!(
-            few.vector(&texts[2]).len(),
-            5,
-            "all five are of the word in each text"
-        );
+        assert_eq!(few.vector(&texts[2]).len(), 5, "all five are of the word in each text");
         assert_eq!(few.vector(&features("two")), vec![]);
     }
 
@@ -203,10 +184,7 @@ mod tests {
         let texts = vec![features("where is my card"), features("my money")];
         let vocabulary = Vocabulary::new(&texts, usize::MAX);
         let length = |text: &str| {
-            let squares = vocabulary
-                .vector(&features(text))
-                .into_iter()
-                .map(|(_, v)| v * v);
+            let squares = vocabulary.vector(&features(text)).into_iter().map(|(_, v)| v * v);
             squares.sum::<f32>().sqrt()
         };
         assert!((length("where is my card") - 1.0).abs() < 1e-6);

@@ -32,18 +32,9 @@ pub(crate) fn most_probable(probabilities: &[f32]) -> (usize, f64) {
 }
 
 /// Trains one model for each fold on everything outside of it.
-pub(crate) fn cross_fit(
-    pairs: &[(SparseVector, usize)],
-    rows: usize,
-    labels: usize,
-    seed: u64,
-) -> Option<CrossFit> {
+pub(crate) fn cross_fit(pairs: &[(SparseVector, usize)], rows: usize, labels: usize, seed: u64) -> Option<CrossFit> {
     let rng = SplitMix64::new(seed);
-    let wanted = if pairs.len() < EXAMPLES_SMALL {
-        FOLDS_SMALL
-    } else {
-        FOLDS
-    };
+    let wanted = if pairs.len() < EXAMPLES_SMALL { FOLDS_SMALL } else { FOLDS };
     let count = wanted.min(pairs.len());
     let folds = assign(pairs, count, &mut rng.fork(u64::MAX));
     let train = |fold: usize| {
@@ -55,11 +46,8 @@ pub(crate) fn cross_fit(
             .collect();
         Linear::train(&outside, rows, labels, &mut rng.fork(fold as u64))
     };
-    let models: Vec<Linear> = if rows * labels < PARALLEL_FROM {
-        (0..count).map(train).collect()
-    } else {
-        in_parallel(count, &train)
-    };
+    let models: Vec<Linear> =
+        if rows * labels < PARALLEL_FROM { (0..count).map(train).collect() } else { in_parallel(count, &train) };
 
     let mut probabilities = vec![0.0; labels];
     let judged = pairs
@@ -71,18 +59,13 @@ pub(crate) fn cross_fit(
             (probability, best == *label)
         })
         .collect();
-    Some(CrossFit {
-        model: Linear::mean(models)?,
-        judged,
-    })
+    Some(CrossFit { model: Linear::mean(models)?, judged })
 }
 
 /// One thread a fold; the results are in the order of the folds, so threads change nothing.
 fn in_parallel(count: usize, train: &(impl Fn(usize) -> Linear + Sync)) -> Vec<Linear> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..count)
-            .map(|fold| scope.spawn(move || train(fold)))
-            .collect();
+        let threads: Vec<_> = (0..count).map(|fold| scope.spawn(move || train(fold))).collect();
         let join = |thread: std::thread::ScopedJoinHandle<'_, Linear>| match thread.join() {
             Ok(model) => model,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -109,19 +92,14 @@ mod tests {
 
     /// Examples that share no feature: nothing about one can be known from another.
     fn strangers(count: usize, labels: usize) -> Vec<(SparseVector, usize)> {
-        (0..count)
-            .map(|i| (vec![(i as u32, 1.0)], i % labels))
-            .collect()
+        (0..count).map(|i| (vec![(i as u32, 1.0)], i % labels)).collect()
     }
 
     #[test]
     fn no_example_is_judged_by_a_model_that_saw_it() {
         let fit = cross_fit(&strangers(60, 3), 60, 3, 1).unwrap();
         for (probability, _) in fit.judged {
-            assert!(
-                (probability - 1.0 / 3.0).abs() < 1e-6,
-                "{probability} is more than a guess"
-            );
+            assert!((probability - 1.0 / 3.0).abs() < 1e-6, "{probability} is more than a guess");
         }
     }
 
@@ -150,10 +128,7 @@ mod tests {
     #[test]
     fn threads_change_nothing() {
         let pairs = strangers(20, 2);
-        let refs: Vec<_> = pairs
-            .iter()
-            .map(|(vector, label)| (vector, *label))
-            .collect();
+        let refs: Vec<_> = pairs.iter().map(|(vector, label)| (vector, *label)).collect();
         let train = |fold: usize| Linear::train(&refs, 20, 2, &mut SplitMix64::new(fold as u64));
         let (mut here, mut there) = ([0.0; 2], [0.0; 2]);
         for (fold, model) in in_parallel(3, &train).into_iter().enumerate() {

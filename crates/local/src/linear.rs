@@ -20,16 +20,8 @@ pub(crate) struct Linear {
 impl Linear {
     /// Learns the (vector, label) pairs. Stopping early is the regularisation: measured on
     /// BANKING77's training part, weight decay made it worse.
-    pub(crate) fn train(
-        pairs: &[(&SparseVector, usize)],
-        rows: usize,
-        labels: usize,
-        rng: &mut SplitMix64,
-    ) -> Self {
-        let mut model = Self {
-            weights: vec![0.0; rows * labels],
-            labels,
-        };
+    pub(crate) fn train(pairs: &[(&SparseVector, usize)], rows: usize, labels: usize, rng: &mut SplitMix64) -> Self {
+        let mut model = Self { weights: vec![0.0; rows * labels], labels };
         let epochs = (STEPS / pairs.len().max(1)).clamp(*EPOCHS.start(), *EPOCHS.end());
         let steps = (epochs * pairs.len()) as f32;
         let mut order: Vec<usize> = (0..pairs.len()).collect();
@@ -69,8 +61,7 @@ impl Linear {
             }
         }
         let highest = out.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        out.iter_mut()
-            .for_each(|score| *score = (*score - highest).exp());
+        out.iter_mut().for_each(|score| *score = (*score - highest).exp());
         let sum: f32 = out.iter().sum();
         out.iter_mut().for_each(|score| *score /= sum);
     }

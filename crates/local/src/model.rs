@@ -119,9 +119,7 @@ impl Model {
         labels.dedup();
         at_most("labels", labels.len(), LABELS_MAX)?;
         if labels.len() == 1 {
-            return Err(TrainError::OneLabel {
-                label: labels.remove(0),
-            });
+            return Err(TrainError::OneLabel { label: labels.remove(0) });
         }
 
         let texts: Vec<Vec<Feature>> = examples.iter().map(|e| features(e.text)).collect();
@@ -137,22 +135,12 @@ impl Model {
             .map(|(text, example)| (vocabulary.vector(text), label_of(example.label)))
             .collect();
 
-        let fit = cross_fit(&pairs, vocabulary.len(), labels.len(), options.seed)
-            .ok_or(TrainError::NoExamples)?;
-        let claims: Vec<_> = fit
-            .judged
-            .iter()
-            .map(|&(p, right)| (log_odds(p), right))
-            .collect();
+        let fit = cross_fit(&pairs, vocabulary.len(), labels.len(), options.seed).ok_or(TrainError::NoExamples)?;
+        let claims: Vec<_> = fit.judged.iter().map(|&(p, right)| (log_odds(p), right)).collect();
         let calibration = Platt::fit(&claims);
-        let judged: Vec<_> = claims
-            .iter()
-            .map(|&(c, right)| (calibration.apply(c), right))
-            .collect();
+        let judged: Vec<_> = claims.iter().map(|&(c, right)| (calibration.apply(c), right)).collect();
         Ok(Self {
-            cut: options
-                .cut
-                .unwrap_or_else(|| cut::choose(&judged, options.precision)),
+            cut: options.cut.unwrap_or_else(|| cut::choose(&judged, options.precision)),
             vocabulary,
             linear: fit.model,
             calibration,

@@ -12,7 +12,10 @@ pub(crate) fn file(set: &str, name: &str, source: &str) -> anyhow::Result<PathBu
     let root = std::env::var_os("BATON_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
     let path = root.join(set).join(name);
     if !path.is_file() {
-        bail!("{} is not there: this measure needs {source}. Set BATON_DATA to the folder that holds {set}/", path.display());
+        bail!(
+            "{} is not there: this measure needs {source}. Set BATON_DATA to the folder that holds {set}/",
+            path.display()
+        );
     }
     Ok(path)
 }

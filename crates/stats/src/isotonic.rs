@@ -32,10 +32,8 @@ impl Isotonic {
     /// are left out. Without pairs nothing is known, and every score maps to 0.
     #[must_use]
     pub fn fit(pairs: &[(f64, f64)]) -> Self {
-        let mut pairs: Vec<_> = pairs
-            .iter()
-            .filter(|(score, outcome)| score.is_finite() && outcome.is_finite())
-            .collect();
+        let mut pairs: Vec<_> =
+            pairs.iter().filter(|(score, outcome)| score.is_finite() && outcome.is_finite()).collect();
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
 
         // Equal scores become one block before any pooling: otherwise the first of them could
@@ -55,10 +53,7 @@ impl Isotonic {
             }
             blocks.push(block);
         }
-        let knots = blocks
-            .iter()
-            .flat_map(|block| [(block.first, block.mean()), (block.last, block.mean())])
-            .collect();
+        let knots = blocks.iter().flat_map(|block| [(block.first, block.mean()), (block.last, block.mean())]).collect();
         Self { knots }
     }
 

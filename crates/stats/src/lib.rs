@@ -9,8 +9,7 @@ mod quantile;
 mod rng;
 
 pub use binomial::{
-    binomial_cdf, clopper_pearson_lower, clopper_pearson_upper, labels_needed, wilson_lower,
-    wilson_upper,
+    binomial_cdf, clopper_pearson_lower, clopper_pearson_upper, labels_needed, wilson_lower, wilson_upper,
 };
 pub use isotonic::Isotonic;
 pub use platt::Platt;

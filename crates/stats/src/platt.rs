@@ -28,10 +28,7 @@ impl Platt {
     /// left out; without pairs the claim stands.
     #[must_use]
     pub fn fit(pairs: &[(f64, bool)]) -> Self {
-        let mut fit = Self {
-            slope: 1.0,
-            offset: 0.0,
-        };
+        let mut fit = Self { slope: 1.0, offset: 0.0 };
         let mut loss = fit.loss(pairs);
         for _ in 0..STEPS_MAX {
             let (slope_step, offset_step) = fit.newton_step(pairs);
@@ -88,10 +85,7 @@ impl Platt {
             h_both += curvature * claim;
         }
         let determinant = h_slope * h_offset - h_both * h_both;
-        (
-            (h_offset * g_slope - h_both * g_offset) / determinant,
-            (h_slope * g_offset - h_both * g_slope) / determinant,
-        )
+        ((h_offset * g_slope - h_both * g_offset) / determinant, (h_slope * g_offset - h_both * g_slope) / determinant)
     }
 }
 
@@ -102,10 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn close(actual: f64, expected: f64, tolerance: f64) {
-        assert!(
-            (actual - expected).abs() <= tolerance,
-            "{actual} is not {expected}"
-        );
+        assert!((actual - expected).abs() <= tolerance, "{actual} is not {expected}");
     }
 
     #[test]

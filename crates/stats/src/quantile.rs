@@ -41,10 +41,7 @@ impl Default for Sketch {
 
 impl std::fmt::Debug for Sketch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sketch")
-            .field("count", &self.count())
-            .field("p50", &self.quantile(0.5))
-            .finish()
+        f.debug_struct("Sketch").field("count", &self.count()).field("p50", &self.quantile(0.5)).finish()
     }
 }
 
@@ -53,9 +50,7 @@ impl Sketch {
     #[must_use]
     pub fn new() -> Self {
         let config = Config::new(RELATIVE_ERROR, BINS_MAX, SMALLEST);
-        Self {
-            inner: DDSketch::new(config),
-        }
+        Self { inner: DDSketch::new(config) }
     }
 
     /// Adds one value. Negative, infinite and NaN values are not measurements of anything

@@ -57,9 +57,7 @@ impl SplitMix64 {
     /// leaves this stream where it is, so that drawing from one never shifts another.
     #[must_use]
     pub const fn fork(&self, label: u64) -> Self {
-        Self {
-            state: mix(self.state ^ mix(label.wrapping_add(GOLDEN))),
-        }
+        Self { state: mix(self.state ^ mix(label.wrapping_add(GOLDEN))) }
     }
 }
 
@@ -72,14 +70,7 @@ mod tests {
     fn the_reference_sequence() {
         let mut rng = SplitMix64::new(1_234_567);
         let drawn = [rng.next_u64(), rng.next_u64(), rng.next_u64()];
-        assert_eq!(
-            drawn,
-            [
-                6_457_827_717_110_365_317,
-                3_203_168_211_198_807_973,
-                9_817_491_932_198_370_423
-            ]
-        );
+        assert_eq!(drawn, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
         assert_eq!(SplitMix64::new(0).next_u64(), 0xE220_A839_7B1D_CDAF);
     }
 
@@ -93,10 +84,7 @@ mod tests {
             tenths[(drawn * 10.0) as usize] += 1;
         }
         // 10,000 expected in each, standard deviation 95.
-        assert!(
-            tenths.iter().all(|n| n.abs_diff(10_000) < 500),
-            "{tenths:?}"
-        );
+        assert!(tenths.iter().all(|n| n.abs_diff(10_000) < 500), "{tenths:?}");
     }
 
     #[test]
@@ -123,9 +111,7 @@ mod tests {
     #[test]
     fn forks_differ_and_do_not_disturb_their_parent() {
         let parent = SplitMix64::new(42);
-        let firsts: std::collections::HashSet<u64> = (0..1_000)
-            .map(|label| parent.fork(label).next_u64())
-            .collect();
+        let firsts: std::collections::HashSet<u64> = (0..1_000).map(|label| parent.fork(label).next_u64()).collect();
         assert_eq!(firsts.len(), 1_000);
         assert_eq!(parent, SplitMix64::new(42));
         assert_eq!(parent.fork(3), parent.fork(3));

@@ -6,7 +6,7 @@ mod init;
 mod keys;
 mod report;
 mod run;
-// mod serve;
+mod serve;
 mod sim;
 
 use clap::{Parser, Subcommand};
@@ -40,7 +40,7 @@ enum Command {
     Init(init::Init),
     Demo(demo::Demo),
     Run(run::Run),
-    // Serve(serve::Serve),
+    Serve(serve::Serve),
     Check(check::Check),
     Report(report::Report),
     Keys(keys::Keys),
@@ -52,7 +52,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Init(command) => command.run(),
         Command::Demo(command) => command.run().await,
         Command::Run(command) => command.run().await,
-        // Command::Serve(command) => command.run().await,
+        Command::Serve(command) => command.run().await,
         Command::Check(command) => command.run(),
         Command::Report(command) => command.run().await,
         Command::Keys(command) => command.run().await,

@@ -7,11 +7,8 @@ use std::time::Duration;
 use super::{Attempt, Commit, Decision, Event, Finish, Policy, Unproven};
 use crate::{
     Admission, AttemptKind, AttemptOutcome, Candidate, Disposition, ErrorCode, Lanes, Moment, Split, Verdict,
-    full_jitter, split,
+    full_jitter, handover, split,
 };
-
-/// Kept free before the deadline to hand the answer over.
-const MARGIN: Duration = Duration::from_millis(5);
 
 /// The attempt that runs.
 #[derive(Clone, Copy, Debug)]
@@ -266,8 +263,7 @@ impl Exec {
 
     /// Time to the deadline, less what handing over takes.
     fn left(&self, now: Moment) -> Duration {
-        let margin = MARGIN.min((self.policy.deadline - self.policy.started) / 10);
-        (self.policy.deadline - now).saturating_sub(margin)
+        (self.policy.deadline - now).saturating_sub(handover(self.policy.deadline - self.policy.started))
     }
 
     fn exhausted(&mut self, now: Moment) {

@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
         let mut text = String::new();
         loop {
             let plain = self.take_while(|c| c != '\\' && c != char::from(quote));
-            if plain.chars().any(char::is_control) {
+            if plain.bytes().any(|byte| byte < b' ') {
                 self.repairs.mark("control-character");
             }
             text.push_str(plain);
@@ -192,14 +192,14 @@ impl<'a> Reader<'a> {
 
     fn unicode_escape(&mut self) -> Read<char> {
         let first = self.hex4()?;
-        let code = if (0xD800..0xDC00).contains(&first) && self.text[self.at..].starts_with("\\u") {
+        let mut code = char::from_u32(first);
+        if (0xD800..0xDC00).contains(&first) && self.text[self.at..].starts_with("\\u") {
             self.at += 2;
             let second = self.hex4()?;
-            0x10000 + ((first - 0xD800) << 10) + (second.wrapping_sub(0xDC00) & 0x3FF)
-        } else {
-            first
-        };
-        char::from_u32(code).map_or_else(|| self.fail("half of a pair of surrogates stands alone"), Ok)
+            let is_pair = (0xDC00..0xE000).contains(&second);
+            code = char::from_u32(0x10000 + ((first & 0x3FF) << 10) + (second & 0x3FF)).filter(|_| is_pair);
+        }
+        code.map_or_else(|| self.fail("half of a pair of surrogates stands alone"), Ok)
     }
 
     fn hex4(&mut self) -> Read<u32> {

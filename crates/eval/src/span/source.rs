@@ -8,7 +8,7 @@ use super::number::{Numeric, literals, same_literal, same_value, shortest};
 use super::words::{Words, may_be_misread, words};
 
 /// So many bytes are compared before a value is given up as too long: some ten milliseconds.
-const STEPS_MAX: usize = 8 << 20;
+const STEPS_MAX: usize = 2 << 20;
 
 /// The text of an input: all its leaves of text and number, a line each.
 #[derive(Debug)]

@@ -84,6 +84,7 @@ fn nothing_is_asked_of_null_or_of_a_declared_field_that_is_left_out() {
         checks.judge_output(&output, &json!({})).pop().unwrap().reason
     };
     assert_eq!(asked("/address"), None);
+    assert_eq!(asked("address").as_deref(), Some("there is no address in the output"));
     assert_eq!(asked("/adress").as_deref(), Some("there is no /adress in the output"));
     assert_eq!(asked("/address/0").as_deref(), Some("there is no /address/0 in the output"));
 }
@@ -129,6 +130,10 @@ fn reasons_show_no_content_where_privacy_forbids_to_store_it() {
     ]);
     plan.privacy.content = false;
     let checks = Checks::compile(&plan);
+    let mut named = json!({ "company": "a", "date": null, "total": "1" });
+    named[secret] = json!(1);
+    let schema = checks.judge_output(&named, &json!({})).swap_remove(0).reason;
+    assert_eq!(schema.as_deref(), Some("(hidden by privacy): is not a property of the schema"));
     let output = json!({ "company": secret, "date": [secret], "total": "1" });
     for finish in [Finish::Complete, Finish::Refused] {
         let judged = checks.judge(&output.to_string(), &json!({ "text": "input" }), finish);

@@ -123,6 +123,23 @@ fn what_is_cut_off_is_never_mended() {
 }
 
 #[test]
+fn escapes_are_read_and_never_guessed() {
+    let checks = Checks::compile(&plan(IntentKind::Extraction, Some(json!({})), vec![]));
+    let check = |inside: &str, expected: Option<&str>, repairs: &[&str]| {
+        let judged = checks.judge(&format!("{{\"a\": \"{inside}\"}}"), &json!({}), Finish::Complete);
+        assert_eq!(judged.output, expected.map(|text| json!({ "a": text })), "{inside}");
+        assert_eq!(judged.repairs, repairs, "{inside}");
+    };
+    check(r#"\n\t\r\b\f\\\/\""#, Some("\n\t\r\u{8}\u{c}\\/\""), &[]);
+    check(r"\u00e9\ud83d\ude00", Some("é😀"), &[]);
+    check("two\nlines", Some("two\nlines"), &["control-character"]);
+    check(r"it\'s", Some("it's"), &["escape"]);
+    for broken in [r"\ud83d", r"\ud83d\u0041", r"\ude00", r"\u00g0", r"\u00", r"\x41"] {
+        check(broken, None, &[]);
+    }
+}
+
+#[test]
 fn a_part_of_a_broken_object_is_not_the_answer() {
     let checks = Checks::compile(&plan(IntentKind::Extraction, Some(json!({})), vec![]));
     let output = |text: &str| checks.judge(text, &json!({}), Finish::Complete).output;
@@ -150,10 +167,10 @@ fn what_is_not_the_schemas_fails_with_the_place_and_what_was_expected() {
     check("{\"total\": 1,5}", "parse: not JSON at line 1, column 14: a colon is missing after a field's name");
     check("{\"total\": 007}", "parse: not JSON at line 1, column 11: a number is not written as JSON writes it");
     check("{\"total\": NaN}", "parse: not JSON at line 1, column 11: no value of JSON begins so");
-    check(r#"{"date": null, "total": "1"}"#, "schema: : \"company\" is a required property");
+    check(r#"{"date": null, "total": "1"}"#, "schema: /company: is missing");
     check(
         r#"{"company": ["x"], "date": null, "total": "1"}"#,
-        "schema: /company: [\"x\"] is not of types \"null\", \"string\"",
+        "schema: /company: value is not of types \"null\", \"string\"",
     );
 }
 

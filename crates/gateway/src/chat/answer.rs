@@ -1,0 +1,100 @@
+//! A delivered answer as OpenAI's chat completion, with what Baton knows besides under `baton`.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use baton_config::{IntentKind, Plan};
+use baton_core::{Answer, AnswerAttempt, AnswerLatency, ExecutionId, IntentName, Quality, Via};
+use baton_engine::Delivered;
+use baton_wire::{Block, Completion, openai};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// What an answer says that OpenAI's shape has no place for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Extras<'a> {
+    execution_id: ExecutionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent: Option<&'a IntentName>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    version: &'a str,
+    via: Via,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    quality: &'a Quality,
+    cost_usd: Option<&'a str>,
+    latency: &'a AnswerLatency,
+    attempts: &'a [AnswerAttempt],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    repairs: &'a [String],
+    simulated: bool,
+}
+
+impl<'a> Extras<'a> {
+    pub(super) fn of(answer: &'a Answer) -> Self {
+        Self {
+            execution_id: answer.execution_id,
+            intent: answer.intent.as_ref(),
+            version: &answer.version,
+            via: answer.via,
+            reason: answer.reason.as_deref(),
+            quality: &answer.quality,
+            cost_usd: answer.cost_usd.as_deref(),
+            latency: &answer.latency,
+            attempts: &answer.attempts,
+            repairs: &answer.repairs,
+            simulated: answer.simulated,
+        }
+    }
+}
+
+/// OpenAI's envelope around what it does not know.
+#[derive(Serialize)]
+pub(super) struct Extended<'a> {
+    #[serde(flatten)]
+    openai: Value,
+    baton: Extras<'a>,
+}
+
+/// The body of a whole answer.
+pub(super) fn completion<'a>(delivered: &'a Delivered, plan: Option<&Plan>) -> Extended<'a> {
+    let answer = &delivered.answer;
+    let completion = Completion {
+        id: id(answer.execution_id),
+        model: model(answer),
+        content: content(delivered, plan),
+        finish: delivered.finish.clone(),
+        usage: Some(answer.usage),
+        // Of a raw call, what its provider says besides.
+        extra: if plan.is_none() { delivered.extra.clone() } else { Map::new() },
+    };
+    Extended { openai: openai::encode_response(&completion, now()), baton: Extras::of(answer) }
+}
+
+/// What the model wrote; of an intent, its output, which is what was checked.
+pub(super) fn content(delivered: &Delivered, plan: Option<&Plan>) -> Vec<Block> {
+    let Some(plan) = plan else { return delivered.content.clone() };
+    let output = &delivered.answer.output;
+    let text = match plan.kind {
+        IntentKind::Classification(_) => output.get("label").and_then(Value::as_str),
+        IntentKind::Generation => output.get("text").and_then(Value::as_str),
+        IntentKind::Extraction => None,
+    };
+    let text = text.map(str::to_owned).or_else(|| (!output.is_null()).then(|| output.to_string()));
+    let calls = delivered.content.iter().filter(|block| matches!(block, Block::ToolUse { .. })).cloned();
+    text.map(Block::Text).into_iter().chain(calls).collect()
+}
+
+pub(super) fn id(execution: ExecutionId) -> String {
+    format!("chatcmpl-{execution}")
+}
+
+/// Who answered; nobody did where the intent's default was given.
+pub(super) fn model(answer: &Answer) -> String {
+    answer.model.as_ref().map_or("default", |model| model.as_str()).to_owned()
+}
+
+/// Unix seconds.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

@@ -1,0 +1,107 @@
+//! `POST /v1/chat/completions`: OpenAI's surface, for raw models and for `intent:NAME`.
+
+mod answer;
+mod events;
+mod intent;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use baton_config::Plan;
+use baton_core::{ErrorCode, Failure, IntentName};
+use baton_engine::{Call, Caller, Target};
+use baton_store::Permission;
+use baton_wire::{ChatRequest, openai};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::error::{OpenAiErrorBody, Problem};
+use crate::execute::check_name;
+use crate::state::Gateway;
+use crate::{auth, body, headers, json, stream};
+
+/// Before the name of an intent, where a model is named.
+const INTENT: &str = "intent:";
+
+/// Answers as OpenAI's chat completions do.
+///
+/// `model` is `provider/model` or an alias (raw: no cache, no checks), or `intent:NAME`: then the
+/// one user message is the input, parsed as JSON where the intent's input schema wants an object.
+/// What Baton knows besides is in the headers and in `baton`.
+#[utoipa::path(
+    post,
+    path = "/v1/chat/completions",
+    tag = "openai",
+    request_body(content = Object, description = "As OpenAI's API defines it; unknown fields go to the provider"),
+    responses(
+        (status = 200, description = "A chat completion with `baton`; or a stream of chunks", content(
+            (Object = "application/json"),
+            (String = "text/event-stream"),
+        )),
+        (status = "default", description = "An error in OpenAI's envelope", body = OpenAiErrorBody),
+    )
+)]
+pub(crate) async fn completions(State(gateway): State<Gateway>, request: Request) -> Response {
+    respond(&gateway, request).await.unwrap_or_else(Problem::into_openai)
+}
+
+async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
+    gateway.room()?;
+    let options = gateway.options();
+    let body = body::read(options, &parts.headers, body).await?;
+    let received = Instant::now();
+    let chat = decode(&body, options.max_json_depth)?;
+    drop(body);
+    let usage = openai::include_usage(&chat);
+    let Asked { call, plan } = ask(gateway, chat, caller, received)?;
+    if call.stream {
+        let opened = stream::open(gateway, call).await?;
+        let writer = events::Writer::new(opened.execution, plan, usage);
+        return Ok(opened.respond(writer));
+    }
+    let delivered = gateway.orchestrator().execute(call).await?;
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers::of_answer(&delivered.answer, &mut headers);
+    let body = json::written(&answer::completion(&delivered, plan.as_deref()));
+    let body = body.map_err(|failure| Problem::of(delivered.answer.execution_id, failure))?;
+    Ok((headers, body).into_response())
+}
+
+fn decode(body: &[u8], depth_max: usize) -> Result<ChatRequest, Failure> {
+    json::bound(body, depth_max)?;
+    openai::decode_request(body).map_err(|error| {
+        let code = match (error.code.as_deref(), error.param.as_deref()) {
+            (Some("invalid_json"), _) => ErrorCode::InvalidJson,
+            (_, Some("/n")) => ErrorCode::UnsupportedFeature,
+            _ => ErrorCode::InputInvalid,
+        };
+        Failure { param: error.param, ..Failure::new(code, error.message) }
+    })
+}
+
+/// A call, and the plan of its intent, where it is of one.
+struct Asked {
+    call: Call,
+    plan: Option<Arc<Plan>>,
+}
+
+fn ask(gateway: &Gateway, chat: ChatRequest, caller: Caller, received: Instant) -> Result<Asked, Failure> {
+    let user = chat.extra.get("user").and_then(Value::as_str).map(str::to_owned);
+    check_name("user", user.as_deref())?;
+    let (stream, subject) = (chat.stream, user);
+    let Some(name) = chat.model.strip_prefix(INTENT) else {
+        auth::may_call_models(&caller)?;
+        let call = Call::of(Target::Model(Box::new(chat)));
+        return Ok(Asked { call: Call { caller, stream, subject, received, ..call }, plan: None });
+    };
+    let name = IntentName::new(name);
+    let plan = gateway.orchestrator().snapshot().intents.get(&name).map(Arc::clone);
+    let call = intent::call(name, plan.as_deref(), chat, gateway.options().max_json_depth)?;
+    Ok(Asked { call: Call { caller, stream, subject, received, ..call }, plan })
+}

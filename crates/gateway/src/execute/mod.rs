@@ -1,0 +1,68 @@
+//! `POST /v1/execute`: the call.
+
+mod events;
+mod request;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use baton_store::Permission;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use tokio::time::Instant;
+
+use crate::error::{ErrorBody, Problem};
+use crate::schemas::AnswerSchema;
+use crate::state::Gateway;
+use crate::{auth, body, headers, json, stream};
+
+pub(crate) use request::{ExecuteRequest, check_metadata, check_name, not_yet};
+
+/// Answers a call of an intent.
+///
+/// With `stream: true` as server-sent events: `start` `{executionId, model}`, `delta` `{text}`,
+/// then exactly one `end` (the whole answer) or `error`. The deadline runs from the request fully
+/// read. A client that leaves cancels the call.
+#[utoipa::path(
+    post,
+    path = "/v1/execute",
+    tag = "calls",
+    request_body = ExecuteRequest,
+    responses(
+        (status = 200, description = "The answer; or a stream", content(
+            (AnswerSchema = "application/json"),
+            (String = "text/event-stream"),
+        )),
+        (status = "default", description = "An error of the table in docs/errors.md", body = ErrorBody),
+    )
+)]
+pub(crate) async fn execute(State(gateway): State<Gateway>, request: Request) -> Response {
+    respond(&gateway, request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
+    if parts.headers.contains_key("idempotency-key") {
+        return Err(not_yet("the header Idempotency-Key").at("Idempotency-Key").into());
+    }
+    gateway.room()?;
+    let options = gateway.options();
+    let body = body::read(options, &parts.headers, body).await?;
+    let received = Instant::now();
+    let request: ExecuteRequest = json::read(&body, options.max_json_depth).map_err(request::explain)?;
+    drop(body);
+    let stream = request.stream;
+    let call = request.into_call(caller, received)?;
+    if stream {
+        let opened = stream::open(gateway, call).await?;
+        let writer = events::Writer::new(opened.execution);
+        return Ok(opened.respond(writer));
+    }
+    let delivered = gateway.orchestrator().execute(call).await?;
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers::of_answer(&delivered.answer, &mut headers);
+    let answer =
+        json::written(&delivered.answer).map_err(|failure| Problem::of(delivered.answer.execution_id, failure))?;
+    Ok((headers, answer).into_response())
+}

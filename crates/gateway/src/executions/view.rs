@@ -1,0 +1,186 @@
+//! A record as it stands on the wire.
+
+use std::collections::BTreeMap;
+
+use baton_core::{
+    Answer, AnswerAttempt, AnswerLatency, ExecutionId, Failure, IntentName, ModelId, Quality, Record, Status, TeamId,
+    Usage, Via,
+};
+use baton_store::{Feedback, FeedbackKind};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::schemas::{AttemptSchema, LatencySchema, QualitySchema, UsageSchema};
+
+/// An execution that ended.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Execution)]
+pub(crate) struct ExecutionView {
+    #[schema(value_type = String, format = "uuid")]
+    execution_id: ExecutionId,
+    /// Absent for a raw model call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    intent: Option<IntentName>,
+    /// The intent's version: the start of its policy hash.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    version: String,
+    #[schema(value_type = String)]
+    team: TeamId,
+    /// `succeeded`, `failed`, `cancelled` or `interrupted`.
+    #[schema(value_type = String)]
+    status: Status,
+    /// Unix milliseconds.
+    started_at_ms: i64,
+    /// The deadline that it had, in milliseconds from its start.
+    deadline_ms: u64,
+    /// Where privacy allows keeping it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    input: Option<Value>,
+    /// Where privacy allows keeping it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    output: Option<Value>,
+    /// Whether input and output are missing because the journal had no room for them.
+    content_dropped: bool,
+    #[schema(value_type = QualitySchema)]
+    quality: Quality,
+    /// Where the answer came from; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    via: Option<Via>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    model: Option<ModelId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The error that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<RecordedError>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    repairs: Vec<String>,
+    #[schema(value_type = UsageSchema)]
+    usage: Usage,
+    /// Dollars; `null` where a price is unknown.
+    cost_usd: Option<String>,
+    #[schema(value_type = LatencySchema)]
+    latency: AnswerLatency,
+    #[schema(value_type = Vec<AttemptSchema>)]
+    attempts: Vec<AnswerAttempt>,
+    stream: bool,
+    simulated: bool,
+    /// The execution whose answer this is, where it was coalesced or remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    source: Option<ExecutionId>,
+    metadata: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    /// What was said about it; only where one execution is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feedback: Option<Vec<FeedbackView>>,
+}
+
+/// The error of a record.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RecordedError {
+    r#type: &'static str,
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<String>,
+}
+
+/// Something that somebody said about an execution: one of score, label, correction and final
+/// output.
+#[derive(Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Feedback)]
+pub(crate) struct FeedbackView {
+    /// Unix milliseconds.
+    at_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    /// What the score measures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    correction: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    final_output: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+}
+
+impl From<Failure> for RecordedError {
+    fn from(failure: Failure) -> Self {
+        let Failure { code, message, param, .. } = failure;
+        Self { r#type: crate::error::type_name(code.error_type()), code: code.as_str(), message, param }
+    }
+}
+
+impl From<Record> for ExecutionView {
+    fn from(record: Record) -> Self {
+        let answer = Answer::of(&record, Value::Null, Vec::new());
+        Self {
+            execution_id: record.execution,
+            intent: record.intent,
+            version: record.version,
+            team: record.team,
+            status: record.status,
+            started_at_ms: record.started_at_us / 1000,
+            deadline_ms: record.deadline_us / 1000,
+            input: record.input,
+            output: record.output,
+            content_dropped: record.content_dropped,
+            quality: record.quality,
+            via: record.via,
+            model: record.model,
+            reason: record.reason,
+            error: record.error.map(RecordedError::from),
+            repairs: record.repairs,
+            usage: record.usage,
+            cost_usd: answer.cost_usd,
+            latency: answer.latency,
+            attempts: answer.attempts,
+            stream: record.stream,
+            simulated: record.simulated,
+            source: record.source,
+            metadata: record.metadata,
+            session: record.session,
+            subject: record.subject,
+            feedback: None,
+        }
+    }
+}
+
+impl ExecutionView {
+    pub(super) fn with_feedback(mut self, feedback: Vec<Feedback>) -> Self {
+        self.feedback = Some(feedback.into_iter().map(FeedbackView::from).collect());
+        self
+    }
+}
+
+impl From<Feedback> for FeedbackView {
+    fn from(feedback: Feedback) -> Self {
+        let Feedback { at_us, kind, by, comment, .. } = feedback;
+        let view = Self { at_ms: at_us / 1000, comment, by, ..Self::default() };
+        match kind {
+            FeedbackKind::Score { name, value } => Self { name: Some(name), score: Some(value), ..view },
+            FeedbackKind::Label { value } => Self { label: Some(value), ..view },
+            FeedbackKind::Correction { output } => Self { correction: Some(output), ..view },
+            FeedbackKind::FinalOutput { output } => Self { final_output: Some(output), ..view },
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The headers that Baton reads and writes besides HTTP's own.
+
+use baton_core::Answer;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub(crate) const EXECUTION_ID: HeaderName = HeaderName::from_static("x-baton-execution-id");
+pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-baton-model");
+const VIA: HeaderName = HeaderName::from_static("x-baton-via");
+const COST_USD: HeaderName = HeaderName::from_static("x-baton-cost-usd");
+const QUALITY: HeaderName = HeaderName::from_static("x-baton-quality");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-baton-attempts");
+const OVERHEAD_MS: HeaderName = HeaderName::from_static("x-baton-overhead-ms");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Longer request ids are replaced.
+const REQUEST_ID_MAX: usize = 128;
+
+/// What an answer's headers say; what is unknown is left out.
+pub(crate) fn of_answer(answer: &Answer, headers: &mut HeaderMap) {
+    put(headers, EXECUTION_ID, answer.execution_id.to_string());
+    headers.insert(VIA, HeaderValue::from_static(answer.via.as_str()));
+    if let Some(model) = &answer.model {
+        put(headers, MODEL, model.as_str());
+    }
+    if let Some(cost) = &answer.cost_usd {
+        put(headers, COST_USD, cost.as_str());
+    }
+    if let Some(score) = answer.quality.score {
+        put(headers, QUALITY, score.to_string());
+    }
+    headers.insert(ATTEMPTS, HeaderValue::from(answer.attempts.iter().filter(|a| a.outcome.was_made()).count()));
+    put(headers, OVERHEAD_MS, answer.latency.overhead_ms.to_string());
+}
+
+/// Sets a header; a value that no header can carry is left out.
+pub(crate) fn put<V: TryInto<HeaderValue>>(headers: &mut HeaderMap, name: HeaderName, value: V) {
+    if let Ok(value) = value.try_into() {
+        headers.insert(name, value);
+    }
+}
+
+/// The caller's id of a request, where it is one: short and printable.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let id = headers.get(REQUEST_ID)?;
+    (!id.is_empty() && id.len() <= REQUEST_ID_MAX && id.to_str().is_ok()).then(|| id.clone())
+}
+
+/// The caller's trace (W3C Trace Context, `version-traceid-parentid-flags` in hexadecimal digits).
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<HeaderValue> {
+    let trace = headers.get(TRACEPARENT)?;
+    let lengths = trace
+        .to_str()
+        .ok()?
+        .split('-')
+        .map(|part| part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)).then_some(part.len()));
+    let lengths: Option<Vec<usize>> = lengths.collect();
+    (lengths? == [2, 32, 16, 2]).then(|| trace.clone())
+}

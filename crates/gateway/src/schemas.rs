@@ -1,0 +1,153 @@
+//! Core's wire types as OpenAPI describes them. Core does not know OpenAPI; a test holds the two
+//! together field by field.
+#![allow(dead_code, reason = "only their schemas are used")]
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Limits of one call. Each may tighten what the intent allows, never loosen it.
+#[derive(Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CallConfig)]
+pub(crate) struct CallConfigSchema {
+    /// The model to ask first: a candidate of the intent.
+    pub(crate) primary_model: Option<String>,
+    /// The model to ask when the first fails.
+    pub(crate) fallback_model: Option<String>,
+    /// All models to ask, in order. Instead of the two above.
+    pub(crate) models: Option<Vec<String>>,
+    /// Seconds for which a remembered answer may be given; 0 asks for a fresh one.
+    #[serde(rename = "cacheTTL")]
+    pub(crate) cache_ttl: Option<u64>,
+    /// Milliseconds to the answer.
+    pub(crate) max_latency_ms: Option<u64>,
+    /// Retries on the same model, over the whole execution.
+    pub(crate) retries: Option<u32>,
+}
+
+/// An answer with known latency, cost and quality.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Answer)]
+pub(crate) struct AnswerSchema {
+    /// For feedback and for looking it up.
+    #[schema(format = "uuid")]
+    pub(crate) execution_id: String,
+    /// The intent; absent for a raw model call.
+    #[schema(nullable = false)]
+    pub(crate) intent: Option<String>,
+    /// The intent's version: the start of its policy hash.
+    pub(crate) version: String,
+    /// `{label}`, the schema's fields, or `{text}`.
+    #[schema(value_type = Object)]
+    pub(crate) output: Value,
+    /// Tools that the model asks the caller to run, in OpenAI's shape; absent where there are none.
+    #[schema(value_type = Vec<Object>, required = false)]
+    pub(crate) tool_calls: Vec<Value>,
+    /// How good it is known to be.
+    pub(crate) quality: QualitySchema,
+    /// Where it came from.
+    pub(crate) via: ViaSchema,
+    /// Who answered; absent for a default answer.
+    #[schema(nullable = false)]
+    pub(crate) model: Option<String>,
+    /// Why this model answered.
+    #[schema(nullable = false)]
+    pub(crate) reason: Option<String>,
+    /// What was repaired before the answer was given; absent where nothing was.
+    #[schema(required = false)]
+    pub(crate) repairs: Vec<String>,
+    /// Tokens of all attempts.
+    pub(crate) usage: UsageSchema,
+    /// Dollars of all attempts; `null` where a price is unknown.
+    #[schema(required = true, examples("0.0000327"))]
+    pub(crate) cost_usd: Option<String>,
+    /// Where the time went.
+    pub(crate) latency: LatencySchema,
+    /// What was tried, and what was skipped.
+    pub(crate) attempts: Vec<AttemptSchema>,
+    /// Whether a simulated model gave the answer.
+    pub(crate) simulated: bool,
+}
+
+/// Where an answer came from.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = Via)]
+pub(crate) enum ViaSchema {
+    Model,
+    CacheExact,
+    CacheSemantic,
+    Coalesced,
+    Stale,
+    Default,
+}
+
+/// The calibrated probability that an answer is acceptable, or what is needed to know it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Quality)]
+pub(crate) struct QualitySchema {
+    /// `null` without evidence.
+    #[schema(required = true)]
+    pub(crate) score: Option<f64>,
+    /// Its lower confidence bound.
+    #[schema(nullable = false)]
+    pub(crate) lower: Option<f64>,
+    /// What the score rests on; `none` without evidence.
+    pub(crate) basis: String,
+    /// Human labels behind it.
+    pub(crate) labels: u64,
+    /// Labels needed before there can be a score.
+    #[schema(nullable = false)]
+    pub(crate) needed: Option<u64>,
+    /// Whether the gate could decide.
+    pub(crate) verified: bool,
+}
+
+/// Tokens; input includes cached, output includes reasoning.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Usage)]
+pub(crate) struct UsageSchema {
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+    pub(crate) cached_tokens: u64,
+    /// Absent where there are none.
+    #[schema(required = false)]
+    pub(crate) reasoning_tokens: u64,
+    /// True where the provider reported nothing and the figures were estimated.
+    #[schema(required = false)]
+    pub(crate) estimated: bool,
+}
+
+/// Milliseconds.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Latency)]
+pub(crate) struct LatencySchema {
+    /// From the request fully read to the answer.
+    pub(crate) total_ms: f64,
+    /// The part not spent waiting for a model.
+    pub(crate) overhead_ms: f64,
+    /// To the first token, where there was one.
+    #[schema(nullable = false)]
+    pub(crate) first_token_ms: Option<f64>,
+}
+
+/// One try at one model, or why it was skipped.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
+pub(crate) struct AttemptSchema {
+    pub(crate) model: String,
+    /// `primary`, `retry` or `fallback`.
+    pub(crate) kind: String,
+    /// `passed`, or why not.
+    #[schema(examples("rate_limited"))]
+    pub(crate) outcome: String,
+    /// Milliseconds that it took.
+    pub(crate) ms: f64,
+    /// What was wrong.
+    #[schema(nullable = false)]
+    pub(crate) error: Option<String>,
+}
