@@ -7,6 +7,7 @@ mod banking77;
 mod crash;
 mod data;
 mod deadline;
+mod ground;
 mod overhead;
 mod report;
 mod simulate;
