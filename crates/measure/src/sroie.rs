@@ -125,10 +125,10 @@ fn report(arguments: &Arguments, receipts: &[Receipt], seen: &Seen) -> Report {
     line("simulated: both models. The first says the true fields, or invents (real text, invented on purpose);");
     line("the second is always right. Records in SQLite, read back; the cache is asked for nothing (cacheTTL 0)");
     line(&format!(
-        "{} rounds each of the simulator's and of stated inventions, share {}, seeds from {}; the check was tuned",
+        "rounds with the simulator's inventions and as many with stated ones: {}, share {}, seeds from {}",
         arguments.rounds, arguments.share, arguments.seed
     ));
-    line("on the first half of the receipts, so the second is the test\n");
+    line("the check was tuned on the first half of the receipts: the second half is the test\n");
     truths_table(seen);
     inventions_table(seen);
     if arguments.show {
@@ -220,9 +220,17 @@ fn inventions_table(seen: &Seen) {
     rows.add_row(["all".to_owned(), cell(&tuned.all()), cell(&test.all()), cell(&all), all.in_text.to_string()]);
     line(&rows.to_string());
     line(&format!(
-        "\n`in text`: every invented value stands somewhere in the receipt; {} of those {} were blocked. {} of {} more \
-         were caught where the true answer is blocked too: they count nowhere",
-        all.in_text_caught, all.in_text, all.apart_caught, all.apart
+        "\nmissed: {}; the words of {} of them stand in the text, in another place",
+        whole.missed.len(),
+        whole.missed_elsewhere
+    ));
+    line(&format!(
+        "in text: every invented value stands somewhere in the receipt; {} of those {} were blocked",
+        all.in_text_caught, all.in_text
+    ));
+    line(&format!(
+        "not counted: {} of {} more were caught where the true answer is blocked too",
+        all.apart_caught, all.apart
     ));
     line(&format!(
         "answers given: {} wrong of {}; the primary alone: {} wrong of {}",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::inventions::{Invention, name};
-use super::receipts::{FIELDS, Receipt, occurs};
+use super::receipts::{FIELDS, Receipt, occurs, words};
 use super::trial::Told;
 
 /// The check that is measured.
@@ -130,8 +130,10 @@ pub(crate) struct Inventions {
     /// Answers given, and those of them that are not the truth.
     pub(crate) given: usize,
     pub(crate) given_wrong: usize,
-    /// Of the inventions that were not caught, some, for people.
+    /// The inventions that were not caught, for people.
     pub(crate) missed: Vec<String>,
+    /// Those of them whose every word stands in the text, in another place.
+    pub(crate) missed_elsewhere: usize,
 }
 
 /// What is known of one receipt's answer besides the answer.
@@ -168,6 +170,8 @@ impl Inventions {
         *hits += usize::from(caught);
         if let (Some(field), false) = (absent, caught) {
             let (said, truth) = (told.said.get(*field), receipt.fields.get(*field));
+            let text = words(&receipt.text);
+            self.missed_elsewhere += usize::from(words(said).iter().all(|word| text.contains(word)));
             self.missed.push(format!("{} {}: {said:?} for {truth:?}", receipt.id, name(*invention)));
         }
         if told.blocked() && !truth_blocked {
@@ -187,6 +191,8 @@ impl Inventions {
         json!({
             "answers": self.answers,
             "all": self.all().json(),
+            "missed": self.missed.len(),
+            "missed_whose_words_stand_elsewhere": self.missed_elsewhere,
             "by_kind": by_kind,
             "blocked": self.blocked,
             "fell_back": self.fell_back,
