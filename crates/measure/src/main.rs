@@ -9,6 +9,7 @@ mod client;
 mod crash;
 mod data;
 mod deadline;
+mod ground;
 mod house;
 mod overhead;
 mod records;
