@@ -22,7 +22,8 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
     };
     let Some(source) = view.case(source) else { return Err("its source is no execution".into()) };
     same_scope(case, source)?;
-    hold!(record.cost.0 == 0, "an answer that is another's costs {}", record.cost);
+    let free = record.cost.0 == 0 && record.attempts.is_empty() || record.via == Some(Via::Stale);
+    hold!(free, "an answer that is another's costs {}", record.cost);
     hold!(source.record.status == Status::Succeeded, "its source ended as {:?}", source.record.status);
     hold!(source.record.model == record.model, "its source was answered by {:?}", source.record.model);
     let kept = source.finished.acknowledged_us;

@@ -92,6 +92,12 @@ fn exchanged(case: &Case<'_>) -> Verdict {
         hold!(in_time, "the exchange ended at {}, the attempt at {}", Ran::at(exchange.ended_us), Ran::at(to));
         let said = oracle::read(exchange);
         if let (true, Some(_), Some((input, output))) = (said.sound, &said.finish, said.usage) {
+            // What could not be understood is estimated, never taken for free.
+            let unread =
+                attempt.outcome == AttemptOutcome::BadAnswer && attempt.usage.is_some_and(|usage| usage.estimated);
+            if unread {
+                continue;
+            }
             let usage = attempt.usage.map(|usage| (usage.input_tokens, usage.output_tokens, usage.estimated));
             hold!(
                 usage == Some((input, output, false)),

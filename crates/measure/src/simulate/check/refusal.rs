@@ -1,7 +1,9 @@
 //! Refusals: a call that asks for what it may not is refused by name, before any model is asked; no
 //! other call is.
 
-use baton_core::{ErrorCode, ModelId};
+use std::time::Duration;
+
+use baton_core::{CallConfig, Ceilings, ErrorCode, ModelId, SERVER_CEILINGS};
 use baton_engine::LogEvent;
 use serde_json::Value;
 
@@ -59,29 +61,18 @@ fn expected(view: &View<'_>, case: &Case<'_>) -> Vec<ErrorCode> {
         if !view.ran.world.aliases.contains_key(model) {
             codes.push(ErrorCode::UnknownModel);
         }
-        if config.max_latency_ms == Some(0) || config.cache_ttl.is_some_and(|ttl| ttl > 86_400) {
-            codes.push(ErrorCode::OverrideNotPermitted);
-        }
+        codes.extend(over(config, &SERVER_CEILINGS, |_| false));
         return codes;
     };
     let Some(plan) = case.plan else { return vec![ErrorCode::UnknownIntent] };
     if ask.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
         codes.push(ErrorCode::IntentNotAllowed);
     }
-    let names = config.models.iter().flatten().chain(&config.primary_model).chain(&config.fallback_model);
     let known = |name: &String| {
         let id = view.ran.world.aliases.get(name).cloned().unwrap_or_else(|| ModelId::new(name));
         plan.candidates.iter().any(|candidate| candidate.model == id)
     };
-    let over = [
-        config.max_latency_ms.is_some_and(|ms| ms == 0 || u128::from(ms) > plan.ceilings.latency.as_millis()),
-        config.retries.is_some_and(|retries| retries > plan.ceilings.retries),
-        config.cache_ttl.is_some_and(|ttl| std::time::Duration::from_secs(ttl) > plan.ceilings.ttl),
-        !names.clone().all(known),
-    ];
-    if over.contains(&true) {
-        codes.push(ErrorCode::OverrideNotPermitted);
-    }
+    codes.extend(over(config, &plan.ceilings, known));
     let empty = config.models.as_ref().is_some_and(Vec::is_empty);
     let folder = view.ran.world.folders.get(name);
     let field = folder.map_or("", |folder| text_field(folder.kind));
@@ -89,6 +80,16 @@ fn expected(view: &View<'_>, case: &Case<'_>) -> Vec<ErrorCode> {
         codes.push(ErrorCode::InputInvalid);
     }
     codes
+}
+
+/// Where the call asks for more than it may.
+fn over(config: &CallConfig, ceilings: &Ceilings, known: impl Fn(&String) -> bool) -> Option<ErrorCode> {
+    let mut names = config.models.iter().flatten().chain(&config.primary_model).chain(&config.fallback_model);
+    let over = config.max_latency_ms.is_some_and(|ms| ms == 0 || u128::from(ms) > ceilings.latency.as_millis())
+        || config.retries.is_some_and(|retries| retries > ceilings.retries)
+        || config.cache_ttl.is_some_and(|ttl| Duration::from_secs(ttl) > ceilings.ttl)
+        || !names.all(known);
+    over.then_some(ErrorCode::OverrideNotPermitted)
 }
 
 /// What the input schemas of `intents.rs` say, in other words.
