@@ -295,9 +295,20 @@ fn judge(report: &mut Report, whole: &Point) {
         report.bar(format!("{name} {value:.4} >= {bar:.2} (aim {aim:.2} {aimed})"), value >= bar);
     }
     report.figure("aims", aims);
+    // What else the machine does shows in the slowest of the executions.
+    if let Some(load) = load_average() {
+        line(&format!("the machine's load: {load} runnable tasks on average over the last minute"));
+        report.figure("load_average", load);
+    }
     report.figure("precision_lower_95", lower);
     report.figure("p50_ms", whole.ms(0.5));
     report.figure("p99_ms", p99);
     report.figure("train_s", whole.train_s());
     report.bar(format!("p99 {p99:.2} ms <= 5 ms for one execution, one at a time"), p99 <= 5.0);
+}
+
+/// Runnable tasks, over the last minute; `None` where the system does not say so.
+fn load_average() -> Option<f64> {
+    let all = std::fs::read_to_string("/proc/loadavg").ok()?;
+    all.split(' ').next()?.parse().ok()
 }
