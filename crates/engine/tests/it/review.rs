@@ -1,0 +1,101 @@
+//! What a review looked for from outside: wrong answers given as right ones, ends that are late.
+
+use std::time::Duration;
+
+use baton_core::{AttemptOutcome, ErrorCode, Via};
+use baton_engine::{Call, Caller};
+use baton_wire::Tool;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::house::{House, SORT, WRITE, read, settle, sort, within, write};
+use crate::models::Says;
+
+const GATE: &str = "[[checks]]\ntype = \"contains\"\nvalue = \"guarantee\"\nnot = true\n";
+
+fn look_up(id: &str, name: &str, arguments: &str) -> Value {
+    json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } })
+}
+
+/// A whole answer with tool calls, and why it stopped.
+fn calls(text: Option<&str>, calls: &[Value], finish: &str) -> Says {
+    let message = json!({ "role": "assistant", "content": text, "tool_calls": calls });
+    let choice = json!({ "index": 0, "finish_reason": finish, "message": message });
+    Says::Verbatim(json!({ "id": "1", "model": "m", "choices": [choice] }).to_string())
+}
+
+fn with_tool(call: Call) -> Call {
+    let tool =
+        Tool { name: "look_up".into(), description: None, parameters: Value::Null, extra: serde_json::Map::new() };
+    Call { tools: vec![tool], ..call }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_call_is_an_answer_only_where_it_can_be_made() {
+    let good = || look_up("t1", "look_up", "{\"id\":7}");
+    for (why, says, call) in [
+        ("no tools were offered", calls(None, &[good()], "tool_calls"), sort("x")),
+        ("there is none", calls(Some("bug?"), &[], "tool_calls"), with_tool(sort("x"))),
+        ("not this one", calls(None, &[look_up("t1", "delete", "{}")], "tool_calls"), with_tool(sort("x"))),
+        ("cut off", calls(None, &[look_up("t1", "look_up", "{\"id\":")], "tool_calls"), with_tool(sort("x"))),
+        ("too long", calls(None, &[good()], "length"), with_tool(sort("x"))),
+        ("the same id twice", calls(None, &[good(), good()], "tool_calls"), with_tool(sort("x"))),
+    ] {
+        let house = House::sort(SORT).open();
+        house.models.say("a", &[says]);
+        house.models.say("b", &[Says::Text(0, "billing")]);
+        let delivered = house.execute(call).await.unwrap();
+        assert_eq!(delivered.answer.output, json!({ "label": "billing" }), "{why}");
+        let attempt = &delivered.answer.attempts[0];
+        assert_eq!(attempt.outcome, AttemptOutcome::BadAnswer, "{why}");
+        assert!(attempt.error.is_some(), "{why}: says what was wrong");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_call_comes_back_whatever_its_vendor_calls_the_end() {
+    for finish in ["tool_calls", "stop"] {
+        let house = House::sort(SORT).open();
+        // OpenAI says `stop` where the caller named the tool.
+        house.models.say("a", &[calls(None, &[look_up("t1", "look_up", "")], finish)]);
+        let delivered = house.execute(with_tool(sort("x"))).await.unwrap();
+        assert_eq!((&delivered.answer.output, delivered.answer.tool_calls.len()), (&json!({}), 1), "{finish}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_beside_a_tool_call_meets_the_gates_or_is_not_given() {
+    let good = || look_up("t1", "look_up", "{}");
+    let house = House::write(&format!("{WRITE}{GATE}")).open();
+    house.models.say("a", &[calls(Some("We guarantee it. A moment"), &[good()], "tool_calls")]);
+    house.models.say("b", &[calls(Some("A moment"), &[good()], "tool_calls")]);
+    let delivered = house.execute(with_tool(write("x"))).await.unwrap();
+    assert_eq!(delivered.answer.output, json!({ "text": "A moment" }));
+    assert_eq!(delivered.answer.model.as_ref().unwrap().as_str(), "sim/b");
+
+    let house = House::sort(SORT).open();
+    house.models.say("a", &[calls(Some("billing, I guess"), &[good()], "tool_calls")]);
+    let call = Call { stream: true, ..with_tool(sort("x")) };
+    assert_eq!(read(house.orchestrator.start(call).events).await, ["start sim/a", "end model"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_not_known_to_be_one_is_none() {
+    for (finish, answered) in [
+        ("stop", "sim/a"),
+        ("eos_token", "sim/a"),
+        ("end_turn", "sim/a"),
+        ("insufficient_system_resource", "sim/b"),
+        ("abort", "sim/b"),
+        ("max_tokens", "sim/b"),
+        ("SAFETY", "sim/b"),
+    ] {
+        let house = House::sort(SORT).open();
+        let choice =
+            json!({ "index": 0, "finish_reason": finish, "message": { "role": "assistant", "content": "bug" } });
+        house.models.say("a", &[Says::Verbatim(json!({ "id": "1", "model": "m", "choices": [choice] }).to_string())]);
+        house.models.say("b", &[Says::Text(0, "bug")]);
+        let delivered = house.execute(sort("x")).await.unwrap();
+        assert_eq!(delivered.answer.model.as_ref().unwrap().as_str(), answered, "{finish}");
+    }
+}
