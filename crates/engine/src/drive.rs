@@ -110,6 +110,7 @@ impl<'a> Drive<'a> {
         self.current = (attempt, self.records.len());
         self.assembly = Assembly::default();
         self.held.clear();
+        self.given = None;
         self.records.push(self.blank(attempt.candidate, attempt.kind, AttemptOutcome::Cancelled));
         if candidate.model.as_str() == "local" {
             return self.ask_local(attempt);

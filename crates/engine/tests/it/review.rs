@@ -80,6 +80,15 @@ async fn text_beside_a_tool_call_meets_the_gates_or_is_not_given() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_after_an_empty_answer_flows_within_its_deadline() {
+    let house = House::write(WRITE).open();
+    house.models.say("a", &[Says::Pieces(&[])]);
+    house.models.say("b", &[Says::Pieces(&[(10, "Dear "), (10, "all")])]);
+    let events = read(house.orchestrator.start(write("x")).events).await;
+    assert_eq!(events, ["start sim/b", "Dear ", "all", "end model"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_end_that_is_not_known_to_be_one_is_none() {
     for (finish, answered) in [
         ("stop", "sim/a"),
