@@ -160,7 +160,9 @@ pub(crate) async fn recorded(
         record.cost_known &= attempt.cost.is_some();
     }
     record.attempts = attempts;
-    write(engine, log, record, outcome, request.deadline).await
+    // A stream's deadline bounded its commit.
+    let until = if outcome.released { request.stream_end() } else { request.deadline };
+    write(engine, log, record, outcome, until).await
 }
 
 async fn write(
@@ -175,8 +177,6 @@ async fn write(
     }
     log.set_recorded();
     let entry = Entry::Finished(Box::new(record));
-    // A stream's deadline bounded its commit; its record is waited for as long as it takes.
-    let deadline = if outcome.released { baton_core::Moment::from_micros(u64::MAX) } else { deadline };
     let written = engine.acknowledged(&entry, deadline).await;
     let Entry::Finished(record) = entry else { unreachable!("made above") };
     let outcome = match written {

@@ -133,6 +133,11 @@ impl Request {
         self.deadline - handover(self.deadline - self.started)
     }
 
+    /// When a stream that was released must be over, its record included.
+    pub(crate) fn stream_end(&self) -> Moment {
+        self.started + STREAM_END.max(self.limits.deadline)
+    }
+
     /// What the state machine may do for this request.
     pub(crate) fn policy(&self, stream: bool) -> Policy {
         let plan = self.intent.as_ref().map(|intent| &intent.plan);
@@ -146,7 +151,7 @@ impl Request {
         Policy {
             started: self.started,
             deadline: self.deadline,
-            stream_end: if stream { self.started + STREAM_END.max(self.limits.deadline) } else { self.deadline },
+            stream_end: if stream { self.stream_end() } else { self.deadline },
             retries: self.limits.retries,
             commit: if at_verdict { Commit::AtVerdict } else { Commit::After { chunks: 1, bytes: 1 } },
             unproven,

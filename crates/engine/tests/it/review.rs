@@ -25,8 +25,7 @@ fn calls(text: Option<&str>, calls: &[Value], finish: &str) -> Says {
 }
 
 fn with_tool(call: Call) -> Call {
-    let tool =
-        Tool { name: "look_up".into(), description: None, parameters: Value::Null, extra: serde_json::Map::new() };
+    let tool = Tool { name: "look_up".into(), description: None, parameters: Value::Null, extra: serde_json::Map::new() };
     Call { tools: vec![tool], ..call }
 }
 
@@ -89,6 +88,18 @@ async fn a_stream_after_an_empty_answer_flows_within_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_whose_record_is_never_acknowledged_ends_all_the_same() {
+    let house = House::write(WRITE).open();
+    house.models.say("a", &[Says::Pieces(&[(10, "Dear "), (10, "all")])]);
+    let mut execution = house.orchestrator.start(write("x"));
+    execution.events.next().await.unwrap();
+    house.journal(false, 24 * 3_600_000);
+    let events = read(execution.events).await;
+    assert_eq!(events.last().unwrap(), ErrorCode::DeadlineExceeded.as_str());
+    assert!(house.now_ms() <= 600_000, "{} ms", house.now_ms());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_end_that_is_not_known_to_be_one_is_none() {
     for (finish, answered) in [
         ("stop", "sim/a"),
@@ -100,8 +111,7 @@ async fn an_end_that_is_not_known_to_be_one_is_none() {
         ("SAFETY", "sim/b"),
     ] {
         let house = House::sort(SORT).open();
-        let choice =
-            json!({ "index": 0, "finish_reason": finish, "message": { "role": "assistant", "content": "bug" } });
+        let choice = json!({ "index": 0, "finish_reason": finish, "message": { "role": "assistant", "content": "bug" } });
         house.models.say("a", &[Says::Verbatim(json!({ "id": "1", "model": "m", "choices": [choice] }).to_string())]);
         house.models.say("b", &[Says::Text(0, "bug")]);
         let delivered = house.execute(sort("x")).await.unwrap();
