@@ -56,6 +56,9 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
         Finish::Broken { code, .. } => Outcome::broken(failure(code, None, &drive.records)),
         Finish::Failed { code, retry_after } => {
             let failure = failure(code, retry_after, &drive.records);
+            if code == ErrorCode::DeadlineExceeded {
+                drive.keep_from_followers();
+            }
             instead(engine, request, &failure).unwrap_or_else(|| Outcome::failed(failure))
         }
     }

@@ -287,6 +287,11 @@ impl<'a> Drive<'a> {
         self.log.execution
     }
 
+    /// What comes of it says something of this call's own limits only.
+    pub(crate) fn keep_from_followers(&self) {
+        self.log.keep_from_followers();
+    }
+
     /// The state machine accepted the answer of this attempt.
     pub(crate) fn accept(&mut self) {
         let record = self.record();

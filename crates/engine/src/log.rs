@@ -54,6 +54,8 @@ struct Inner {
     deserted: bool,
     /// The final record was handed to the journal.
     recorded: bool,
+    /// How it ends says nothing to the followers.
+    own: bool,
     ended: bool,
 }
 
@@ -105,6 +107,12 @@ impl EventLog {
         }
         drop(inner);
         self.grown.notify_waiters();
+    }
+
+    /// Notes that how it ends comes of its own limits: whoever follows must ask for itself. Before
+    /// the last events.
+    pub(crate) fn keep_from_followers(&self) {
+        self.lock().own = true;
     }
 
     /// Notes that the execution has its final record.
@@ -159,6 +167,11 @@ impl Cursor {
     #[must_use]
     pub fn execution(&self) -> ExecutionId {
         self.log.execution
+    }
+
+    /// Whether how it ends says nothing to who follows.
+    pub(crate) fn is_anothers(&self) -> bool {
+        self.log.lock().own
     }
 
     /// The next event; `None` where the reader fell behind the bound, or after the last event.

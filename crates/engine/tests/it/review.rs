@@ -25,7 +25,8 @@ fn calls(text: Option<&str>, calls: &[Value], finish: &str) -> Says {
 }
 
 fn with_tool(call: Call) -> Call {
-    let tool = Tool { name: "look_up".into(), description: None, parameters: Value::Null, extra: serde_json::Map::new() };
+    let tool =
+        Tool { name: "look_up".into(), description: None, parameters: Value::Null, extra: serde_json::Map::new() };
     Call { tools: vec![tool], ..call }
 }
 
@@ -100,6 +101,32 @@ async fn a_stream_whose_record_is_never_acknowledged_ends_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_default_that_a_hurried_leader_got_is_not_its_followers() {
+    let default = "on_exhausted = { default = { label = \"nobody\" } }\n";
+    let house = House::sort(&format!("{default}{}", SORT.replace("[\"a\", \"b\"]", "[\"a\"]"))).open();
+    house.models.say("a", &[Says::Text(300, "bug")]);
+    let leader = house.orchestrator.start(within(sort("same"), json!({ "maxLatencyMs": 50 })));
+    settle().await;
+    let follower = house.orchestrator.start(sort("same"));
+    assert_eq!(read(leader.events).await, ["end default"]);
+    assert_eq!(read(follower.events).await, ["end model"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_default_that_is_followed_keeps_its_reason() {
+    let default = "on_exhausted = { default = { label = \"nobody\" } }\n";
+    let house = House::sort(&format!("{default}{}", SORT.replace("[\"a\", \"b\"]", "[\"a\"]"))).open();
+    house.models.say("a", &[Says::Status(20, 401)]);
+    let leader = house.orchestrator.start(sort("same"));
+    settle().await;
+    let followed = house.execute(sort("same")).await.unwrap();
+    assert_eq!(followed.answer.via, Via::Default);
+    let why = followed.answer.reason.as_deref().unwrap();
+    assert!(why.starts_with("nobody answered"), "{why}");
+    drop(leader);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_end_that_is_not_known_to_be_one_is_none() {
     for (finish, answered) in [
         ("stop", "sim/a"),
@@ -111,7 +138,8 @@ async fn an_end_that_is_not_known_to_be_one_is_none() {
         ("SAFETY", "sim/b"),
     ] {
         let house = House::sort(SORT).open();
-        let choice = json!({ "index": 0, "finish_reason": finish, "message": { "role": "assistant", "content": "bug" } });
+        let choice =
+            json!({ "index": 0, "finish_reason": finish, "message": { "role": "assistant", "content": "bug" } });
         house.models.say("a", &[Says::Verbatim(json!({ "id": "1", "model": "m", "choices": [choice] }).to_string())]);
         house.models.say("b", &[Says::Text(0, "bug")]);
         let delivered = house.execute(sort("x")).await.unwrap();
