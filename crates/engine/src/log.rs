@@ -6,10 +6,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use baton_config::IntentKind;
 use baton_core::{Answer, ExecutionId, Failure, ModelId};
 use baton_wire::{Block, Delta, FinishReason};
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
+
+use crate::intent::text_of_output;
 
 /// Text kept for readers that are behind.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -41,6 +44,19 @@ pub struct Delivered {
     pub finish: FinishReason,
     /// Fields of the provider's answer that the canonical form does not know, kept for raw calls.
     pub extra: Map<String, Value>,
+}
+
+impl Delivered {
+    /// What was checked, where an intent answered: its output as text (the label, the generated text,
+    /// or the fields as JSON), then the tool calls. What the model wrote around it is left out.
+    #[must_use]
+    pub fn checked(&self, kind: &IntentKind) -> Vec<Block> {
+        let output = &self.answer.output;
+        let pending = !self.answer.tool_calls.is_empty() && output.as_object().is_none_or(Map::is_empty);
+        let text = if pending { None } else { text_of_output(kind, output) };
+        let calls = self.content.iter().filter(|block| matches!(block, Block::ToolUse { .. })).cloned();
+        text.map(Block::Text).into_iter().chain(calls).collect()
+    }
 }
 
 #[derive(Default)]
