@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::call::{Call, Target};
 use crate::drive::{Drive, micros};
 use crate::engine::Engine;
+use crate::intent::{Intent, text_of_output};
 use crate::log::{Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::recall::stale;
@@ -56,6 +57,9 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
         Finish::Broken { code, .. } => Outcome::broken(failure(code, None, &drive.records)),
         Finish::Failed { code, retry_after } => {
             let failure = failure(code, retry_after, &drive.records);
+            if code == ErrorCode::DeadlineExceeded {
+                drive.keep_from_followers();
+            }
             instead(engine, request, &failure).unwrap_or_else(|| Outcome::failed(failure))
         }
     }
@@ -66,23 +70,19 @@ fn instead(engine: &Engine, request: &Request, failure: &Failure) -> Option<Outc
     if failure.code == ErrorCode::UpstreamRejected {
         return None;
     }
-    match &request.intent.as_ref()?.plan.on_exhausted {
+    let plan = &request.intent.as_ref()?.plan;
+    match &plan.on_exhausted {
         OnExhausted::Error => None,
         OnExhausted::Stale => stale(engine, request),
         OnExhausted::Default(output) => Some(Outcome {
             status: Status::Succeeded,
             via: Some(Via::Default),
             output: output.clone(),
-            content: vec![Block::Text(text_of_output(output))],
+            content: text_of_output(&plan.kind, output).map(Block::Text).into_iter().collect(),
             reason: Some(format!("nobody answered ({}): the intent's default", failure.message)),
             ..Outcome::default()
         }),
     }
-}
-
-fn text_of_output(output: &Value) -> String {
-    let text = output.get("label").or_else(|| output.get("text")).and_then(Value::as_str);
-    text.map_or_else(|| output.to_string(), str::to_owned)
 }
 
 fn failure(code: ErrorCode, retry_after: Option<Duration>, attempts: &[AttemptRecord]) -> Failure {
@@ -160,7 +160,9 @@ pub(crate) async fn recorded(
         record.cost_known &= attempt.cost.is_some();
     }
     record.attempts = attempts;
-    write(engine, log, record, outcome, request.deadline).await
+    // A stream's deadline bounded its commit.
+    let until = if outcome.released { request.stream_end() } else { request.deadline };
+    write(engine, log, record, outcome, until).await
 }
 
 async fn write(
@@ -175,8 +177,6 @@ async fn write(
     }
     log.set_recorded();
     let entry = Entry::Finished(Box::new(record));
-    // A stream's deadline bounded its commit; its record is waited for as long as it takes.
-    let deadline = if outcome.released { baton_core::Moment::from_micros(u64::MAX) } else { deadline };
     let written = engine.acknowledged(&entry, deadline).await;
     let Entry::Finished(record) = entry else { unreachable!("made above") };
     let outcome = match written {
@@ -268,7 +268,7 @@ pub(crate) async fn refused(engine: &Engine, call: &Call, log: &EventLog, failur
     let asked = call.config.max_latency_ms.filter(|ms| *ms > 0).map_or(REFUSAL_MAX, Duration::from_millis);
     let soon = engine.clock.moment(call.received) + asked.min(REFUSAL_MAX);
     let (record, outcome) = write(engine, log, record, outcome, soon).await;
-    answer(call, log, &record, &outcome);
+    answer(call, None, log, &record, &outcome);
 }
 
 /// The end of an execution that a fault of ours stopped: recorded, unless it was before.
@@ -283,20 +283,26 @@ pub(crate) async fn crashed(engine: &Engine, call: &Call, log: &EventLog) {
     log.append(LogEvent::Error(Arc::new(failure)));
 }
 
-/// Writes the last events of the log. Text that was not released yet goes before them.
-pub(crate) fn answer(call: &Call, log: &EventLog, record: &Record, outcome: &Outcome) {
+/// Writes the last events of the log. Text that was not released yet goes before them: of an intent,
+/// what was checked, and not what the model wrote around it.
+pub(crate) fn answer(call: &Call, intent: Option<&Intent>, log: &EventLog, record: &Record, outcome: &Outcome) {
     if outcome.status != Status::Succeeded {
         let gone = || Failure::new(ErrorCode::StreamInterrupted, "the client left");
         return log.append(LogEvent::Error(Arc::new(outcome.error.clone().unwrap_or_else(gone))));
     }
+    let delivered = Delivered {
+        answer: Answer::of(record, outcome.output.clone(), outcome.tool_calls.clone()),
+        content: outcome.content.clone(),
+        finish: outcome.finish.clone(),
+        extra: outcome.extra.clone(),
+    };
     if call.stream && !outcome.released {
         let model = record.model.clone().unwrap_or_else(|| "default".into());
         log.append(LogEvent::Start { model });
-        deltas(&outcome.content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
+        let checked = intent.map(|intent| delivered.checked(&intent.plan.kind));
+        let content = checked.as_ref().unwrap_or(&delivered.content);
+        deltas(content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
     }
-    let answer = Answer::of(record, outcome.output.clone(), outcome.tool_calls.clone());
-    let Outcome { content, finish, extra, .. } = outcome.clone();
-    let delivered = Delivered { answer, content, finish, extra };
     log.append(LogEvent::End(Arc::new(delivered)));
 }
 

@@ -6,10 +6,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use baton_config::IntentKind;
 use baton_core::{Answer, ExecutionId, Failure, ModelId};
 use baton_wire::{Block, Delta, FinishReason};
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
+
+use crate::intent::text_of_output;
 
 /// Text kept for readers that are behind.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -43,6 +46,19 @@ pub struct Delivered {
     pub extra: Map<String, Value>,
 }
 
+impl Delivered {
+    /// What was checked, where an intent answered: its output as text (the label, the generated text,
+    /// or the fields as JSON), then the tool calls. What the model wrote around it is left out.
+    #[must_use]
+    pub fn checked(&self, kind: &IntentKind) -> Vec<Block> {
+        let output = &self.answer.output;
+        let pending = !self.answer.tool_calls.is_empty() && output.as_object().is_none_or(Map::is_empty);
+        let text = if pending { None } else { text_of_output(kind, output) };
+        let calls = self.content.iter().filter(|block| matches!(block, Block::ToolUse { .. })).cloned();
+        text.map(Block::Text).into_iter().chain(calls).collect()
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     /// Events from number `first` on.
@@ -54,6 +70,8 @@ struct Inner {
     deserted: bool,
     /// The final record was handed to the journal.
     recorded: bool,
+    /// How it ends says nothing to the followers.
+    own: bool,
     ended: bool,
 }
 
@@ -105,6 +123,12 @@ impl EventLog {
         }
         drop(inner);
         self.grown.notify_waiters();
+    }
+
+    /// Notes that how it ends comes of its own limits: whoever follows must ask for itself. Before
+    /// the last events.
+    pub(crate) fn keep_from_followers(&self) {
+        self.lock().own = true;
     }
 
     /// Notes that the execution has its final record.
@@ -159,6 +183,11 @@ impl Cursor {
     #[must_use]
     pub fn execution(&self) -> ExecutionId {
         self.log.execution
+    }
+
+    /// Whether how it ends says nothing to who follows.
+    pub(crate) fn is_anothers(&self) -> bool {
+        self.log.lock().own
     }
 
     /// The next event; `None` where the reader fell behind the bound, or after the last event.

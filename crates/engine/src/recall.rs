@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use baton_cache::{Entry, Lookup};
-use baton_core::{Commit, ErrorCode, Failure, NanoUsd, Record, Severity, Status, Via};
+use baton_core::{Commit, ErrorCode, ExecutionId, Failure, NanoUsd, Record, Severity, Status, Via};
 use baton_wire::{Block, FinishReason};
 use tokio::time::sleep_until;
 
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::flights::{Boarding, FlightKey};
-use crate::log::{Cursor, EventLog, LogEvent};
+use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::resolve::Request;
 
@@ -112,6 +112,10 @@ async fn follow(
                 return Ok(Outcome::failed(Failure::new(ErrorCode::DeadlineExceeded, late)));
             }
         };
+        if leader.is_anothers() && !given {
+            let hurried = "the call that was answering the same input had less time";
+            return Err(Failure::new(ErrorCode::DeadlineExceeded, hurried));
+        }
         match event {
             Some(LogEvent::Start { model }) if live => {
                 let opened = tokio::select! {
@@ -128,28 +132,35 @@ async fn follow(
             Some(LogEvent::Delta(delta)) if live => log.append(LogEvent::Delta(delta)),
             Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
             Some(LogEvent::End(delivered)) => {
-                let answer = &delivered.answer;
-                return Ok(Outcome {
-                    status: Status::Succeeded,
-                    via: Some(if answer.via == Via::Model { Via::Coalesced } else { answer.via }),
-                    model: answer.model.clone(),
-                    output: answer.output.clone(),
-                    tool_calls: answer.tool_calls.clone(),
-                    content: delivered.content.clone(),
-                    finish: delivered.finish.clone(),
-                    reason: Some("the same input was being answered for another call".into()),
-                    repairs: answer.repairs.clone(),
-                    simulated: answer.simulated,
-                    source: Some(leader.execution()),
-                    released: given,
-                    ..Outcome::default()
-                });
+                return Ok(Outcome { released: given, ..followed(&delivered, leader.execution()) });
             }
             Some(LogEvent::Error(failure)) if given => return Ok(Outcome::broken((*failure).clone())),
             Some(LogEvent::Error(failure)) => return Err((*failure).clone()),
             None if given => return Ok(Outcome::broken(lost())),
             None => return Err(lost()),
         }
+    }
+}
+
+/// The leader's answer as ours.
+fn followed(delivered: &Delivered, leader: ExecutionId) -> Outcome {
+    let answer = &delivered.answer;
+    Outcome {
+        status: Status::Succeeded,
+        via: Some(if answer.via == Via::Model { Via::Coalesced } else { answer.via }),
+        model: answer.model.clone(),
+        output: answer.output.clone(),
+        tool_calls: answer.tool_calls.clone(),
+        content: delivered.content.clone(),
+        finish: delivered.finish.clone(),
+        reason: match answer.via {
+            Via::Default | Via::Stale => answer.reason.clone(),
+            _ => Some("the same input was being answered for another call".into()),
+        },
+        repairs: answer.repairs.clone(),
+        simulated: answer.simulated,
+        source: Some(leader),
+        ..Outcome::default()
     }
 }
 

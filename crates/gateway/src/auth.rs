@@ -6,8 +6,8 @@ use std::sync::Arc;
 use baton_core::{ErrorCode, Failure, IntentName};
 use baton_engine::Caller;
 use baton_store::{KeyInfo, Permission};
-use http::header::{AUTHORIZATION, ORIGIN};
-use http::{HeaderMap, Uri};
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::error::Problem;
 use crate::state::Gateway;
@@ -62,21 +62,20 @@ fn both(key: Option<&[IntentName]>, team: Option<&[IntentName]>) -> Option<Arc<[
     }
 }
 
-/// Open means open to this machine, not to the pages that its browser has open.
+/// Open means open to this machine, not to the pages that its browser has open: neither those of
+/// other origins, nor those whose name was made to point here (DNS rebinding).
 fn open(headers: &HeaderMap) -> Result<Caller, Failure> {
-    let is_local = |origin: &str| {
-        let origin = origin.parse::<Uri>().ok();
-        let host = origin.as_ref().and_then(Uri::host).unwrap_or_default();
-        let host = host.trim_matches(['[', ']']);
+    let is_local = |name: &HeaderValue| {
+        let uri = name.to_str().ok().and_then(|name| name.parse::<Uri>().ok());
+        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default().trim_matches(['[', ']']);
         host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     };
-    match headers.get(ORIGIN) {
-        Some(origin) if !origin.to_str().is_ok_and(is_local) => Err(Failure::new(
-            ErrorCode::PermissionMissing,
-            "without keys, pages of other origins may not call: make a key with `baton keys create`",
-        )),
-        _ => Ok(Caller::default()),
+    if [ORIGIN, HOST].into_iter().filter_map(|name| headers.get(name)).all(is_local) {
+        return Ok(Caller::default());
     }
+    let message = "without keys this server answers to localhost only, and not to web pages of other origins: \
+                   make a key with `baton keys create`";
+    Err(Failure::new(ErrorCode::PermissionMissing, message))
 }
 
 /// A key that is limited to intents may not go around them to the models.

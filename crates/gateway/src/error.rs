@@ -35,7 +35,7 @@ impl From<baton_store::StoreError> for Problem {
             baton_store::StoreError::UnknownExecution(id) => unknown_execution(&id.to_string()).into(),
             error => {
                 tracing::error!(%error, "the store could not answer a request");
-                Failure::new(ErrorCode::Internal, format!("the store could not answer: {error}")).into()
+                Failure::new(ErrorCode::Internal, "the store could not answer; the server's log says why").into()
             }
         }
     }
@@ -219,5 +219,30 @@ fn openai_type_name(family: ErrorType) -> &'static str {
         | ErrorType::UpstreamFailed
         | ErrorType::Quality
         | ErrorType::Internal => "server_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of `docs/errors.md`, row by row: type, codes, status.
+    #[test]
+    fn the_documented_table_is_the_one_that_is_served() {
+        let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md")).unwrap();
+        let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        let rows: Vec<Vec<&str>> =
+            document.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('|').collect()).collect();
+        let mut seen = Vec::new();
+        for row in rows {
+            for name in names(row[2]) {
+                let code = *ErrorCode::ALL.iter().find(|code| code.as_str() == name).unwrap();
+                let expected = if name == "method_not_allowed" { "405" } else { row[3].trim().get(..3).unwrap() };
+                assert_eq!(status(code).as_str(), expected, "{name}");
+                assert_eq!(names(row[1]), [type_name(code.error_type())], "{name}");
+                seen.push(code);
+            }
+        }
+        assert_eq!(seen, ErrorCode::ALL);
     }
 }

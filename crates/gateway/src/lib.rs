@@ -36,7 +36,6 @@ pub use server::serve;
 
 /// Every route, for a server of one's own. It knows of no shutdown, and its `open_without_keys`
 /// must not be left on where others than this machine can reach it.
-#[must_use]
 pub fn router(orchestrator: Orchestrator, metrics: Arc<Metrics>, options: GatewayOptions) -> Router {
     routes::build(orchestrator, metrics, options).0
 }

@@ -15,4 +15,4 @@ pub use fixtures::{RecordTransport, ReplayTransport};
 pub use prices::{ListPrice, PRICES, list_price};
 pub use provider::{BODY_BYTES_MAX, Provider, ProviderError, Reply, ReplyStream};
 pub use transport::{CONNECT_TIMEOUT, HttpTransport};
-pub use vendors::{VENDORS, Vendor, vendor, vendor_names};
+pub use vendors::{VENDORS, Vendor, vendor};

@@ -14,7 +14,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, USER_AGE
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::key::Key;
-use crate::vendors::{USUAL, vendor, vendor_names};
+use crate::vendors::{USUAL, VENDORS, vendor};
 
 /// The most bytes of a whole answer.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
@@ -72,9 +72,6 @@ pub enum ProviderError {
         /// What the system says.
         why: String,
     },
-    /// The transport cannot be set up.
-    #[error("cannot set up TLS: {0}")]
-    Tls(String),
     /// Empty, or with characters that no header can have.
     #[error("provider `{provider}`: {place} holds no key: it is empty, or has characters that a header cannot have")]
     BadKey {
@@ -142,7 +139,7 @@ impl Provider {
             ("openai-compatible", None) => (None, None, USUAL),
             ("simulated", None) => (Some(SIMULATED_URL), None, USUAL),
             (kind, None) => {
-                let known = vendor_names().join(", ");
+                let known = VENDORS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
                 return Err(ProviderError::UnknownKind { provider: provider(), kind: kind.to_owned(), known });
             }
         };

@@ -22,8 +22,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::ProviderError;
-
 /// The longest that a TCP connection may take to open, over all addresses of the name. It is the
 /// only timeout here: the time of an attempt belongs to the request's state machine.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,10 +49,13 @@ impl HttpTransport {
     ///
     /// # Errors
     /// TLS itself cannot be set up.
-    pub fn new() -> Result<Self, ProviderError> {
+    pub fn new() -> Result<Self, TransportError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.map_err(|error| ProviderError::Tls(error.to_string()))?;
+        let builder = builder.map_err(|error| TransportError {
+            fault: TransportFault::Tls,
+            message: format!("cannot set up TLS: {error}"),
+        })?;
         let config = match builder.clone().with_native_roots() {
             Ok(config) => config,
             Err(error) => {

@@ -75,12 +75,6 @@ pub const VENDORS: &[Vendor] = &[
     own("vllm", "http://127.0.0.1:8000/v1"),
 ];
 
-/// The vendors that need no entry in `baton.toml`.
-#[must_use]
-pub fn vendor_names() -> Vec<&'static str> {
-    VENDORS.iter().map(|vendor| vendor.name).collect()
-}
-
 /// The row of this name.
 #[must_use]
 pub fn vendor(name: &str) -> Option<&'static Vendor> {

@@ -9,4 +9,5 @@ mod intents;
 mod journal;
 mod models;
 mod remembered;
+mod review;
 mod streams;

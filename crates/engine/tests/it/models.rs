@@ -25,6 +25,8 @@ pub(crate) enum Says {
     Status(u64, u16),
     /// A whole answer that does not say why it stopped.
     Unfinished,
+    /// These bytes, as they are.
+    Verbatim(String),
     /// Nothing, ever.
     Hangs,
     /// A fault of Baton's own, as far as the engine can tell.
@@ -117,6 +119,7 @@ impl Transport for Models {
                     body["choices"][0]["finish_reason"] = Value::Null;
                     Ok(response(200, "application/json", vec![(0, body.to_string())], false, open))
                 }
+                Says::Verbatim(body) => Ok(response(200, "application/json", vec![(0, body)], false, open)),
                 Says::Text(after, text) if !streamed => {
                     sleep(Duration::from_millis(after)).await;
                     Ok(response(200, "application/json", vec![(0, whole(text).to_string())], false, open))

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::error::{OpenAiErrorBody, Problem};
-use crate::execute::check_name;
+use crate::execute::{admit, check_name};
 use crate::state::Gateway;
 use crate::{auth, body, headers, json, stream};
 
@@ -51,7 +51,7 @@ pub(crate) async fn completions(State(gateway): State<Gateway>, request: Request
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
-    gateway.room()?;
+    admit(gateway, &parts.headers)?;
     let options = gateway.options();
     let body = body::read(options, &parts.headers, body).await?;
     let received = Instant::now();

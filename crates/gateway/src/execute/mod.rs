@@ -5,6 +5,7 @@ mod request;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use baton_core::Failure;
 use baton_store::Permission;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -39,13 +40,21 @@ pub(crate) async fn execute(State(gateway): State<Gateway>, request: Request) ->
     respond(&gateway, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
+/// What a call can be refused for before its body is read.
+///
+/// # Errors
+/// `unsupported_feature`, `queue_full`.
+pub(crate) fn admit(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Failure> {
+    if headers.contains_key("idempotency-key") {
+        return Err(not_yet("the header Idempotency-Key").at("Idempotency-Key"));
+    }
+    gateway.room()
+}
+
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
-    if parts.headers.contains_key("idempotency-key") {
-        return Err(not_yet("the header Idempotency-Key").at("Idempotency-Key").into());
-    }
-    gateway.room()?;
+    admit(gateway, &parts.headers)?;
     let options = gateway.options();
     let body = body::read(options, &parts.headers, body).await?;
     let received = Instant::now();
@@ -62,7 +71,7 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers::of_answer(&delivered.answer, &mut headers);
-    let answer =
-        json::written(&delivered.answer).map_err(|failure| Problem::of(delivered.answer.execution_id, failure))?;
-    Ok((headers, answer).into_response())
+    let body = json::written(&delivered.answer);
+    let body = body.map_err(|failure| Problem::of(delivered.answer.execution_id, failure))?;
+    Ok((headers, body).into_response())
 }

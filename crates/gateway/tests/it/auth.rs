@@ -91,6 +91,12 @@ async fn without_keys_the_server_is_open_but_not_to_other_pages() {
         let (found, _) = ask(&guest, "GET", "/v1/models", Some(("origin", origin.to_owned()))).await;
         assert_eq!(found, status, "{origin}");
     }
+    for (host, status) in
+        [("localhost:7700", 200), ("127.0.0.1:7700", 200), ("[::1]:7700", 200), ("rebound.example", 403)]
+    {
+        let (found, _) = ask(&guest, "GET", "/v1/models", Some(("host", host.to_owned()))).await;
+        assert_eq!(found, status, "{host}");
+    }
     let options = GatewayOptions { open_without_keys: false, ..GatewayOptions::default() };
     let closed = Guest::with(Store::memory(), options);
     assert_eq!(ask(&closed, "GET", "/v1/models", None).await, (401, json!("missing_key")));

@@ -54,7 +54,7 @@ impl Served {
 
 fn post(body: &serde_json::Value) -> String {
     let body = body.to_string();
-    format!("POST /v1/execute HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    format!("POST /v1/execute HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 fn streamed() -> String {
@@ -81,7 +81,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 #[tokio::test]
 async fn a_connection_serves_one_request_after_another() {
     let mut served = served(GatewayOptions::default()).await;
-    let mut stream = served.ask("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut stream = served.ask("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     read_until(&mut stream, "\"ok\"").await;
     stream.write_all(post(&json!({"intent": "draft", "input": "Anna"})).as_bytes()).await.unwrap();
     read_until(&mut stream, "Dear Anna").await;
@@ -133,7 +133,7 @@ async fn while_it_drains_it_says_that_it_is_not_ready() {
     served.stop();
     let mut seen = String::new();
     while !seen.contains("503") {
-        let mut stream = served.ask("GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        let mut stream = served.ask("GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
         seen = rest(&mut stream).await;
     }
     assert!(seen.contains("shutting_down"), "{seen}");
@@ -182,7 +182,7 @@ async fn headers_have_bounds() {
     let many: String = (0..101).map(|n| format!("h{n}: x\r\n")).collect();
     let long = format!("h: {}\r\n", "x".repeat(17 << 10));
     for headers in [many, long] {
-        let mut stream = served.ask(&format!("GET /healthz HTTP/1.1\r\nhost: x\r\n{headers}\r\n")).await;
+        let mut stream = served.ask(&format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n")).await;
         let seen = read_until(&mut stream, "\r\n").await;
         assert!(seen.starts_with("HTTP/1.1 431"), "{seen}");
     }
@@ -192,7 +192,7 @@ async fn headers_have_bounds() {
 async fn connections_have_a_bound_past_which_they_wait() {
     let options = GatewayOptions { max_connections: 1, ..GatewayOptions::default() };
     let served = served(options).await;
-    let request = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let mut first = served.ask(request).await;
     read_until(&mut first, "\"ok\"").await;
     let mut second = served.ask(request).await;
@@ -207,10 +207,31 @@ async fn connections_have_a_bound_past_which_they_wait() {
 #[tokio::test]
 async fn without_keys_other_machines_are_kept_out() {
     let served = served_on("0.0.0.0:0", GatewayOptions::default()).await;
-    let request = |key: &str| format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{key}\r\n");
+    let request = |key: &str| format!("GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{key}\r\n");
     let mut stream = served.ask(&request("")).await;
     assert!(rest(&mut stream).await.contains("missing_key"));
     let key = served.guest.key("default", &[Permission::Call], None).await;
     let mut stream = served.ask(&request(&format!("x-api-key: {key}\r\n"))).await;
     assert!(rest(&mut stream).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn http2_is_spoken_to_those_who_begin_it() {
+    use http_body_util::{BodyExt as _, Full};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+
+    let mut served = served(GatewayOptions::default()).await;
+    let io = TokioIo::new(served.connect().await);
+    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let call = json!({"intent": "draft", "input": "Anna"}).to_string();
+    let uri = format!("http://{}/v1/execute", served.address);
+    let request = hyper::Request::post(uri).body(Full::new(bytes::Bytes::from(call))).unwrap();
+    let response = client.send_request(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.version()), (200, hyper::Version::HTTP_2));
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains("Dear Anna"));
+    served.stop();
+    served.server.await.unwrap().unwrap();
+    connection.await.unwrap().unwrap();
 }

@@ -7,9 +7,6 @@
 //! `extra["tool_calls"][i]` of its message. Encoding puts them back. `null` counts as absent, and
 //! where `extra` has a field that the canonical form has too, the canonical one is written.
 //!
-//! A tool's `extra` is that of its function (`strict`); fields beside the function are in it under
-//! `".."`.
-//!
 //! **Names that differ by vendor** are one canonical field: `max_tokens` and
 //! `max_completion_tokens`; `reasoning_content` and `reasoning` (written as the former). How a
 //! vendor wants them is its [`Dialect`].
@@ -29,9 +26,6 @@ pub use response::{decode_response, encode_response};
 pub use stream::decode::{StreamDecoder, decode_stream};
 pub use stream::encode::StreamEncoder;
 pub use write::{encode_request, encode_request_for};
-
-/// Where a tool's `extra` keeps the fields beside its function.
-const BESIDE: &str = "..";
 
 /// What vendors of "the same" format do differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 use baton_core::Disposition;
 use serde_json::{Map, Value};
 
-use super::BESIDE;
 use super::fields::{Fields, wrong};
 use super::message::message;
 use crate::{ChatRequest, Params, ResponseFormat, Tool, WireError};
@@ -83,7 +82,7 @@ fn stop(fields: &mut Fields) -> Result<Vec<String>, WireError> {
     }
 }
 
-/// A function, `extra` being that of its declaration; any other tool is kept whole in `extra`, its `type` included.
+/// A function; any other tool is kept whole in `extra`, its `type` included.
 fn tool(value: Value, at: String) -> Result<Tool, WireError> {
     let mut fields = Fields::of(value, at)?;
     if fields.get("type").is_some_and(|kind| kind != "function") {
@@ -96,8 +95,8 @@ fn tool(value: Value, at: String) -> Result<Tool, WireError> {
     let name = function.required_text("name")?;
     let description = function.text("description")?;
     let parameters = function.take("parameters").unwrap_or(Value::Null);
-    function.put_back(BESIDE, Value::Object(fields.left()));
-    Ok(Tool { name, description, parameters, extra: function.left() })
+    fields.put_back("function", Value::Object(function.left()));
+    Ok(Tool { name, description, parameters, extra: fields.left() })
 }
 
 /// Text, JSON or a schema; any other form is kept whole in `extra`, its `type` included.

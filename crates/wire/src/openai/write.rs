@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::{BESIDE, Dialect, StreamOptions, Structured};
+use super::{Dialect, StreamOptions, Structured};
 use crate::{Block, ChatRequest, Message, ResponseFormat, Role, Tool};
 
 /// Writes a request in the form itself ([`Dialect::PLAIN`]).
@@ -305,12 +305,11 @@ struct OneTool<'a>(&'a Tool);
 impl Serialize for OneTool<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = Object::new(serializer.serialize_map(None)?);
-        if self.0.extra.contains_key("type") {
-            return object.end(Some(&self.0.extra));
+        if !self.0.extra.contains_key("type") {
+            object.put("type", "function")?;
+            object.put("function", &Declaration(self.0))?;
         }
-        object.put("type", "function")?;
-        object.put("function", &Declaration(self.0))?;
-        object.end(self.0.extra.get(BESIDE).and_then(Value::as_object))
+        object.end(Some(&self.0.extra))
     }
 }
 
@@ -323,7 +322,6 @@ impl Serialize for Declaration<'_> {
         object.put("name", name)?;
         object.put_some("description", description.as_ref())?;
         object.put_some("parameters", Some(parameters).filter(|p| !p.is_null()))?;
-        object.written.push(BESIDE);
-        object.end(Some(extra))
+        object.end(extra.get("function").and_then(Value::as_object))
     }
 }

@@ -27,7 +27,7 @@ fn the_canonical_form_says_what_the_fixture_says() {
     let Block::ToolUse { id, name, arguments } = use_of(1) else { panic!("{:?}", use_of(1)) };
     assert_eq!((id.as_str(), name.as_str(), arguments.as_str()), ("call_2", "weather", "{\"city\":\"Graz\"}"));
     assert_eq!(tools.messages[2].content, [Block::ToolResult { id: "call_1".into(), content: "11 °C".into() }]);
-    assert_eq!(tools.tools[0].extra["strict"], json!(true));
+    assert_eq!(tools.tools[0].extra["function"]["strict"], json!(true));
     assert_eq!(tools.tools[1].name, "now");
 
     let structured = request("structured");
