@@ -1,6 +1,8 @@
 //! The end of an execution: outcome, record, answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_config::{OnExhausted, Route};
 use baton_core::{
@@ -8,15 +10,20 @@ use baton_core::{
 };
 use baton_store::Entry;
 use baton_wire::{Block, Delta};
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use crate::call::{Call, Target};
 use crate::drive::{Drive, micros};
 use crate::engine::Engine;
+use crate::intent::{Intent, text_of_output};
 use crate::log::{Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::recall::stale;
 use crate::resolve::Request;
+
+/// The longest that a refusal waits for its record.
+const REFUSAL_MAX: Duration = Duration::from_secs(1);
 
 /// What the state machine's last word means for the caller.
 pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>, finish: Finish) -> Outcome {
@@ -50,6 +57,9 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
         Finish::Broken { code, .. } => Outcome::broken(failure(code, None, &drive.records)),
         Finish::Failed { code, retry_after } => {
             let failure = failure(code, retry_after, &drive.records);
+            if code == ErrorCode::DeadlineExceeded {
+                drive.keep_from_followers();
+            }
             instead(engine, request, &failure).unwrap_or_else(|| Outcome::failed(failure))
         }
     }
@@ -60,26 +70,22 @@ fn instead(engine: &Engine, request: &Request, failure: &Failure) -> Option<Outc
     if failure.code == ErrorCode::UpstreamRejected {
         return None;
     }
-    match &request.intent.as_ref()?.plan.on_exhausted {
+    let plan = &request.intent.as_ref()?.plan;
+    match &plan.on_exhausted {
         OnExhausted::Error => None,
         OnExhausted::Stale => stale(engine, request),
         OnExhausted::Default(output) => Some(Outcome {
             status: Status::Succeeded,
             via: Some(Via::Default),
             output: output.clone(),
-            content: vec![Block::Text(text_of_output(output))],
+            content: text_of_output(&plan.kind, output).map(Block::Text).into_iter().collect(),
             reason: Some(format!("nobody answered ({}): the intent's default", failure.message)),
             ..Outcome::default()
         }),
     }
 }
 
-fn text_of_output(output: &Value) -> String {
-    let text = output.get("label").or_else(|| output.get("text")).and_then(Value::as_str);
-    text.map_or_else(|| output.to_string(), str::to_owned)
-}
-
-fn failure(code: ErrorCode, retry_after: Option<std::time::Duration>, attempts: &[AttemptRecord]) -> Failure {
+fn failure(code: ErrorCode, retry_after: Option<Duration>, attempts: &[AttemptRecord]) -> Failure {
     let tried = told(attempts);
     let tried = if tried.is_empty() { "no candidate could be asked".to_owned() } else { tried };
     let message = match code {
@@ -160,16 +166,23 @@ pub(crate) async fn recorded(
         record.cost_known &= attempt.cost.is_some();
     }
     record.attempts = attempts;
-    write(engine, record, outcome, request.deadline).await
+    // A stream's deadline bounded its commit.
+    let until = if outcome.released { request.stream_end() } else { request.deadline };
+    write(engine, log, record, outcome, until).await
 }
 
-async fn write(engine: &Engine, record: Record, outcome: Outcome, deadline: baton_core::Moment) -> (Record, Outcome) {
+async fn write(
+    engine: &Engine,
+    log: &EventLog,
+    record: Record,
+    outcome: Outcome,
+    deadline: baton_core::Moment,
+) -> (Record, Outcome) {
     if let Some(observer) = &engine.on_record {
         observer(&record);
     }
+    log.set_recorded();
     let entry = Entry::Finished(Box::new(record));
-    // A stream's deadline bounded its commit; its record is waited for as long as it takes.
-    let deadline = if outcome.released { baton_core::Moment::from_micros(u64::MAX) } else { deadline };
     let written = engine.acknowledged(&entry, deadline).await;
     let Entry::Finished(record) = entry else { unreachable!("made above") };
     let outcome = match written {
@@ -255,25 +268,47 @@ pub(crate) async fn refused(engine: &Engine, call: &Call, log: &EventLog, failur
     }
     let outcome = Outcome::failed(failure);
     record.error.clone_from(&outcome.error);
-    let soon = engine.clock.now() + std::time::Duration::from_secs(1);
-    let (record, outcome) = write(engine, record, outcome, soon).await;
-    answer(call, log, &record, &outcome);
+    // Where a fault of ours ended it, a model may have been asked.
+    record.cost_known = outcome.error.as_ref().is_none_or(|error| error.code != ErrorCode::Internal);
+    // Its limits may be what was wrong with it; what it asked for bounds the wait all the same.
+    let asked = call.config.max_latency_ms.filter(|ms| *ms > 0).map_or(REFUSAL_MAX, Duration::from_millis);
+    let soon = engine.clock.moment(call.received) + asked.min(REFUSAL_MAX);
+    let (record, outcome) = write(engine, log, record, outcome, soon).await;
+    answer(call, None, log, &record, &outcome);
 }
 
-/// Writes the last events of the log. Text that was not released yet goes before them.
-pub(crate) fn answer(call: &Call, log: &EventLog, record: &Record, outcome: &Outcome) {
+/// The end of an execution that a fault of ours stopped: recorded, unless it was before.
+pub(crate) async fn crashed(engine: &Engine, call: &Call, log: &EventLog) {
+    let failure = Engine::crashed(log.execution);
+    if !log.is_recorded() {
+        let recording = AssertUnwindSafe(refused(engine, call, log, failure.clone())).catch_unwind().await;
+        if recording.is_err() {
+            tracing::error!(execution = %log.execution, "a panic could not be recorded");
+        }
+    }
+    log.append(LogEvent::Error(Arc::new(failure)));
+}
+
+/// Writes the last events of the log. Text that was not released yet goes before them: of an intent,
+/// what was checked, and not what the model wrote around it.
+pub(crate) fn answer(call: &Call, intent: Option<&Intent>, log: &EventLog, record: &Record, outcome: &Outcome) {
     if outcome.status != Status::Succeeded {
         let gone = || Failure::new(ErrorCode::StreamInterrupted, "the client left");
         return log.append(LogEvent::Error(Arc::new(outcome.error.clone().unwrap_or_else(gone))));
     }
+    let delivered = Delivered {
+        answer: Answer::of(record, outcome.output.clone(), outcome.tool_calls.clone()),
+        content: outcome.content.clone(),
+        finish: outcome.finish.clone(),
+        extra: outcome.extra.clone(),
+    };
     if call.stream && !outcome.released {
         let model = record.model.clone().unwrap_or_else(|| "default".into());
         log.append(LogEvent::Start { model });
-        deltas(&outcome.content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
+        let checked = intent.map(|intent| delivered.checked(&intent.plan.kind));
+        let content = checked.as_ref().unwrap_or(&delivered.content);
+        deltas(content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
     }
-    let answer = Answer::of(record, outcome.output.clone(), outcome.tool_calls.clone());
-    let Outcome { content, finish, extra, .. } = outcome.clone();
-    let delivered = Delivered { answer, content, finish, extra };
     log.append(LogEvent::End(Arc::new(delivered)));
 }
 

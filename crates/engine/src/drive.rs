@@ -22,6 +22,12 @@ use crate::engine::Engine;
 use crate::intent::text_of;
 use crate::log::{EventLog, LogEvent};
 use crate::resolve::Request;
+use crate::tools;
+
+/// Reasons to stop, besides OpenAI's, that say that the model was done (Anthropic's and Hugging
+/// Face's names). Others are known to mean a cut: vLLM's `abort`, DeepSeek's
+/// `insufficient_system_resource`, Gemini's `SAFETY`.
+const ENDS: [&str; 4] = ["end_turn", "stop_sequence", "eos_token", "function_call"];
 
 type Opening<T> = Pin<Box<dyn Future<Output = Result<T, WireError>> + Send>>;
 
@@ -104,6 +110,7 @@ impl<'a> Drive<'a> {
         self.current = (attempt, self.records.len());
         self.assembly = Assembly::default();
         self.held.clear();
+        self.given = None;
         self.records.push(self.blank(attempt.candidate, attempt.kind, AttemptOutcome::Cancelled));
         if candidate.model.as_str() == "local" {
             return self.ask_local(attempt);
@@ -141,7 +148,12 @@ impl<'a> Drive<'a> {
         if self.given.is_some() || self.released || !self.call.stream {
             return Event::Woke;
         }
-        match self.engine.journal_opened(self.call, self.request, self.log, self.reserved()).await {
+        let opened = tokio::select! {
+            biased;
+            () = self.log.abandoned() => return Event::Abandoned,
+            opened = self.engine.journal_opened(self.call, self.request, self.log, self.reserved()) => opened,
+        };
+        match opened {
             Ok(()) => {
                 self.released = true;
                 let model = self.request.candidates[self.current.0.candidate].model.clone();
@@ -206,7 +218,7 @@ impl<'a> Drive<'a> {
     }
 
     /// A complete answer: price it, judge it.
-    fn whole(&mut self, completion: Completion) -> Event {
+    fn whole(&mut self, mut completion: Completion) -> Event {
         self.flying = Flying::Landed;
         let usage = completion.usage.unwrap_or_else(|| self.estimate(&completion.text()));
         let simulated = self.record().simulated;
@@ -215,10 +227,14 @@ impl<'a> Drive<'a> {
             let output = json!({ "text": completion.text() });
             return self.answered(Given::of(completion, output, Vec::new(), simulated), Verdict::Undecided);
         };
-        if completion.finish == FinishReason::ToolUse {
-            return self.answered(Given::of(completion, json!({}), Vec::new(), simulated), Verdict::Undecided);
-        }
-        let judged = intent.checks.judge(&completion.text(), &self.request.input, finish_of(&completion));
+        let (input, tools) = (&self.request.input, &self.call.tools);
+        let finish = finish_of(&completion, !tools.is_empty());
+        let judged = if !tools.is_empty() && finish == AnswerFinish::Complete && tools::asks(&completion) {
+            tools::judge(intent, input, tools, &mut completion)
+        } else {
+            completion.content.retain(|block| !matches!(block, Block::ToolUse { .. }));
+            intent.checks.judge(&completion.text(), input, finish)
+        };
         let said = verdict(&judged.checks);
         let wrong = judged.checks.iter().find(|c| !c.passed && c.severity == baton_core::Severity::Gate);
         let wrong = wrong.map(|c| format!("{}: {}", c.check, c.reason.as_deref().unwrap_or("failed")));
@@ -271,6 +287,11 @@ impl<'a> Drive<'a> {
         self.log.execution
     }
 
+    /// What comes of it says something of this call's own limits only.
+    pub(crate) fn keep_from_followers(&self) {
+        self.log.keep_from_followers();
+    }
+
     /// The state machine accepted the answer of this attempt.
     pub(crate) fn accept(&mut self) {
         let record = self.record();
@@ -281,13 +302,14 @@ impl<'a> Drive<'a> {
     fn failed(&mut self, disposition: Disposition, error: String) -> Event {
         self.close(disposition.into());
         self.given = None;
-        if matches!(disposition, Disposition::Slow | Disposition::Cancelled) || self.assembly.chunks > 0 {
+        let read = self.assembly.chunks > 0;
+        let billed = matches!(disposition, Disposition::Slow | Disposition::Cancelled | Disposition::BadAnswer);
+        match self.record().usage {
+            // A whole answer that may not be given: what it cost is known.
+            Some(_) => {}
             // It may well be billed: what was sent and read so far, marked as an estimate.
-            let usage = self.estimate(self.assembly.text());
-            self.settle(usage);
-        } else {
-            let record = self.record();
-            record.cost = record.cost.or(Some(NanoUsd(0)));
+            None if billed || read => self.settle(self.estimate(self.assembly.text())),
+            None => self.record().cost = Some(NanoUsd(0)),
         }
         self.record().error = Some(error);
         Event::Failed { attempt: self.current.0.number, disposition }
@@ -393,12 +415,16 @@ async fn arrive(flying: &mut Flying) -> Arrival {
     }
 }
 
-fn finish_of(completion: &Completion) -> AnswerFinish {
+/// `tools`: whether any were offered.
+fn finish_of(completion: &Completion, tools: bool) -> AnswerFinish {
     let refused = completion.content.iter().any(|b| matches!(b, Block::Refusal(_)));
-    match completion.finish {
+    match &completion.finish {
         _ if refused => AnswerFinish::Refused,
         FinishReason::Length => AnswerFinish::Truncated,
         FinishReason::ContentFilter => AnswerFinish::ContentFiltered,
-        FinishReason::Stop | FinishReason::ToolUse | FinishReason::Other(_) => AnswerFinish::Complete,
+        FinishReason::ToolUse if !tools => AnswerFinish::Unknown,
+        FinishReason::Stop | FinishReason::ToolUse => AnswerFinish::Complete,
+        FinishReason::Other(name) if ENDS.contains(&name.as_str()) => AnswerFinish::Complete,
+        FinishReason::Other(_) => AnswerFinish::Unknown,
     }
 }

@@ -48,6 +48,16 @@ fn train(plan: &Plan) -> Result<Option<baton_local::Model>, BuildError> {
     }
 }
 
+/// An output as the text that stands for it: the label, the generated text, or the fields as JSON;
+/// `None` where there is none yet, beside tool calls.
+pub(crate) fn text_of_output(kind: &IntentKind, output: &Value) -> Option<String> {
+    match kind {
+        IntentKind::Classification(_) => output.get("label").and_then(Value::as_str).map(str::to_owned),
+        IntentKind::Generation => output.get("text").and_then(Value::as_str).map(str::to_owned),
+        IntentKind::Extraction => Some(output.to_string()),
+    }
+}
+
 /// What `local` reads of an input: its text, without the names of its fields.
 pub(crate) fn text_of(input: &Value) -> String {
     let mut text = String::new();

@@ -19,6 +19,7 @@ mod resolve;
 mod route;
 mod run;
 mod tasks;
+mod tools;
 
 pub use call::{Call, Caller, Target};
 pub use engine::Observer;

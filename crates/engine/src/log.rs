@@ -6,10 +6,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use baton_config::IntentKind;
 use baton_core::{Answer, ExecutionId, Failure, ModelId};
 use baton_wire::{Block, Delta, FinishReason};
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
+
+use crate::intent::text_of_output;
 
 /// Text kept for readers that are behind.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -43,6 +46,19 @@ pub struct Delivered {
     pub extra: Map<String, Value>,
 }
 
+impl Delivered {
+    /// What was checked, where an intent answered: its output as text (the label, the generated text,
+    /// or the fields as JSON), then the tool calls. What the model wrote around it is left out.
+    #[must_use]
+    pub fn checked(&self, kind: &IntentKind) -> Vec<Block> {
+        let output = &self.answer.output;
+        let pending = !self.answer.tool_calls.is_empty() && output.as_object().is_none_or(Map::is_empty);
+        let text = if pending { None } else { text_of_output(kind, output) };
+        let calls = self.content.iter().filter(|block| matches!(block, Block::ToolUse { .. })).cloned();
+        text.map(Block::Text).into_iter().chain(calls).collect()
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     /// Events from number `first` on.
@@ -50,6 +66,12 @@ struct Inner {
     first: usize,
     bytes: usize,
     readers: usize,
+    /// The writer saw that nobody reads: it gives up, and nobody may join it any more.
+    deserted: bool,
+    /// The final record was handed to the journal.
+    recorded: bool,
+    /// How it ends says nothing to the followers.
+    own: bool,
     ended: bool,
 }
 
@@ -75,19 +97,22 @@ impl EventLog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A reader from the start; `None` where the start is no longer kept.
+    /// A reader from the start; `None` where the start is no longer kept, or the writer gave up.
     pub(crate) fn reader(self: &Arc<Self>) -> Option<Cursor> {
         let mut inner = self.lock();
-        if inner.first > 0 {
+        if inner.first > 0 || inner.deserted {
             return None;
         }
         inner.readers += 1;
         Some(Cursor { log: Arc::clone(self), next: 0 })
     }
 
-    /// Appends; what no longer fits the bound is lost to readers that are that far behind.
+    /// Appends, unless the last event was written; what no longer fits the bound is lost to readers that are that far behind.
     pub(crate) fn append(&self, event: LogEvent) {
         let mut inner = self.lock();
+        if inner.ended {
+            return;
+        }
         inner.bytes += size(&event);
         inner.ended |= matches!(event, LogEvent::End(_) | LogEvent::Error(_));
         inner.events.push_back(event);
@@ -100,17 +125,37 @@ impl EventLog {
         self.grown.notify_waiters();
     }
 
+    /// Notes that how it ends comes of its own limits: whoever follows must ask for itself. Before
+    /// the last events.
+    pub(crate) fn keep_from_followers(&self) {
+        self.lock().own = true;
+    }
+
+    /// Notes that the execution has its final record.
+    pub(crate) fn set_recorded(&self) {
+        self.lock().recorded = true;
+    }
+
+    /// Whether it has.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.lock().recorded
+    }
+
     /// Whether its last event was written.
     pub(crate) fn has_ended(&self) -> bool {
         self.lock().ended
     }
 
-    /// Returns when no reader is left.
+    /// Returns when no reader is left; from then on there will be none.
     pub(crate) async fn abandoned(&self) {
         loop {
             let left = self.left.notified();
-            if self.lock().readers == 0 {
-                return;
+            {
+                let mut inner = self.lock();
+                if inner.readers == 0 {
+                    inner.deserted = true;
+                    return;
+                }
             }
             left.await;
         }
@@ -138,6 +183,11 @@ impl Cursor {
     #[must_use]
     pub fn execution(&self) -> ExecutionId {
         self.log.execution
+    }
+
+    /// Whether how it ends says nothing to who follows.
+    pub(crate) fn is_anothers(&self) -> bool {
+        self.log.lock().own
     }
 
     /// The next event; `None` where the reader fell behind the bound, or after the last event.

@@ -15,6 +15,7 @@ use futures_util::FutureExt as _;
 
 use crate::call::Call;
 use crate::clock::Clock;
+use crate::close::crashed;
 use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
 use crate::intent::Intent;
@@ -198,9 +199,9 @@ impl Orchestrator {
         let (log, events) = EventLog::begin(id);
         let running = engine.tasks.begin();
         tokio::spawn(async move {
-            if AssertUnwindSafe(run(&engine, call, &log)).catch_unwind().await.is_err() {
+            if AssertUnwindSafe(run(&engine, &call, &log)).catch_unwind().await.is_err() {
                 tracing::error!(execution = %id, "an execution ended in a panic");
-                log.append(LogEvent::Error(Arc::new(Engine::crashed(id))));
+                crashed(&engine, &call, &log).await;
             }
             drop(running);
         });

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use baton_cache::{Entry, Lookup};
-use baton_core::{ErrorCode, Failure, NanoUsd, Record, Severity, Status, Via};
+use baton_core::{Commit, ErrorCode, ExecutionId, Failure, NanoUsd, Record, Severity, Status, Via};
 use baton_wire::{Block, FinishReason};
 use tokio::time::sleep_until;
 
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::flights::{Boarding, FlightKey};
-use crate::log::{Cursor, EventLog, LogEvent};
+use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::resolve::Request;
 
@@ -49,13 +49,15 @@ fn remembered(engine: &Engine, request: &Request, flight: &FlightKey) -> Option<
     }
 }
 
-/// An answer older than its time to live, for when nobody else answers.
+/// An answer older than its time to live, for when nobody else answers; or a fresh one that another call
+/// was given meanwhile.
 pub(crate) fn stale(engine: &Engine, request: &Request) -> Option<Outcome> {
     let flight = request.flight.as_ref()?;
     let models = (!flight.models.is_empty()).then_some(flight.models.as_slice());
     match engine.cache.get(&flight.key, engine.clock.now(), Some(request.limits.ttl), models) {
         Lookup::Stale(entry) => passes(request, &entry).then(|| of_entry(&entry, Via::Stale)),
-        Lookup::Hit(_) | Lookup::Miss => None,
+        Lookup::Hit(entry) => passes(request, &entry).then(|| of_entry(&entry, Via::CacheExact)),
+        Lookup::Miss => None,
     }
 }
 
@@ -92,50 +94,73 @@ async fn follow(
     log: &Arc<EventLog>,
     mut leader: Cursor,
 ) -> Result<Outcome, Failure> {
+    let policy = request.policy(call.stream);
+    // What the leader's readers see of a verified stream came with its verdict: it is in the answer.
+    let live = policy.commit != Commit::AtVerdict;
     let mut given = false;
     loop {
+        let until = if given { policy.stream_end } else { request.answer_by() };
         let event = tokio::select! {
             biased;
-            () = log.abandoned() => return Ok(Outcome::cancelled()),
+            () = log.abandoned() => return Ok(Outcome { released: given, ..Outcome::cancelled() }),
             event = leader.next() => event,
-            () = sleep_until(engine.clock.instant(request.answer_by())) => {
+            () = sleep_until(engine.clock.instant(until)) => {
                 let late = "the deadline passed while the same input was being answered for another call";
+                if given {
+                    return Ok(Outcome::broken(Failure::new(ErrorCode::StreamInterrupted, late)));
+                }
                 return Ok(Outcome::failed(Failure::new(ErrorCode::DeadlineExceeded, late)));
             }
         };
+        if leader.is_anothers() && !given {
+            let hurried = "the call that was answering the same input had less time";
+            return Err(Failure::new(ErrorCode::DeadlineExceeded, hurried));
+        }
         match event {
-            Some(LogEvent::Start { model }) if call.stream => {
-                if let Err(failure) = engine.journal_opened(call, request, log, NanoUsd(0)).await {
+            Some(LogEvent::Start { model }) if live => {
+                let opened = tokio::select! {
+                    biased;
+                    () = log.abandoned() => return Ok(Outcome::cancelled()),
+                    opened = engine.journal_opened(call, request, log, NanoUsd(0)) => opened,
+                };
+                if let Err(failure) = opened {
                     return Ok(Outcome::failed(failure));
                 }
                 given = true;
                 log.append(LogEvent::Start { model });
             }
-            Some(LogEvent::Delta(delta)) if call.stream => log.append(LogEvent::Delta(delta)),
+            Some(LogEvent::Delta(delta)) if live => log.append(LogEvent::Delta(delta)),
             Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
             Some(LogEvent::End(delivered)) => {
-                let answer = &delivered.answer;
-                return Ok(Outcome {
-                    status: Status::Succeeded,
-                    via: Some(if answer.via == Via::Model { Via::Coalesced } else { answer.via }),
-                    model: answer.model.clone(),
-                    output: answer.output.clone(),
-                    tool_calls: answer.tool_calls.clone(),
-                    content: delivered.content.clone(),
-                    finish: delivered.finish.clone(),
-                    reason: Some("the same input was being answered for another call".into()),
-                    repairs: answer.repairs.clone(),
-                    simulated: answer.simulated,
-                    source: Some(leader.execution()),
-                    released: given,
-                    ..Outcome::default()
-                });
+                return Ok(Outcome { released: given, ..followed(&delivered, leader.execution()) });
             }
             Some(LogEvent::Error(failure)) if given => return Ok(Outcome::broken((*failure).clone())),
             Some(LogEvent::Error(failure)) => return Err((*failure).clone()),
             None if given => return Ok(Outcome::broken(lost())),
             None => return Err(lost()),
         }
+    }
+}
+
+/// The leader's answer as ours.
+fn followed(delivered: &Delivered, leader: ExecutionId) -> Outcome {
+    let answer = &delivered.answer;
+    Outcome {
+        status: Status::Succeeded,
+        via: Some(if answer.via == Via::Model { Via::Coalesced } else { answer.via }),
+        model: answer.model.clone(),
+        output: answer.output.clone(),
+        tool_calls: answer.tool_calls.clone(),
+        content: delivered.content.clone(),
+        finish: delivered.finish.clone(),
+        reason: match answer.via {
+            Via::Default | Via::Stale => answer.reason.clone(),
+            _ => Some("the same input was being answered for another call".into()),
+        },
+        repairs: answer.repairs.clone(),
+        simulated: answer.simulated,
+        source: Some(leader),
+        ..Outcome::default()
     }
 }
 

@@ -12,7 +12,7 @@ use baton_core::{
 use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};
 use serde_json::{Map, Value};
 
-use crate::call::{Call, Target};
+use crate::call::{Call, Caller, Target};
 use crate::engine::Engine;
 use crate::flights::FlightKey;
 use crate::intent::Intent;
@@ -41,8 +41,8 @@ pub(crate) fn resolve(engine: &Engine, call: &Call) -> Result<Request, Failure> 
     let started = engine.clock.moment(call.received);
     match &call.target {
         Target::Intent { name, input } => {
-            let intent = engine.intent(name).ok_or_else(|| unknown_intent(engine, name))?;
             call.caller.may_call(name)?;
+            let intent = engine.intent(name).ok_or_else(|| unknown_intent(engine, &call.caller, name))?;
             resolve_intent(engine, call, intent, input)
         }
         Target::Model(chat) => {
@@ -110,8 +110,9 @@ fn resolve_intent(engine: &Engine, call: &Call, intent: Arc<Intent>, input: &Val
     })
 }
 
-fn unknown_intent(engine: &Engine, name: &IntentName) -> Failure {
-    let known: Vec<&str> = engine.snapshot.intents.keys().map(IntentName::as_str).take(20).collect();
+fn unknown_intent(engine: &Engine, caller: &Caller, name: &IntentName) -> Failure {
+    let callable = engine.snapshot.intents.keys().filter(|known| caller.may_call(known).is_ok());
+    let known: Vec<&str> = callable.map(IntentName::as_str).take(20).collect();
     let message = format!("there is no intent `{name}`; there are: {}", known.join(", "));
     Failure::new(ErrorCode::UnknownIntent, message).at("/intent")
 }
@@ -133,6 +134,11 @@ impl Request {
         self.deadline - handover(self.deadline - self.started)
     }
 
+    /// When a stream that was released must be over, its record included.
+    pub(crate) fn stream_end(&self) -> Moment {
+        self.started + STREAM_END.max(self.limits.deadline)
+    }
+
     /// What the state machine may do for this request.
     pub(crate) fn policy(&self, stream: bool) -> Policy {
         let plan = self.intent.as_ref().map(|intent| &intent.plan);
@@ -146,7 +152,7 @@ impl Request {
         Policy {
             started: self.started,
             deadline: self.deadline,
-            stream_end: if stream { self.started + STREAM_END.max(self.limits.deadline) } else { self.deadline },
+            stream_end: if stream { self.stream_end() } else { self.deadline },
             retries: self.limits.retries,
             commit: if at_verdict { Commit::AtVerdict } else { Commit::After { chunks: 1, bytes: 1 } },
             unproven,

@@ -15,15 +15,15 @@ use crate::resolve::resolve;
 use crate::route::route;
 
 /// One execution: from the call to the last event of its log, and exactly one record.
-pub(crate) async fn run(engine: &Engine, call: Call, log: &Arc<EventLog>) {
-    let request = match resolve(engine, &call).and_then(|request| engine.admit().map(|()| request)) {
+pub(crate) async fn run(engine: &Engine, call: &Call, log: &Arc<EventLog>) {
+    let request = match resolve(engine, call).and_then(|request| engine.admit().map(|()| request)) {
         Ok(request) => request,
-        Err(failure) => return refused(engine, &call, log, failure).await,
+        Err(failure) => return refused(engine, call, log, failure).await,
     };
     let mut attempts = Vec::new();
-    let outcome = match recall(engine, &call, &request, log).await {
+    let outcome = match recall(engine, call, &request, log).await {
         Some(remembered) => remembered,
-        None => match Drive::new(engine, &call, &request, log) {
+        None => match Drive::new(engine, call, &request, log) {
             Err(failure) => Outcome::failed(failure),
             Ok(mut drive) => {
                 let ranked = route(&request);
@@ -45,8 +45,8 @@ pub(crate) async fn run(engine: &Engine, call: Call, log: &Arc<EventLog>) {
             }
         },
     };
-    let (record, outcome) = recorded(engine, &call, &request, log, (attempts, outcome)).await;
-    answer(&call, log, &record, &outcome);
+    let (record, outcome) = recorded(engine, call, &request, log, (attempts, outcome)).await;
+    answer(call, request.intent.as_deref(), log, &record, &outcome);
     remember(engine, &request, &record, &outcome);
     if let Some(flight) = &request.flight {
         engine.flights.land(flight, log);

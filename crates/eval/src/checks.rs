@@ -105,6 +105,7 @@ impl Checks {
                 }
                 Finish::Refused => Err(format!("the model declined: {}", self.quote.text(text.trim()))),
                 Finish::ContentFiltered => Err("the provider's content filter withheld the answer".into()),
+                Finish::Unknown => Err("the provider does not say that the model was done".into()),
             },
         )
     }

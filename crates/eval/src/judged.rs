@@ -14,6 +14,8 @@ pub enum Finish {
     Refused,
     /// The provider withheld the answer.
     ContentFiltered,
+    /// It stopped for a reason that is not known to be an end.
+    Unknown,
 }
 
 /// An answer, parsed and checked.

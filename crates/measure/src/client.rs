@@ -9,7 +9,7 @@ use baton_core::ExecutionId;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::Request;
-use http::header::CONTENT_TYPE;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -96,9 +96,10 @@ impl Client {
         bail!("the stream ended without its last event")
     }
 
-    /// What `GET` gives.
-    pub(crate) async fn get(&self, to: SocketAddr, path: &str) -> Result<Value> {
-        let request = Request::get(format!("http://{to}{path}")).body(Full::default())?;
+    /// What `GET` gives to whoever has this key.
+    pub(crate) async fn get(&self, to: SocketAddr, path: &str, key: &str) -> Result<Value> {
+        let request = Request::get(format!("http://{to}{path}")).header(AUTHORIZATION, format!("Bearer {key}"));
+        let request = request.body(Full::default())?;
         let response = self.0.request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();

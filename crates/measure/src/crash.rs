@@ -236,7 +236,7 @@ fn report(arguments: &Arguments, kills: &Kills, books: &Books, twice: Option<usi
     report.figure("recovery_worst_ms", worst);
     report.figure("written_twice", twice);
     report.figure("simulated_models", true);
-    report.bar(format!("{killed}, at least {} and 1", arguments.kills), kills.serving >= arguments.kills);
+    report.bar(format!("{killed}; {} of the former are asked for", arguments.kills), kills.serving >= arguments.kills);
     books.bars(&mut report);
     report.bar(
         match twice {

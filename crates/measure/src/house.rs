@@ -35,10 +35,19 @@ how-to = \"asks how to do something\"
 account = \"login, seats, permissions\"
 ";
 
+/// What the simulated models know of the labels; to other inputs they answer with any of these.
+const TRUTH: &str = r#"
+{"input": "I was charged twice in March.", "expected": {"label": "billing"}}
+{"input": "The export stops halfway.", "expected": {"label": "bug"}}
+{"input": "Where do I add a colleague?", "expected": {"label": "how-to"}}
+{"input": "I am locked out.", "expected": {"label": "account"}}
+"#;
+
 /// Starts simulated models.
 pub(crate) async fn sim(baton: &Path, folder: &Path, scenario: &str, seed: u64) -> Result<Server> {
     let file = folder.join("scenario.toml");
-    write(&file, scenario)?;
+    write(&folder.join("truth.jsonl"), TRUTH)?;
+    write(&file, &format!("truth = [\"truth.jsonl\"]\n\n{scenario}"))?;
     let mut command = Command::new(baton);
     command.args(["sim", "--listen", "127.0.0.1:0", "--seed", &seed.to_string()]).arg("--scenario").arg(&file);
     Server::start("sim", &mut command, folder).await

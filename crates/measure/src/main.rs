@@ -9,6 +9,7 @@ mod client;
 mod crash;
 mod data;
 mod deadline;
+mod ground;
 mod house;
 mod overhead;
 mod records;
@@ -44,6 +45,9 @@ enum Command {
     },
     /// Random traffic and faults on the paused clock, every invariant checked
     Simulate(simulate::Arguments),
+    /// A contestant of `bench overhead`
+    #[command(hide = true)]
+    Proxy(overhead::proxy::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -66,8 +70,14 @@ enum Bench {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(arguments.command) {
-        Ok(report) => report.finish(),
+    let done = match arguments.command {
+        Command::Proxy(arguments) => overhead::proxy::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Measure { name } => measure(name).map(Report::finish),
+        Command::Bench { name: Bench::Overhead(arguments) } => overhead::run(arguments).map(Report::finish),
+        Command::Simulate(arguments) => simulate::run(arguments).map(Report::finish),
+    };
+    match done {
+        Ok(code) => code,
         Err(error) => {
             report::progress(&format!("{error:#}"));
             ExitCode::from(3)
@@ -75,13 +85,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<Report> {
-    match command {
-        Command::Measure { name: Measure::Banking77(arguments) } => banking77::run(arguments),
-        Command::Measure { name: Measure::Sroie(arguments) } => sroie::run(arguments),
-        Command::Measure { name: Measure::Crash(arguments) } => crash::run(arguments),
-        Command::Measure { name: Measure::Deadline(arguments) } => deadline::run(arguments),
-        Command::Bench { name: Bench::Overhead(arguments) } => overhead::run(arguments),
-        Command::Simulate(arguments) => simulate::run(arguments),
+fn measure(name: Measure) -> anyhow::Result<Report> {
+    match name {
+        Measure::Banking77(arguments) => banking77::run(arguments),
+        Measure::Sroie(arguments) => sroie::run(arguments),
+        Measure::Crash(arguments) => crash::run(arguments),
+        Measure::Deadline(arguments) => deadline::run(arguments),
     }
 }

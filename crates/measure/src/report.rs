@@ -22,6 +22,14 @@ pub(crate) fn line(text: &str) {
     let _closed = writeln!(std::io::stdout(), "{text}");
 }
 
+/// An empty table with these columns, without lines.
+pub(crate) fn table(columns: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(columns);
+    table
+}
+
 impl Report {
     /// A measure of this name, which holds until a bar is missed.
     pub(crate) fn new(name: &str) -> Self {

@@ -176,6 +176,11 @@ impl KeyCache {
         bool::from(key.hash.ct_eq(&hash)).then(|| key.info.clone())
     }
 
+    /// Whether there is none, active or not.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read().by_id.is_empty()
+    }
+
     /// Of one team, or all; the oldest first.
     pub(crate) fn list(&self, team: Option<&TeamId>) -> Vec<KeyInfo> {
         let cached = self.read();

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use baton_config::{IntentKind, Plan};
+use baton_config::Plan;
 use baton_core::{Answer, AnswerAttempt, AnswerLatency, ExecutionId, IntentName, Quality, Via};
 use baton_engine::Delivered;
 use baton_wire::{Block, Completion, openai};
@@ -71,18 +71,9 @@ pub(super) fn completion<'a>(delivered: &'a Delivered, plan: Option<&Plan>) -> E
     Extended { openai: openai::encode_response(&completion, now()), baton: Extras::of(answer) }
 }
 
-/// What the model wrote; of an intent, its output, which is what was checked.
+/// What the model wrote; of an intent, what was checked.
 pub(super) fn content(delivered: &Delivered, plan: Option<&Plan>) -> Vec<Block> {
-    let Some(plan) = plan else { return delivered.content.clone() };
-    let output = &delivered.answer.output;
-    let text = match plan.kind {
-        IntentKind::Classification(_) => output.get("label").and_then(Value::as_str),
-        IntentKind::Generation => output.get("text").and_then(Value::as_str),
-        IntentKind::Extraction => None,
-    };
-    let text = text.map(str::to_owned).or_else(|| (!output.is_null()).then(|| output.to_string()));
-    let calls = delivered.content.iter().filter(|block| matches!(block, Block::ToolUse { .. })).cloned();
-    text.map(Block::Text).into_iter().chain(calls).collect()
+    plan.map_or_else(|| delivered.content.clone(), |plan| delivered.checked(&plan.kind))
 }
 
 pub(super) fn id(execution: ExecutionId) -> String {

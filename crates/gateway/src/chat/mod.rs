@@ -59,6 +59,8 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
     drop(body);
     let usage = openai::include_usage(&chat);
     let Asked { call, plan } = ask(gateway, chat, caller, received)?;
+    // Others may have begun while the body arrived.
+    gateway.room()?;
     if call.stream {
         let opened = stream::open(gateway, call).await?;
         let writer = events::Writer::new(opened.execution, plan, usage);

@@ -62,6 +62,8 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
     drop(body);
     let stream = request.stream;
     let call = request.into_call(caller, received)?;
+    // Others may have begun while the body arrived.
+    gateway.room()?;
     if stream {
         let opened = stream::open(gateway, call).await?;
         let writer = events::Writer::new(opened.execution);

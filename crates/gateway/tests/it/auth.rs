@@ -76,6 +76,17 @@ async fn without_a_good_key_nothing_but_health_is_open() {
 }
 
 #[tokio::test]
+async fn ending_the_last_key_does_not_open_the_server() {
+    let guest = Guest::new();
+    let key = guest.key("support", &Permission::ALL, None).await;
+    let id = guest.orchestrator.store().list_keys(None).await.unwrap()[0].id.clone();
+    guest.orchestrator.store().revoke_key(&id).await.unwrap();
+    assert_eq!(ask(&guest, "GET", "/v1/models", None).await, (401, json!("missing_key")));
+    let header = Some(("authorization", format!("Bearer {key}")));
+    assert_eq!(ask(&guest, "GET", "/v1/models", header).await, (401, json!("invalid_key")));
+}
+
+#[tokio::test]
 async fn without_keys_the_server_is_open_but_not_to_other_pages() {
     let guest = Guest::new();
     let any = Some(("authorization", "Bearer sk-whatever".to_owned()));

@@ -79,6 +79,23 @@ async fn tool_calls_come_back_whole_and_in_pieces() {
 }
 
 #[tokio::test]
+async fn an_intents_tool_call_has_no_text_beside_it() {
+    let guest = Guest::new();
+    let mut call = user("intent:agent", "look");
+    call["tools"] = json!([{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}]);
+    let body = ask(&guest, call.clone()).await.json();
+    let message = &body["choices"][0]["message"];
+    assert_eq!((&message["content"], message["tool_calls"][0]["id"].as_str()), (&Value::Null, Some("t1")));
+    call["stream"] = json!(true);
+    let reply = ask(&guest, call).await;
+    assert!(
+        reply.text().contains(r#""name":"look_up""#) && !reply.text().contains(r#""content":"{"#),
+        "{}",
+        reply.text()
+    );
+}
+
+#[tokio::test]
 async fn an_intent_is_asked_as_a_model() {
     let guest = Guest::new();
     for (intent, content, text) in [

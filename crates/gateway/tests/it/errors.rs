@@ -169,3 +169,23 @@ fn every_code_is_explained() {
     let codes: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(headings, codes, "docs/errors.md has a heading for each code, in the order of the table");
 }
+
+#[tokio::test]
+async fn room_that_was_taken_while_a_body_arrived() {
+    for (path, call) in [
+        ("/v1/execute", json!({"intent": "classify", "input": {"ticket": "x"}})),
+        ("/v1/chat/completions", json!({"model": "clever", "messages": [{"role": "user", "content": "x"}]})),
+    ] {
+        let options = GatewayOptions { max_running: 1, ..GatewayOptions::default() };
+        let guest = Guest::with(Store::memory(), options);
+        let (orchestrator, running) = (guest.orchestrator.clone(), std::sync::Arc::new(std::sync::Mutex::new(None)));
+        let other = running.clone();
+        let body = futures_util::stream::once(async move {
+            *other.lock().unwrap() = Some(orchestrator.start(baton_engine::Call::intent("hangs", json!("x"))));
+            Ok::<_, std::convert::Infallible>(call.to_string())
+        });
+        let reply = guest.send(http::Request::post(path).body(axum::body::Body::from_stream(body)).unwrap()).await;
+        assert_eq!((reply.status, reply.json()["error"]["code"].as_str()), (503, Some("queue_full")), "{path}");
+        assert!(running.lock().unwrap().is_some());
+    }
+}

@@ -56,6 +56,7 @@ const INTENTS: &[(&str, &str, &str, &str, &str)] = &[
         r#"{"type":"object","required":["a","b"],"properties":{"a":{"type":"string"},"b":{"type":"integer"}}}"#,
         r#"{"type":"object","required":["total"],"properties":{"total":{"type":"number"}}}"#,
     ),
+    ("agent", "models = [\"tools\"]", "## user\n{{ input | text }}", "", ""),
     ("gated", "models = [\"house/gated\"]", "## user\n{{ input | text }}", "", ""),
     ("hangs", "models = [\"house/hang\"]", "## user\n{{ input | text }}", "", ""),
     ("limited", "models = [\"house/limited\"]\n[retry]\nmax = 0", "## user\n{{ input | text }}", "", ""),

@@ -108,7 +108,7 @@ fn one(seed: u64, calls: usize, twice: bool) -> anyhow::Result<Outcome> {
 }
 
 fn step(all: &Tally, seeds: u64, failing: usize, took: Duration) {
-    if all.seeds % 50 == 0 || all.seeds == seeds {
+    if all.seeds.is_multiple_of(50) || all.seeds == seeds {
         let rate = all.calls as f64 / took.as_secs_f64();
         progress(&format!("{} of {seeds} seeds, {} calls, {rate:.0}/s, {failing} seeds broken", all.seeds, all.calls));
     }

@@ -35,6 +35,8 @@ pub(crate) struct Exchange {
     pub(crate) length: Option<usize>,
     /// Whether its headers say that it is a stream of events.
     pub(crate) events: bool,
+    /// How many seconds its headers ask to wait.
+    pub(crate) retry_after_s: Option<u64>,
     /// What the client was given of the body.
     pub(crate) body: Vec<u8>,
     /// Microseconds since the beginning.
@@ -79,6 +81,7 @@ impl Tap {
             status: None,
             length: None,
             events: false,
+            retry_after_s: None,
             body: Vec::new(),
             began_us: self.now_us(),
             ended_us: 0,
@@ -117,6 +120,12 @@ impl Drop for Under {
     }
 }
 
+/// The second of the day of an HTTP date.
+fn second(date: &str) -> Option<u64> {
+    let clock = date.strip_suffix(" GMT")?.rsplit(' ').next()?;
+    clock.split(':').try_fold(0, |sum, part| Some(sum * 60 + part.parse::<u64>().ok()?))
+}
+
 impl Transport for Tap {
     fn send(&self, request: HttpRequest) -> SendFuture<'_> {
         Box::pin(async move {
@@ -131,8 +140,13 @@ impl Transport for Tap {
             let text = |name| response.headers.get(name).and_then(|value| value.to_str().ok());
             let length = text(http::header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
             let events = text(http::header::CONTENT_TYPE).is_some_and(|kind| kind.contains("event-stream"));
+            let retry_after_s = text(http::header::RETRY_AFTER).and_then(|after| {
+                let date = || second(after)?.checked_sub(second(text(http::header::DATE)?)?);
+                after.parse().ok().or_else(date)
+            });
             under.note(|exchange| {
-                (exchange.status, exchange.length, exchange.events) = (Some(response.status.as_u16()), length, events);
+                exchange.status = Some(response.status.as_u16());
+                (exchange.length, exchange.events, exchange.retry_after_s) = (length, events, retry_after_s);
             });
             let body = stream::unfold((response.body, under), |(mut body, under)| async move {
                 let piece = body.next().await;

@@ -14,7 +14,8 @@ use crate::WireError;
 /// A wait longer than this is not believed, and cut to it.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reads the answer of a status other than 200. `now` is for a `Retry-After` that is a date.
+/// Reads the answer of a status other than 200. `now` is for a `Retry-After` that is a date, where
+/// there is no `Date` beside it.
 ///
 /// | disposition | from |
 /// |---|---|
@@ -224,6 +225,8 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         let after = text("retry-after")?;
         seconds(after, 1.0).map(Duration::from_secs_f64).or_else(|| {
             let date = httpdate::parse_http_date(after).ok()?;
+            // The provider's clock counts, where it tells the time: ours may be another.
+            let now = text("date").and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
             Some(date.duration_since(now).unwrap_or_default())
         })
     });

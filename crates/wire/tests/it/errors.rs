@@ -173,6 +173,8 @@ fn waits_are_read_in_each_form() {
         assert_eq!(wait(&[("retry-after", value)]), ms, "{value}");
     }
     assert_eq!(wait(&[("retry-after-ms", "250"), ("retry-after", "7")]), Some(250));
+    let its_own = [("date", "Tue, 01 Oct 2024 00:00:00 GMT"), ("retry-after", "Tue, 01 Oct 2024 00:00:03 GMT")];
+    assert_eq!(wait(&its_own), Some(3_000), "by the provider's clock");
     assert_eq!(wait(&[("retry-after-ms", "soon"), ("retry-after", "7")]), Some(7_000));
     assert_eq!(wait(&[]), None);
 }

@@ -1,7 +1,7 @@
 //! Isolation: nothing crosses a scope. An answer that is another execution's comes from the same team,
 //! partition, intent and input, is that answer, and is no older than the call accepts.
 
-use baton_config::Plan;
+use baton_config::{OnExhausted, Plan};
 use baton_core::{ModelId, Record, Status, Via};
 use serde_json::Value;
 
@@ -22,8 +22,10 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
     };
     let Some(source) = view.case(source) else { return Err("its source is no execution".into()) };
     same_scope(case, source)?;
-    let free = record.cost.0 == 0 && record.attempts.is_empty() || record.via == Some(Via::Stale);
-    hold!(free, "an answer that is another's costs {}", record.cost);
+    let free = record.cost.0 == 0 && record.attempts.is_empty();
+    // What is given when nobody answered comes after those who were asked.
+    let exhausted = case.plan.is_some_and(|plan| plan.on_exhausted == OnExhausted::Stale);
+    hold!(free || exhausted && record.via != Some(Via::Coalesced), "an answer that is another's costs {}", record.cost);
     hold!(source.record.status == Status::Succeeded, "its source ended as {:?}", source.record.status);
     hold!(source.record.model == record.model, "its source was answered by {:?}", source.record.model);
     let kept = source.finished.acknowledged_us;

@@ -8,7 +8,7 @@ use baton_core::{AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Via};
 
 use super::{Case, Verdict, View, hold, oracle};
 use crate::simulate::run::{Ran, started_us};
-use crate::simulate::tap::End;
+use crate::simulate::tap::{End, Exchange};
 
 /// Failures in a row that open a breaker, and for how long at least, as ARCHITECTURE.md says.
 const FAILURES_MAX: u32 = 5;
@@ -67,19 +67,29 @@ fn in_order(case: &Case<'_>) -> Verdict {
     Ok(())
 }
 
-/// Each attempt that was made is one exchange of the same model, begun and ended with it.
-fn exchanged(case: &Case<'_>) -> Verdict {
+/// The attempts that asked a model, each with its exchange.
+fn pairs<'a>(case: &Case<'a>) -> Result<Vec<(&'a AttemptRecord, &'a Exchange)>, String> {
     let mut exchanges = case.exchanges.iter().peekable();
-    let begin = started_us(case.record);
-    let made = case.record.attempts.iter().filter(|a| a.outcome.was_made() && a.model.as_str() != "local");
-    for attempt in made {
-        let (from, to) = (begin + attempt.start_us, begin + attempt.start_us + attempt.duration_us);
+    let mut pairs = Vec::new();
+    for attempt in case.record.attempts.iter().filter(|a| a.outcome.was_made() && a.model.as_str() != "local") {
         // Left before it was sent.
         let unsent = attempt.outcome == AttemptOutcome::Cancelled && attempt.duration_us == 0;
+        let from = started_us(case.record) + attempt.start_us;
         if unsent && exchanges.peek().is_none_or(|exchange| exchange.began_us != from) {
             continue;
         }
         let Some(exchange) = exchanges.next() else { return Err(format!("{} was never asked", attempt.model)) };
+        pairs.push((attempt, exchange));
+    }
+    hold!(exchanges.next().is_none(), "a model was asked without an attempt");
+    Ok(pairs)
+}
+
+/// An exchange is of its attempt's model, and begins and ends with it.
+fn exchanged(case: &Case<'_>) -> Verdict {
+    for (attempt, exchange) in pairs(case)? {
+        let from = started_us(case.record) + attempt.start_us;
+        let to = from + attempt.duration_us;
         let request: serde_json::Value = serde_json::from_slice(&exchange.request).unwrap_or_default();
         hold!(request["model"] == attempt.model.name(), "{} was asked for {}", request["model"], attempt.model);
         hold!(
@@ -105,7 +115,6 @@ fn exchanged(case: &Case<'_>) -> Verdict {
             );
         }
     }
-    hold!(exchanges.next().is_none(), "a model was asked without an attempt");
     Ok(())
 }
 
@@ -150,7 +159,8 @@ fn no_wait(case: &Case<'_>) -> Verdict {
 
 /// What happened to a lane, in order of time.
 enum Happened<'a> {
-    Ended(&'a AttemptRecord),
+    /// And how many seconds the provider asked to wait.
+    Ended(&'a AttemptRecord, Option<u64>),
     Began(&'a AttemptRecord),
     Skipped,
 }
@@ -160,7 +170,9 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
     let mut lanes: BTreeMap<String, Vec<(u64, Happened<'_>)>> = BTreeMap::new();
     for case in &view.cases {
         let begin = started_us(case.record);
+        let asked = pairs(case)?;
         for attempt in &case.record.attempts {
+            let exchange = asked.iter().find(|(asked, _)| std::ptr::eq(*asked, attempt));
             // Each intent's `local` is a lane of its own.
             let own = if attempt.model.as_str() == "local" {
                 case.record.intent.as_ref().map(ToString::to_string)
@@ -173,7 +185,8 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
                 lane.push((start, Happened::Skipped));
             } else if attempt.outcome.was_made() {
                 lane.push((start, Happened::Began(attempt)));
-                lane.push((start + attempt.duration_us, Happened::Ended(attempt)));
+                let retry_after_s = exchange.and_then(|(_, exchange)| exchange.retry_after_s);
+                lane.push((start + attempt.duration_us, Happened::Ended(attempt, retry_after_s)));
             }
         }
     }
@@ -192,18 +205,25 @@ struct Known {
     open: (u64, u64),
     /// The last answer, which closes it.
     answered_us: u64,
-    /// The last refusal with 429 or 529, which may hold it.
+    /// The last refusal with 429 or 529, which may hold it; and from when to when one certainly does.
     limited_us: Option<u64>,
+    held: (u64, u64),
 }
 
 fn replay(happened: &[(u64, Happened<'_>)]) -> Verdict {
-    let mut known = Known { failures: Some(0), open: (0, 0), answered_us: u64::MAX, limited_us: None };
+    let mut known = Known { failures: Some(0), open: (0, 0), answered_us: u64::MAX, limited_us: None, held: (0, 0) };
     for moment in happened.chunk_by(|a, b| a.0 == b.0) {
         let at = moment[0].0;
-        let ended =
-            || moment.iter().filter_map(|(_, what)| if let Happened::Ended(a) = what { Some(*a) } else { None });
-        ended().for_each(|attempt| known.learn(at, attempt));
-        if ended().any(answers) && !ended().all(answers) {
+        let mut answered = 0;
+        let ended: Vec<_> = moment
+            .iter()
+            .filter_map(|(_, what)| if let Happened::Ended(a, after) = what { Some((*a, *after)) } else { None })
+            .collect();
+        for (attempt, retry_after_s) in &ended {
+            known.learn(at, attempt, *retry_after_s);
+            answered += usize::from(answers(attempt));
+        }
+        if 0 < answered && answered < ended.len() {
             // Which came first is not known.
             (known.failures, known.open) = (None, (0, 0));
         }
@@ -212,6 +232,13 @@ fn replay(happened: &[(u64, Happened<'_>)]) -> Verdict {
                 Happened::Began(attempt) => {
                     let open = known.open.0 < at && at < known.open.1;
                     hold!(!open, "it was asked at {}, its breaker was open ({:?})", Ran::at(at), attempt.kind);
+                    let held = known.held.0 < at && at < known.held.1;
+                    hold!(
+                        !held,
+                        "it was asked at {}, before the time that it asked for ({:?})",
+                        Ran::at(at),
+                        attempt.kind
+                    );
                 }
                 Happened::Skipped => {
                     let held = known.limited_us.is_some_and(|since| at <= since + PERIOD_MAX_US);
@@ -219,7 +246,7 @@ fn replay(happened: &[(u64, Happened<'_>)]) -> Verdict {
                     let reason = held || open || known.answered_us == at;
                     hold!(reason, "it was passed over at {} as if broken, and had not failed", Ran::at(at));
                 }
-                Happened::Ended(_) => {}
+                Happened::Ended(..) => {}
             }
         }
     }
@@ -233,7 +260,7 @@ fn answers(attempt: &AttemptRecord) -> bool {
 }
 
 impl Known {
-    fn learn(&mut self, at: u64, attempt: &AttemptRecord) {
+    fn learn(&mut self, at: u64, attempt: &AttemptRecord, retry_after_s: Option<u64>) {
         if answers(attempt) {
             (self.failures, self.open, self.answered_us) = (Some(0), (0, 0), at);
             return;
@@ -247,7 +274,13 @@ impl Known {
                 (self.failures, self.open) = (None, (0, 0));
             }
             AttemptOutcome::Slow => self.fail(at, 1),
-            AttemptOutcome::RateLimited => self.limited_us = Some(at),
+            AttemptOutcome::RateLimited => {
+                self.limited_us = Some(at);
+                let until = at + retry_after_s.unwrap_or(0) * 1_000_000;
+                if until > self.held.1 {
+                    self.held = (at, until);
+                }
+            }
             _ => {}
         }
     }

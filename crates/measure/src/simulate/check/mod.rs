@@ -187,7 +187,7 @@ fn bounds(ran: &Ran) -> Verdict {
 /// The same seed gives the same journal to the byte, and the same to its clients.
 pub(crate) fn same(one: &Ran, two: &Ran) -> Option<Violation> {
     let differs = one.journal.iter().zip(&two.journal).position(|(a, b)| a != b);
-    let differs = differs.or_else(|| (one.journal.len() != two.journal.len()).then(|| one.journal.len()));
+    let differs = differs.or_else(|| (one.journal.len() != two.journal.len()).then_some(one.journal.len()));
     let told = |ran: &Ran| ran.seen.iter().map(|seen| format!("{:?}", seen.events)).collect::<Vec<_>>();
     let what = match differs {
         Some(n) => format!(

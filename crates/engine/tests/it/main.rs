@@ -1,0 +1,13 @@
+//! The engine as a library user meets it, with scripted models on the paused clock.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod departures;
+mod flights;
+mod house;
+mod intents;
+mod journal;
+mod models;
+mod remembered;
+mod review;
+mod streams;
