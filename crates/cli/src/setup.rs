@@ -112,20 +112,23 @@ pub(crate) async fn orchestrator(
         let told: Vec<String> = keyless.iter().map(ToString::to_string).collect();
         return Err(Exit::usage(format!("{}\n{KEYS_HINT}", told.join("\n"))));
     }
+    let http: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| Exit::outside(error.to_string()))?);
+    let http = fixtures.wrap(http)?;
     let store = match recording {
         Recording::Memory => Store::memory(),
         Recording::Store { in_use } => Store::open(&snapshot.store).await.map_err(|error| opening(&error, in_use))?,
     };
     let names: Vec<String> = snapshot.providers.keys().cloned().collect();
-    let http: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| Exit::outside(error.to_string()))?);
     let mut builder = Orchestrator::builder(snapshot, store);
     if fixtures.replays() {
         builder = builder.without_keys();
     }
     for name in names {
-        let simulator = simulators.iter().find(|(provider, _)| *provider == name);
-        let transport = simulator.map_or_else(|| Arc::clone(&http), |(_, sim)| Arc::new(sim.transport()));
-        builder = builder.transport(&name, fixtures.wrap(transport)?);
+        let transport = match simulators.iter().find(|(provider, _)| *provider == name) {
+            Some((_, simulator)) => fixtures.wrap(Arc::new(simulator.transport()))?,
+            None => Arc::clone(&http),
+        };
+        builder = builder.transport(&name, transport);
     }
     if let Some(observer) = observer {
         builder = builder.on_record(observer);

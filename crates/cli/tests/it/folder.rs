@@ -1,0 +1,150 @@
+//! A folder to run `baton` in, and what a run or a server gives.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Removed at the end.
+pub(crate) struct Folder(TempDir);
+
+/// What a run gave.
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Folder {
+    pub(crate) fn empty() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    /// Files by path, with their text.
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        let folder = Self::empty();
+        for (path, text) in files {
+            folder.write(path, text);
+        }
+        folder
+    }
+
+    /// What `baton init` makes.
+    pub(crate) fn init() -> Self {
+        let folder = Self::empty();
+        folder.run(&["init", "classify-ticket"]).done();
+        folder
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        command.args(arguments).current_dir(self.path()).env_clear().envs(environment.iter().copied());
+        command
+    }
+
+    /// Runs to the end, nothing on standard input, nothing in the environment.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[], "")
+    }
+
+    pub(crate) fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Ran {
+        let mut command = self.command(arguments, environment);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // One that does not read its input may be gone by now.
+        let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Ran::of(child.wait_with_output().unwrap())
+    }
+
+    /// Starts a server, and waits for the first line that it prints.
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
+        self.serve_with(arguments, &[])
+    }
+
+    pub(crate) fn serve_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Server {
+        let mut command = self.command(arguments, environment);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        let Some(address) = line.trim_end().strip_prefix("http://").map(str::to_owned) else {
+            panic!("no address: {line}{}", Ran::of(child.wait_with_output().unwrap()).err);
+        };
+        Server { child: Some(child), out, address }
+    }
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let status = output.status.code().unwrap_or(-1);
+        Self { status, out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    #[track_caller]
+    pub(crate) fn done(self) -> Self {
+        self.ends(0, "")
+    }
+
+    /// With this status, and this on standard error.
+    #[track_caller]
+    pub(crate) fn ends(self, status: i32, says: &str) -> Self {
+        assert_eq!(self.status, status, "{}\n{}", self.out, self.err);
+        assert!(self.err.contains(says), "`{says}` is not in:\n{}", self.err);
+        self
+    }
+
+    /// Standard output, which is exactly one JSON document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.out, self.err))
+    }
+}
+
+/// Killed at the end, where it did not stop before.
+pub(crate) struct Server {
+    child: Option<Child>,
+    out: BufReader<ChildStdout>,
+    /// `127.0.0.1:PORT`.
+    pub(crate) address: String,
+}
+
+impl Server {
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn ended(mut self) -> Ran {
+        let mut ran = Ran::of(self.child.take().unwrap().wait_with_output().unwrap());
+        self.out.read_to_string(&mut ran.out).unwrap();
+        ran
+    }
+
+    pub(crate) fn stop(self) -> Ran {
+        self.terminate();
+        self.ended()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _gone = child.kill();
+            let _reaped = child.wait();
+        }
+    }
+}
