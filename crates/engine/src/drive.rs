@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use baton_core::{
     Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Disposition, Event, ExecutionId, Failure, Moment, NanoUsd,
-    Usage, Verdict, verdict,
+    Unproven, Usage, Verdict, verdict,
 };
 use baton_eval::Finish as AnswerFinish;
 use baton_provider::{Provider, Reply, ReplyStream};
@@ -277,6 +277,10 @@ impl<'a> Drive<'a> {
 
     /// Until the state machine accepts it, an answer counts as a bad one.
     fn answered(&mut self, given: Given, verdict: Verdict) -> Event {
+        let fails = self.request.intent.as_ref().is_some_and(|intent| intent.plan.unproven == Unproven::Fail);
+        if verdict == Verdict::Undecided && fails {
+            self.record().error = Some("its quality is not known yet, and `unproven` is \"fail\"".into());
+        }
         self.close(AttemptOutcome::BadAnswer);
         self.given = Some(given);
         Event::Answered { attempt: self.current.0.number, verdict }
