@@ -73,10 +73,11 @@ impl Check {
 
 /// `check` runs where no keys are, in CI for example: a key that is missing here is no mistake.
 fn key_warning(error: &ProviderError) -> Diagnostic {
-    let about = match error {
-        ProviderError::MissingKey { variable, .. } => variable.clone(),
-        ProviderError::KeyFile { path, .. } => path.display().to_string(),
-        _ => "key".to_owned(),
+    let (about, message) = match error {
+        ProviderError::MissingKey { provider, variable } => {
+            (variable.as_str(), format!("not set; it is the key of provider `{provider}`"))
+        }
+        error => ("keys", error.to_string()),
     };
-    Diagnostic::warning(&about, error.to_string(), "`baton run` and `baton serve` refuse to start until it is there")
+    Diagnostic::warning(about, message, "`baton run` and `baton serve` refuse to start until it is there")
 }
