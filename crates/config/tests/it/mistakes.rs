@@ -360,9 +360,9 @@ fn stores_that_this_version_does_not_have() {
     ");
     let environment = Folder::smallest().env("BATON_STORE_URL", "mysql://h").env("BATON_STORE_DURABILITY", "disk");
     assert_snapshot!(environment.diagnostics(), @r#"
-    BATON_STORE_DURABILITY: `store.durability` must be "process" or "machine", not "disk"
+    BATON_STORE_DURABILITY:1:1: `store.durability` must be "process" or "machine", not "disk"
         write one of these
-    BATON_STORE_URL: the store's URL is of no kind that is known
+    BATON_STORE_URL:1:1: the store's URL is of no kind that is known
         write `sqlite://` and a folder: `sqlite://.baton`, `sqlite:///var/lib/baton`
     "#);
 }

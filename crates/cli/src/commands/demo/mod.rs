@@ -5,9 +5,6 @@ mod plain;
 mod table;
 mod traffic;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 use std::time::Instant;
 
