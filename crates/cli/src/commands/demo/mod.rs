@@ -5,6 +5,9 @@ mod plain;
 mod table;
 mod traffic;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Instant;
 
