@@ -290,18 +290,21 @@ pub(crate) fn answer(call: &Call, intent: Option<&Intent>, log: &EventLog, recor
         let gone = || Failure::new(ErrorCode::StreamInterrupted, "the client left");
         return log.append(LogEvent::Error(Arc::new(outcome.error.clone().unwrap_or_else(gone))));
     }
-    let delivered = Delivered {
+    let mut delivered = Delivered {
         answer: Answer::of(record, outcome.output.clone(), outcome.tool_calls.clone()),
         content: outcome.content.clone(),
         finish: outcome.finish.clone(),
         extra: outcome.extra.clone(),
     };
-    if call.stream && !outcome.released {
-        let model = record.model.clone().unwrap_or_else(|| "default".into());
-        log.append(LogEvent::Start { model });
-        let checked = intent.map(|intent| delivered.checked(&intent.plan.kind));
-        let content = checked.as_ref().unwrap_or(&delivered.content);
-        deltas(content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
+    if !outcome.released {
+        if let Some(intent) = intent {
+            delivered.content = delivered.checked(&intent.plan.kind);
+        }
+        if call.stream {
+            let model = record.model.clone().unwrap_or_else(|| "default".into());
+            log.append(LogEvent::Start { model });
+            deltas(&delivered.content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
+        }
     }
     log.append(LogEvent::End(Arc::new(delivered)));
 }

@@ -38,7 +38,8 @@ pub enum LogEvent {
 pub struct Delivered {
     /// The answer as `execute` gives it.
     pub answer: Answer,
-    /// What the model wrote.
+    /// What was given: of an intent [`Delivered::checked`], of a raw call and of a stream that was
+    /// released before its checks what the model wrote.
     pub content: Vec<Block>,
     /// Why it stopped.
     pub finish: FinishReason,
