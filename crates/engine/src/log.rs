@@ -38,8 +38,7 @@ pub enum LogEvent {
 pub struct Delivered {
     /// The answer as `execute` gives it.
     pub answer: Answer,
-    /// What was given: of an intent [`Delivered::checked`], of a raw call and of a stream that was
-    /// released before its checks what the model wrote.
+    /// What the model wrote, as its stream gave it; [`Delivered::checked`] is what an intent answers.
     pub content: Vec<Block>,
     /// Why it stopped.
     pub finish: FinishReason,
