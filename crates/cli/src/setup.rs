@@ -1,14 +1,17 @@
 //! From a folder to a running orchestrator: what most commands begin with.
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_config::{Given, Loaded, Report, Snapshot, load};
 use baton_engine::{Observer, Orchestrator};
-use baton_provider::{HttpTransport, RecordTransport, ReplayTransport};
+use baton_provider::ProviderError::{BadKey, KeyFile, MissingKey};
+use baton_provider::{HttpTransport, Provider, ProviderError, RecordTransport, ReplayTransport};
 use baton_sim::{Scenario, Sim};
-use baton_store::Store;
+use baton_store::{JournalError, Store, StoreError};
 use baton_wire::Transport;
 use clap::Args;
 
@@ -39,6 +42,11 @@ pub(crate) struct Fixtures {
 }
 
 impl Fixtures {
+    /// Whether no provider will be asked.
+    fn replays(&self) -> bool {
+        self.replay.is_some()
+    }
+
     fn wrap(&self, inner: Arc<dyn Transport>) -> Result<Arc<dyn Transport>, Exit> {
         let told = |flag: &str, dir: &PathBuf, error| Exit::usage(format!("--{flag} {}: {error}", dir.display()));
         match (&self.record, &self.replay) {
@@ -58,8 +66,8 @@ impl Fixtures {
 /// Where records go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recording {
-    /// The configured store.
-    Store,
+    /// The configured store; what to do where another process writes to it.
+    Store { in_use: &'static str },
     /// Nowhere that outlives the process.
     Memory,
 }
@@ -96,16 +104,24 @@ pub(crate) async fn orchestrator(
 ) -> Result<Orchestrator, Exit> {
     let snapshot = folder.snapshot()?;
     if snapshot.intents.is_empty() {
-        tell!("{} has no intents yet: make one with `baton init NAME`", folder.dir.display());
+        tell!("there are no intents yet: make one with `baton init NAME`");
+    }
+    let simulators = simulators(&snapshot)?;
+    let keyless = if fixtures.replays() { Vec::new() } else { keyless(&snapshot)? };
+    if !keyless.is_empty() {
+        let told: Vec<String> = keyless.iter().map(ToString::to_string).collect();
+        return Err(Exit::usage(format!("{}\n{KEYS_HINT}", told.join("\n"))));
     }
     let store = match recording {
         Recording::Memory => Store::memory(),
-        Recording::Store => Store::open(&snapshot.store).await.map_err(|error| Exit::outside(error.to_string()))?,
+        Recording::Store { in_use } => Store::open(&snapshot.store).await.map_err(|error| opening(&error, in_use))?,
     };
-    let simulators = simulators(&snapshot)?;
     let names: Vec<String> = snapshot.providers.keys().cloned().collect();
     let http: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| Exit::outside(error.to_string()))?);
     let mut builder = Orchestrator::builder(snapshot, store);
+    if fixtures.replays() {
+        builder = builder.without_keys();
+    }
     for name in names {
         let simulator = simulators.iter().find(|(provider, _)| *provider == name);
         let transport = simulator.map_or_else(|| Arc::clone(&http), |(_, sim)| Arc::new(sim.transport()));
@@ -115,6 +131,33 @@ pub(crate) async fn orchestrator(
         builder = builder.on_record(observer);
     }
     builder.build().map_err(|error| Exit::usage(error.to_string()))
+}
+
+const KEYS_HINT: &str = "no call was made; a model whose key you do not have can be taken out of `models`";
+
+/// Why the store could not be opened, and what to do.
+fn opening(error: &StoreError, in_use: &str) -> Exit {
+    let StoreError::Journal(JournalError::Locked { dir, pid }) = error else {
+        return Exit::outside(error.to_string());
+    };
+    let folder = dir.parent().unwrap_or(dir).display();
+    let process = pid.map(|pid| format!(" {pid}")).unwrap_or_default();
+    Exit::outside(format!("{folder} is in use by process{process}, as a rule `baton serve`: {in_use}"))
+}
+
+/// The providers whose key is missing or cannot be read.
+pub(crate) fn keyless(snapshot: &Snapshot) -> Result<Vec<ProviderError>, Exit> {
+    let outside = |error: &dyn std::fmt::Display| Exit::outside(error.to_string());
+    let http: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| outside(&error))?);
+    let mut keyless = Vec::new();
+    for spec in snapshot.providers.values() {
+        match Provider::new(spec, Arc::clone(&http)) {
+            Ok(_) => {}
+            Err(error @ (MissingKey { .. } | KeyFile { .. } | BadKey { .. })) => keyless.push(error),
+            Err(error) => return Err(Exit::usage(error.to_string())),
+        }
+    }
+    Ok(keyless)
 }
 
 /// A simulator for each provider of the kind `simulated`.
@@ -142,13 +185,24 @@ pub(crate) async fn control_and_snapshot(folder: &Folder) -> Result<(Store, Snap
     Ok((store, snapshot))
 }
 
+/// An address to listen on, as a flag says it.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |_| "write an address and a port, for example 127.0.0.1:7700".to_owned();
+    text.replacen("localhost:", "127.0.0.1:", 1).parse().map_err(wrong)
+}
+
+/// A span of time, as a flag says it.
+pub(crate) fn duration(flag: &str, text: &str) -> Result<Duration, Exit> {
+    baton_config::parse_duration(text).map_err(|error| Exit::usage(format!("{flag}: {error}; write 30m, 24h or 7d")))
+}
+
 /// Now, Unix microseconds.
 pub(crate) fn unix_us() -> i64 {
     micros(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default())
 }
 
 /// A span in microseconds.
-pub(crate) fn micros(span: std::time::Duration) -> i64 {
+pub(crate) fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 

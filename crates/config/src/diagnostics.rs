@@ -41,9 +41,12 @@ pub struct Diagnostic {
     span: Range<usize>,
 }
 
-/// `file:line:column: message`.
+/// `file:line:column: message`; without line and column where there is no text to point into.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.shown.inner().is_empty() {
+            return write!(f, "{}: {}", self.file, self.message);
+        }
         write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
     }
 }
@@ -72,6 +75,14 @@ impl miette::Diagnostic for Diagnostic {
 }
 
 impl Diagnostic {
+    /// A warning about something that is in no file, for example an environment variable.
+    #[must_use]
+    pub fn warning(about: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        let mut sink = Sink::default();
+        sink.warn(Source::new(about.to_owned(), "").start(), message, help);
+        sink.0.remove(0)
+    }
+
     /// With its piece of source, for people; `colour` for terminals.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {

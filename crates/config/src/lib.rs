@@ -27,7 +27,7 @@ pub use cases::share_of;
 pub use diagnostics::{Diagnostic, Level, Report};
 pub use effective::{Effective, Origin};
 pub use json::canonical;
-pub use load::{Given, Loaded, load};
+pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load};
 pub use plan::{
     CacheSpec, Case, CheckKind, CheckSpec, Durability, Hashes, IntentKind, LengthUnit, LocalSpec, ModelSpec, Objective,
     OnExhausted, Plan, Privacy, ProviderSpec, Route, Secret, Share, Snapshot, StoreSpec, Team,

@@ -57,6 +57,11 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
     let mut sink = Sink::default();
     let folder = Folder::new(dir);
     let mut effective = Vec::new();
+    if !folder.dir.is_dir() {
+        let at = Source::new(dir.display().to_string(), "");
+        sink.error(at.start(), "there is no such folder", "name another with --dir; `baton init` makes one");
+        return Err(Report { diagnostics: sink.0 });
+    }
 
     let mut document = folder.document("baton.toml", &mut sink);
     let missing = document.is_none();
@@ -176,12 +181,10 @@ impl Folder {
         names.retain(|name| !name.starts_with('.'));
         names.sort();
         names.retain(|name| {
-            let valid = name.len() <= 64
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b));
+            let valid = is_intent_name(name);
             if !valid {
                 let at = self.named(&format!("intents/{name}"), "");
-                let help = "up to 64 of a-z, 0-9, `-` and `_`, as in `classify-ticket`";
-                sink.error(at.start(), format!("`{name}` cannot be an intent's name"), help);
+                sink.error(at.start(), format!("`{name}` cannot be an intent's name"), INTENT_NAMES);
             }
             valid
         });
@@ -217,6 +220,16 @@ impl Folder {
             }
         }
     }
+}
+
+/// What [`is_intent_name`] takes, for messages.
+pub const INTENT_NAMES: &str = "up to 64 of a-z, 0-9, `-` and `_`, as in `classify-ticket`";
+
+/// Whether a folder of this name can be an intent.
+#[must_use]
+pub fn is_intent_name(name: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b);
+    (1..=64).contains(&name.len()) && name.bytes().all(letter)
 }
 
 /// A regular file's bytes, one more than the bound at most.

@@ -100,16 +100,22 @@ fn failure(code: ErrorCode, retry_after: Option<Duration>, attempts: &[AttemptRe
     Failure { retry_after_ms, ..Failure::new(code, message) }
 }
 
-/// The attempts that gave nothing, in a line.
+/// The attempts that gave nothing, in a line; the same again is counted, not repeated.
 fn told(attempts: &[AttemptRecord]) -> String {
-    let told = attempts.iter().filter(|a| a.outcome != AttemptOutcome::Passed).map(|a| {
-        let what = a.outcome.as_str().replace('_', " ");
-        match &a.error {
-            Some(error) => format!("{} {what}: {error}", a.model),
-            None => format!("{} {what}", a.model),
+    let mut told: Vec<(String, usize)> = Vec::new();
+    for attempt in attempts.iter().filter(|a| a.outcome != AttemptOutcome::Passed) {
+        let what = attempt.outcome.as_str().replace('_', " ");
+        let text = match &attempt.error {
+            Some(error) => format!("{} {what}: {error}", attempt.model),
+            None => format!("{} {what}", attempt.model),
+        };
+        match told.last_mut() {
+            Some((last, times)) if *last == text => *times += 1,
+            _ => told.push((text, 1)),
         }
-    });
-    told.collect::<Vec<_>>().join("; ")
+    }
+    let line = |(text, times)| if times == 1 { text } else { format!("{text} ({times} times)") };
+    told.into_iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
 /// Why the one that answered did.

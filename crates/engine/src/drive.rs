@@ -247,7 +247,7 @@ impl<'a> Drive<'a> {
 
     fn ask_local(&mut self, attempt: Attempt) -> Event {
         let Some((intent, model)) = self.request.intent.as_ref().and_then(|i| Some((i, i.local.as_ref()?))) else {
-            return self.failed(Disposition::Abstained, "has no cases of two labels to learn from".into());
+            return self.failed(Disposition::Abstained, "it has no cases of two labels to learn from".into());
         };
         let prediction = model.predict(&text_of(&self.request.input));
         self.settle(Usage::default());

@@ -90,6 +90,7 @@ pub struct Builder {
     transports: BTreeMap<String, Arc<dyn Transport>>,
     on_record: Option<Observer>,
     seed: Option<u64>,
+    keys: bool,
 }
 
 impl Builder {
@@ -114,6 +115,13 @@ impl Builder {
         self
     }
 
+    /// Asks providers without their keys: for replayed traffic.
+    #[must_use]
+    pub fn without_keys(mut self) -> Self {
+        self.keys = false;
+        self
+    }
+
     /// Reads keys, trains `local`, and is ready.
     ///
     /// # Errors
@@ -128,7 +136,8 @@ impl Builder {
                 None if spec.kind == "simulated" => return Err(BuildError::NoSimulator { provider: name.clone() }),
                 None => Arc::clone(&http),
             };
-            providers.insert(name.clone(), Arc::new(Provider::new(spec, transport)?));
+            let provider = if self.keys { Provider::new } else { Provider::without_key };
+            providers.insert(name.clone(), Arc::new(provider(spec, transport)?));
         }
         let compile = |(name, plan): (&IntentName, _)| Ok((name.clone(), Arc::new(Intent::compile(plan)?)));
         let intents: HashMap<_, _> = self.snapshot.intents.iter().map(compile).collect::<Result<_, BuildError>>()?;
@@ -155,7 +164,14 @@ impl Orchestrator {
     /// Begins with a compiled configuration and where records go.
     #[must_use]
     pub fn builder(snapshot: Snapshot, store: Store) -> Builder {
-        Builder { snapshot: Arc::new(snapshot), store, transports: BTreeMap::new(), on_record: None, seed: None }
+        Builder {
+            snapshot: Arc::new(snapshot),
+            store,
+            transports: BTreeMap::new(),
+            on_record: None,
+            seed: None,
+            keys: true,
+        }
     }
 
     /// Answers a call within its deadline.

@@ -233,8 +233,10 @@ fn report(arguments: &Arguments, test: &[Row], points: &[(Option<usize>, Point)]
     let seeds = arguments.seed..arguments.seed + arguments.seeds;
     line(&format!("banking77: {} real test queries through execute; nothing is simulated", test.len()));
     line(&format!(
-        "objective.quality {}, subsets with seeds {seeds:?} (range over them in brackets), records in SQLite",
-        arguments.quality
+        "objective.quality {}, subsets with seeds {} to {} (range over them in brackets), records in SQLite",
+        arguments.quality,
+        seeds.start,
+        seeds.end - 1
     ));
     line("a query on which `local` abstains is not answered: there is no second candidate\n");
     let mut rows =

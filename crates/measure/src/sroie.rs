@@ -64,10 +64,9 @@ async fn trials(receipts: &[Receipt], arguments: &Arguments) -> anyhow::Result<S
     let truth = || (receipts, receipts.iter().map(|receipt| &receipt.fields));
     let tuned_to = receipts.len() / 2;
     progress("the truth, once");
-    let (told, mut records) = trial::run(receipts, &simulator("gpt-4", truth(), (0.0, 0))?).await?;
-    let pairs = || receipts.iter().zip(&told);
+    let (truth_told, mut records) = trial::run(receipts, &simulator("gpt-4", truth(), (0.0, 0))?).await?;
+    let pairs = || receipts.iter().zip(&truth_told);
     ensure!(pairs().all(|(receipt, told)| told.said == receipt.fields), "the simulator did not say what it was told");
-    let blocked: Vec<bool> = told.iter().map(|told| told.failed("span-in-source").is_some()).collect();
     if arguments.show {
         for (receipt, told) in pairs() {
             show_blocked(receipt, told);
@@ -89,16 +88,16 @@ async fn trials(receipts: &[Receipt], arguments: &Arguments) -> anyhow::Result<S
         ];
         for (whose, sim) in sims {
             progress(&format!("round {n} of {}, inventions: {whose}", arguments.rounds));
-            let (told, more) = trial::run(receipts, &sim).await?;
+            let (answered, more) = trial::run(receipts, &sim).await?;
             records += more;
-            for (at, (receipt, told)) in receipts.iter().zip(&told).enumerate() {
+            for (at, (receipt, told)) in receipts.iter().zip(&answered).enumerate() {
                 let invention = if whose == "stated" {
                     ensure!(told.said == stated[at].0, "{}: the simulator did not say what it was told", receipt.id);
                     stated[at].1
                 } else {
                     Some((Kind::Simulator, None))
                 };
-                let known = Known { receipt, told, invention, truth_blocked: blocked[at] };
+                let known = Known { receipt, told, invention, truth: &truth_told[at] };
                 let half = if at < tuned_to { &mut inventions.tuned } else { &mut inventions.test };
                 half.see(&known);
                 inventions.whole.see(&known);
@@ -174,7 +173,7 @@ fn judge(report: &mut Report, part: &str, truths: &Truths, inventions: &Inventio
     report.bar(format!("{part}: {fell} of {stopped} blocked answers fell back"), fell == stopped && stopped > 0);
     report.bar(
         format!(
-            "{part}: {} of {} blocked inventions ended with the truth (where the check lets it pass)",
+            "{part}: {} of {} blocked inventions ended with the truth (where the truth passes all checks)",
             inventions.healed, inventions.healable
         ),
         inventions.healed == inventions.healable,
@@ -210,24 +209,25 @@ fn truths_table(seen: &Seen) {
 fn inventions_table(seen: &Seen) {
     let Parts { tuned, test, whole } = &seen.inventions;
     line("");
-    let mut rows = table(&["inventions not in the text: caught", "first half", "second half (test)", "all", "in text"]);
-    let cell = |catch: &Catch| of(catch.caught, catch.absent);
+    let columns =
+        ["inventions not in the text: caught", "first half", "second half (test)", "all", "words elsewhere", "in text"];
+    let mut rows = table(&columns);
+    let mut add = |name: String, [first, second, all]: [Catch; 3]| {
+        let cell = |catch: Catch| of(catch.caught, catch.absent);
+        let elsewhere = of(all.elsewhere_caught, all.elsewhere);
+        rows.add_row([name, cell(first), cell(second), cell(all), elsewhere, all.in_text.to_string()]);
+    };
     for (kind, catch) in &whole.by_kind {
-        let half = |inventions: &Inventions| cell(&inventions.by_kind.get(kind).copied().unwrap_or_default());
-        rows.add_row([name(*kind), half(tuned), half(test), cell(catch), catch.in_text.to_string()]);
+        let half = |inventions: &Inventions| inventions.by_kind.get(kind).copied().unwrap_or_default();
+        add(name(*kind), [half(tuned), half(test), *catch]);
     }
-    let all = whole.all();
-    rows.add_row(["all".to_owned(), cell(&tuned.all()), cell(&test.all()), cell(&all), all.in_text.to_string()]);
+    add("all stated".to_owned(), [tuned.stated(), test.stated(), whole.stated()]);
+    add("all".to_owned(), [tuned.all(), test.all(), whole.all()]);
     line(&rows.to_string());
-    line(&format!(
-        "\nmissed: {}; the words of {} of them stand in the text, in another place",
-        whole.missed.len(),
-        whole.missed_elsewhere
-    ));
-    line(&format!(
-        "in text: every invented value stands somewhere in the receipt; {} of those {} were blocked",
-        all.in_text_caught, all.in_text
-    ));
+    let all = whole.all();
+    line("\nnot in the text: not as a number, and not word behind word; words elsewhere: of those, the ones whose");
+    line("words all stand in the text, in other places (by tokens alone they occur): caught");
+    line(&format!("in text: every invented value stands there by accident; {} were blocked", all.in_text_caught));
     line(&format!(
         "not counted: {} of {} more were caught where the true answer is blocked too",
         all.apart_caught, all.apart

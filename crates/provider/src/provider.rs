@@ -133,6 +133,22 @@ impl Provider {
         transport: Arc<dyn Transport>,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ProviderError> {
+        Self::build(spec, transport, |secret| Key::read(&spec.name, &secret, environment).map(Some))
+    }
+
+    /// As [`Provider::new`], for a transport that asks for no key.
+    ///
+    /// # Errors
+    /// As [`Provider::new`], those about keys aside.
+    pub fn without_key(spec: &ProviderSpec, transport: Arc<dyn Transport>) -> Result<Self, ProviderError> {
+        Self::build(spec, transport, |_| Ok(None))
+    }
+
+    fn build(
+        spec: &ProviderSpec,
+        transport: Arc<dyn Transport>,
+        key: impl FnOnce(Secret) -> Result<Option<Key>, ProviderError>,
+    ) -> Result<Self, ProviderError> {
         let provider = || spec.name.clone();
         let (base_url, key_env, dialect) = match (spec.kind.as_str(), vendor(&spec.kind)) {
             (_, Some(row)) => (Some(row.base_url), row.key_env, row.dialect),
@@ -148,7 +164,7 @@ impl Provider {
         let uri = endpoint(base_url)
             .ok_or_else(|| ProviderError::BadBaseUrl { provider: provider(), url: base_url.to_owned() })?;
         let secret = spec.api_key.clone().or_else(|| key_env.map(|variable| Secret::Env(variable.to_owned())));
-        let key = secret.map(|secret| Key::read(&spec.name, &secret, environment)).transpose()?.map(Arc::new);
+        let key = secret.map(key).transpose()?.flatten().map(Arc::new);
         let mut headers = HeaderMap::from_iter([
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (USER_AGENT, HeaderValue::from_static(concat!("baton/", env!("CARGO_PKG_VERSION")))),

@@ -1,10 +1,12 @@
 //! `baton check`: is the configuration as it should be?
 
+use baton_config::Diagnostic;
+use baton_provider::ProviderError;
 use clap::Args;
 use serde_json::json;
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, colour, plain_table};
+use crate::setup::{Folder, colour, keyless, plain_table, simulators};
 
 /// Check baton.toml and every intent, and say each mistake with its place and what to do.
 #[derive(Args)]
@@ -19,7 +21,7 @@ pub(crate) struct Check {
     effective: bool,
     /// Print one JSON document
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     #[command(flatten)]
     folder: Folder,
 }
@@ -28,20 +30,24 @@ impl Check {
     pub(crate) fn run(self) -> Result<(), Exit> {
         let loaded = match self.folder.load() {
             Ok(loaded) => loaded,
-            Err(report) if self.json => {
-                say!("{}", json!({ "ok": false, "diagnostics": report }));
-                return Err(Exit::usage(""));
+            Err(report) => {
+                let document = json!({ "ok": false, "diagnostics": report });
+                return Err(Exit::usage(report.render(colour())).with_document(document));
             }
-            Err(report) => return Err(Exit::usage(report.render(colour()))),
         };
-        // Keys, `local` and scenarios are looked at too: what `serve` would refuse, `check` tells.
-        crate::setup::simulators(&loaded.snapshot)?;
+        // Scenarios and keys are looked at too: what `serve` would refuse, `check` tells.
+        simulators(&loaded.snapshot)?;
+        let keyless = keyless(&loaded.snapshot)?;
+        let warnings: Vec<Diagnostic> = loaded.warnings.into_iter().chain(keyless.iter().map(key_warning)).collect();
         if self.json {
-            let effective = self.effective.then_some(&loaded.effective);
-            say!("{}", json!({ "ok": true, "diagnostics": loaded.warnings, "effective": effective }));
+            let mut document = json!({ "ok": true, "diagnostics": warnings });
+            if self.effective {
+                document["effective"] = json!(loaded.effective);
+            }
+            say!("{document}");
             return Ok(());
         }
-        for warning in &loaded.warnings {
+        for warning in &warnings {
             tell!("{}", warning.render(colour()));
         }
         if self.effective {
@@ -57,7 +63,21 @@ impl Check {
             let version = plan.hashes.policy.get(..8).unwrap_or_default();
             say!("{} {version}: {} cases, {}", plan.name, plan.cases.len(), models.join(" → "));
         }
-        say!("{} intents are as they should be", loaded.snapshot.intents.len());
+        match loaded.snapshot.intents.len() {
+            1 => say!("1 intent is as it should be"),
+            n => say!("{n} intents are as they should be"),
+        }
         Ok(())
     }
+}
+
+/// `check` runs where no keys are, in CI for example: a key that is missing here is no mistake.
+fn key_warning(error: &ProviderError) -> Diagnostic {
+    let (about, message) = match error {
+        ProviderError::MissingKey { provider, variable } => {
+            (variable.as_str(), format!("not set; it is the key of provider `{provider}`"))
+        }
+        error => ("keys", error.to_string()),
+    };
+    Diagnostic::warning(about, message, "`baton run` and `baton serve` refuse to start until it is there")
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use baton_config::{INTENT_NAMES, is_intent_name};
 use clap::Args;
 
 use crate::exit::{Exit, say};
@@ -44,7 +45,7 @@ const CASES: &str = r#"{"input":{"text":"I was charged twice this month"},"expec
     after_help = "Example:\n  baton init classify-ticket\n  baton run classify-ticket --input '{\"text\":\"I was charged twice\"}'"
 )]
 pub(crate) struct Init {
-    /// The intent's name: lower-case letters, digits and hyphens
+    /// The intent's name: up to 64 of a-z, 0-9, - and _
     #[arg(default_value = "classify-ticket")]
     name: String,
     #[command(flatten)]
@@ -53,24 +54,18 @@ pub(crate) struct Init {
 
 impl Init {
     pub(crate) fn run(self) -> Result<(), Exit> {
-        let wrong = |c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if self.name.is_empty() || self.name.contains(wrong) || self.name.starts_with('-') {
-            return Err(Exit::usage(format!(
-                "`{}` cannot be an intent's name: use lower-case letters, digits and hyphens, for example classify-ticket",
-                self.name
-            )));
+        if !is_intent_name(&self.name) {
+            return Err(Exit::usage(format!("`{}` cannot be an intent's name: {INTENT_NAMES}", self.name)));
         }
-        let intent = self.folder.dir.join("intents").join(&self.name);
+        let here = self.folder.dir == Path::new(".");
+        let intents = if here { "intents".into() } else { self.folder.dir.join("intents") };
+        let intent = intents.join(&self.name);
         if intent.exists() {
             return Err(Exit::usage(format!("{} is there already, and is left as it is", intent.display())));
         }
         write(&intent, "intent.toml", INTENT)?;
         write(&intent, "cases.jsonl", CASES)?;
-        let place = if self.folder.dir == Path::new(".") {
-            String::new()
-        } else {
-            format!(" --dir {}", self.folder.dir.display())
-        };
+        let place = if here { String::new() } else { format!(" --dir {}", self.folder.dir.display()) };
         say!("made {}", intent.display());
         say!("  intent.toml   models, labels: edit these first");
         say!("  cases.jsonl   what `local` learns from: one input and its label a line");

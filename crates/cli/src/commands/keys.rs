@@ -1,12 +1,13 @@
 //! `baton keys`: who may call.
 
+use baton_config::Snapshot;
 use baton_core::{IntentName, TeamId};
 use baton_store::{KeyInfo, NewKey, Permission};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, control, plain_table};
+use crate::setup::{Folder, control, duration, plain_table};
 
 /// Make, list and revoke keys.
 ///
@@ -87,6 +88,14 @@ impl From<Allow> for Permission {
 }
 
 impl Keys {
+    pub(super) fn json(&self) -> bool {
+        match &self.command {
+            Command::Create(create) => create.json,
+            Command::List { json, .. } => *json,
+            Command::Revoke { .. } => false,
+        }
+    }
+
     pub(crate) async fn run(self) -> Result<(), Exit> {
         match self.command {
             Command::Create(create) => create.run().await,
@@ -114,6 +123,7 @@ fn outside(error: impl std::fmt::Display) -> Exit {
 impl Create {
     async fn run(self) -> Result<(), Exit> {
         let (store, snapshot) = crate::setup::control_and_snapshot(&self.folder).await?;
+        let lifetime = self.expires.as_deref().map(|text| duration("--expires", text)).transpose()?;
         let intents: Option<Vec<IntentName>> =
             self.intents.as_ref().map(|names| names.iter().map(|name| IntentName::new(name)).collect());
         for name in intents.iter().flatten() {
@@ -123,10 +133,8 @@ impl Create {
                 return Err(Exit::usage(message));
             }
         }
-        let lifetime = self.expires.as_deref().map(baton_config::parse_duration).transpose();
-        let lifetime = lifetime.map_err(|error| Exit::usage(format!("--expires: {error}")))?;
         let new = NewKey {
-            team: TeamId::new(&self.team),
+            team: team(&self.team, &snapshot)?,
             permissions: self.allow.into_iter().map(Permission::from).collect(),
             intents,
             expires_at_us: lifetime
@@ -141,6 +149,20 @@ impl Create {
         }
         Ok(())
     }
+}
+
+/// Where `baton.toml` declares teams, a name that is not among them would have none of their limits.
+fn team(name: &str, snapshot: &Snapshot) -> Result<TeamId, Exit> {
+    if name.is_empty() || name.len() > 64 || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Exit::usage(format!("--team: `{name}` cannot be a team: use one word of at most 64 bytes")));
+    }
+    let team = TeamId::new(name);
+    if !snapshot.teams.is_empty() && !snapshot.teams.contains_key(&team) {
+        let known: Vec<&str> = snapshot.teams.keys().map(TeamId::as_str).collect();
+        let message = format!("--team: baton.toml has no [teams.{name}]; it has: {}", known.join(", "));
+        return Err(Exit::usage(message));
+    }
+    Ok(team)
 }
 
 fn print(keys: &[KeyInfo], json: bool) {

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 const FIRST_STEPS: &str = "\
 First steps:
   baton demo                          see it work, with simulated models
-  baton init classify-ticket          make an intent: a folder with one file to edit
+  baton init classify-ticket          make an intent: a folder with two files to edit
   baton check                         is everything as it should be?
   baton run classify-ticket --input '{\"text\":\"I was charged twice\"}'
   baton serve                         the same over HTTP, for your product
@@ -45,6 +45,20 @@ enum Command {
     Report(report::Report),
     Keys(keys::Keys),
     Sim(sim::Sim),
+}
+
+impl Arguments {
+    /// Whether one JSON document is expected on standard output, whatever happens.
+    pub(crate) fn json(&self) -> bool {
+        match &self.command {
+            Command::Demo(command) => command.json,
+            Command::Run(command) => command.json,
+            Command::Check(command) => command.json,
+            Command::Report(command) => command.json,
+            Command::Keys(command) => command.json(),
+            Command::Init(_) | Command::Serve(_) | Command::Sim(_) => false,
+        }
+    }
 }
 
 pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, control, micros, plain_table, unix_us};
+use crate::setup::{Folder, control, duration, micros, plain_table, unix_us};
 
 /// Calls, latency, cost, where answers came from, and fallbacks with their reasons.
 #[derive(Args)]
@@ -28,14 +28,14 @@ pub(crate) struct Report {
     team: Option<String>,
     /// Print one JSON document
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     #[command(flatten)]
     folder: Folder,
 }
 
 impl Report {
     pub(crate) async fn run(self) -> Result<(), Exit> {
-        let since = baton_config::parse_duration(&self.since).map_err(|e| Exit::usage(format!("--since: {e}")))?;
+        let since = duration("--since", &self.since)?;
         let store = control(&self.folder).await?;
         let now = unix_us();
         let query = ReportQuery {
@@ -48,7 +48,8 @@ impl Report {
         if self.json {
             say!("{}", json(&figures));
         } else if figures.total.calls.calls == 0 {
-            tell!("no calls in the last {}", self.since);
+            let intent = self.intent.as_ref().map(|intent| format!(" of {intent}")).unwrap_or_default();
+            tell!("no calls{intent} in the last {}", self.since);
         } else {
             print(&figures);
         }
@@ -102,7 +103,8 @@ fn of_model(name: &str, tally: &ModelTally) -> Row {
 }
 
 fn rows(figures: &Figures) -> (Vec<Row>, Vec<Row>) {
-    let name = |intent: &Option<IntentName>| intent.as_ref().map_or("(raw)".to_owned(), ToString::to_string);
+    // Raw model calls, and calls of intents that are not there.
+    let name = |intent: &Option<IntentName>| intent.as_ref().map_or("(no intent)".to_owned(), ToString::to_string);
     let intents = figures.intents.iter().map(|(intent, tally)| of_intent(&name(intent), &tally.calls)).collect();
     let models = figures.total.models.iter().map(|(model, tally)| of_model(model.as_str(), tally)).collect();
     (intents, models)

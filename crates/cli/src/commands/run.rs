@@ -36,7 +36,7 @@ pub(crate) struct Run {
     stream: bool,
     /// Print the whole answer as one JSON document
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Keep no record of this call
     #[arg(long)]
     no_record: bool,
@@ -46,15 +46,20 @@ pub(crate) struct Run {
     folder: Folder,
 }
 
+/// What to do where another process writes to the store.
+const IN_USE: &str = "send the call to it (POST /v1/execute), or add --no-record to answer here without a record";
+/// What is mostly meant by an input that is not JSON.
+const TEXT_HINT: &str = "a text is written in quotes: --input '\"some text\"'";
+
 impl Run {
     pub(crate) async fn run(self) -> Result<(), Exit> {
-        let input = parse("--input", &read(&self.input)?)?;
+        let input = parse("--input", &read(&self.input)?).map_err(|exit| exit.with_hint(TEXT_HINT))?;
         let config: CallConfig = match &self.config {
             None => CallConfig::default(),
             Some(text) => serde_json::from_value(parse("--config", text)?)
                 .map_err(|error| Exit::usage(format!("--config: {error}")))?,
         };
-        let recording = if self.no_record { Recording::Memory } else { Recording::Store };
+        let recording = if self.no_record { Recording::Memory } else { Recording::Store { in_use: IN_USE } };
         let baton = orchestrator(&self.folder, recording, &self.fixtures, None).await?;
         let call = Call { config, stream: self.stream, ..Call::intent(&self.intent, input) };
         let ended = self.answer(&baton, call).await;
@@ -117,19 +122,23 @@ impl Run {
     }
 
     fn fail(&self, execution: &str, failure: &Failure) -> Result<(), Exit> {
-        if self.json {
-            let error = json!({
-                "type": failure.code.error_type(), "code": failure.code, "message": failure.message,
-                "param": failure.param, "executionId": execution, "retryAfterMs": failure.retry_after_ms,
-            });
-            say!("{}", json!({ "error": error }));
+        let mut error = json!({
+            "type": failure.code.error_type(), "code": failure.code, "message": failure.message,
+            "executionId": execution,
+        });
+        if let Some(param) = &failure.param {
+            error["param"] = json!(param);
+        }
+        if let Some(ms) = failure.retry_after_ms {
+            error["retryAfterMs"] = json!(ms);
         }
         let message = format!("{failure}\nexecution {execution}");
-        Err(match failure.code.error_type() {
+        let exit = match failure.code.error_type() {
             ErrorType::InvalidRequest | ErrorType::NotFound | ErrorType::TooLarge => Exit::usage(message),
             ErrorType::Quality | ErrorType::UpstreamRejected => Exit::failed(message),
             _ => Exit::outside(message),
-        })
+        };
+        Err(exit.with_document(json!({ "error": error })))
     }
 }
 
@@ -149,7 +158,5 @@ fn read(input: &str) -> Result<String, Exit> {
 }
 
 fn parse(flag: &str, text: &str) -> Result<Value, Exit> {
-    serde_json::from_str(text).map_err(|error| {
-        Exit::usage(format!("{flag} is not JSON: {error}\nA text is written in quotes: {flag} '\"some text\"'"))
-    })
+    serde_json::from_str(text).map_err(|error| Exit::usage(format!("{flag} is not JSON: {error}")))
 }

@@ -10,11 +10,12 @@ use tokio::net::TcpListener;
 
 use crate::exit::{Exit, say, tell};
 use crate::setup::{Fixtures, Folder, Recording, orchestrator};
+use crate::signals;
 
 /// Serve the intents over HTTP.
 ///
-/// The first line printed is the address. Stops on Ctrl-C or SIGTERM: no new calls, open streams
-/// finish first.
+/// The first line printed is the address. Stops on Ctrl-C or SIGTERM: no new calls, open ones finish
+/// first, for at most 30 s; the signal again cuts them.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +27,8 @@ Examples:
 Without keys it listens on loopback only. Make one with `baton keys create --team NAME`.")]
 pub(crate) struct Serve {
     /// Address and port; port 0 picks a free one
-    #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDR", env = "BATON_LISTEN")]
+    #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDR", env = "BATON_LISTEN",
+        value_parser = crate::setup::address)]
     listen: SocketAddr,
     #[command(flatten)]
     fixtures: Fixtures,
@@ -34,12 +36,16 @@ pub(crate) struct Serve {
     folder: Folder,
 }
 
+/// What to do where another process writes to the store.
+const IN_USE: &str = "stop that one, or serve another folder with --dir";
+
 impl Serve {
     pub(crate) async fn run(self) -> Result<(), Exit> {
         let metrics = Metrics::new();
         let observed = metrics.clone();
         let observer: Observer = Arc::new(move |record| observed.observe(record));
-        let baton = orchestrator(&self.folder, Recording::Store, &self.fixtures, Some(observer)).await?;
+        let recording = Recording::Store { in_use: IN_USE };
+        let baton = orchestrator(&self.folder, recording, &self.fixtures, Some(observer)).await?;
         let keys = baton.store().any_keys().await.map_err(|error| Exit::outside(error.to_string()))?;
         if !keys && !self.listen.ip().is_loopback() {
             return Err(Exit::usage(format!(
@@ -61,23 +67,15 @@ impl Serve {
         let store = baton.store().clone();
         let maintained = baton.clone();
         let maintenance = tokio::spawn(async move { maintained.maintain().await });
-        let served = serve(listener, baton, metrics, GatewayOptions::default(), stop()).await;
+        let stop = async {
+            signals::stop().await;
+            tell!("stopping: open calls finish first; once more to cut them");
+            tokio::spawn(signals::again());
+        };
+        let served = serve(listener, baton, metrics, GatewayOptions::default(), stop).await;
         maintenance.abort();
         store.close().await;
         tell!("stopped; every record is written");
         served.map_err(|error| Exit::outside(error.to_string()))
     }
-}
-
-/// Ctrl-C or SIGTERM.
-async fn stop() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(_) => return tokio::signal::ctrl_c().await.unwrap_or_default(),
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-    tell!("stopping: open calls finish first");
 }

@@ -20,7 +20,7 @@ Example:
   baton sim --listen 127.0.0.1:7801 --scenario examples/helpdesk/scenario.toml --seed 7")]
 pub(crate) struct Sim {
     /// Address and port; port 0 picks a free one
-    #[arg(long, default_value = "127.0.0.1:7801", value_name = "ADDR")]
+    #[arg(long, default_value = "127.0.0.1:7801", value_name = "ADDR", value_parser = crate::setup::address)]
     listen: SocketAddr,
     /// The scenario
     #[arg(long, value_name = "FILE")]
@@ -40,9 +40,7 @@ impl Sim {
         let address = listener.local_addr().map_err(|error| Exit::outside(error.to_string()))?;
         say!("http://{address}");
         tell!("simulated models, seed {seed}: base URL http://{address}/v1");
-        baton_sim::Sim::new(scenario, seed)
-            .serve(listener, async { tokio::signal::ctrl_c().await.unwrap_or_default() })
-            .await;
+        baton_sim::Sim::new(scenario, seed).serve(listener, crate::signals::stop()).await;
         Ok(())
     }
 }

@@ -301,7 +301,7 @@ fn local(document: &Document, file: &IntentFile, kind: &IntentKind, cases: &[Cas
             sink.error(document.key("/local"), "[local] is set, and `local` is not among the models", help);
         }
         Some(n) if *kind != IntentKind::Generation && !cases.iter().any(|c| c.share == Share::Examples) => {
-            let help = "add cases.jsonl; until then every call goes to the next model";
+            let help = "add cases.jsonl; until then `local` answers nothing";
             sink.warn(document.at(&format!("/models/{n}")), "`local` has no cases to learn from", help);
         }
         _ => {}

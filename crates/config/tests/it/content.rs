@@ -158,7 +158,7 @@ fn few_shot_and_local_need_cases() {
     intents/a/intent.toml:2:12: 2 examples are asked for, the examples share has 0
         add cases (about six of ten belong to that share), or mark some with "share": "examples"
     intents/a/intent.toml:1:23: `local` has no cases to learn from
-        add cases.jsonl; until then every call goes to the next model
+        add cases.jsonl; until then `local` answers nothing
     "#);
     assert_snapshot!(labelled("[local]\ncut = 0.5").diagnostics(), @r#"
     intents/a/intent.toml:2:2: [local] is set, and `local` is not among the models
@@ -179,22 +179,22 @@ fn folders() {
     assert_snapshot!(folder.diagnostics(), @r#"
     baton.toml:2:3: not UTF-8
         save it as UTF-8
-    intents/Bad Name:1:1: `Bad Name` cannot be an intent's name
+    intents/Bad Name: `Bad Name` cannot be an intent's name
         up to 64 of a-z, 0-9, `-` and `_`, as in `classify-ticket`
-    intents/b/intent.toml:1:1: there is no intent.toml
+    intents/b/intent.toml: there is no intent.toml
         add it with `models = ["provider/model"]`, or remove the folder
     intents/c/intent.toml:1:6: not UTF-8
         save it as UTF-8
-    intents/classify-ticket/case.jsonl:1:1: this file is not read
+    intents/classify-ticket/case.jsonl: this file is not read
         did you mean `cases.jsonl`?
     "#);
     assert_snapshot!(Folder::default().with("readme.md", "").diagnostics(), @"
-    baton.toml:1:1: neither baton.toml nor a folder in intents/ is here
+    baton.toml: neither baton.toml nor a folder in intents/ is here
         `baton init` makes a first intent; or name another folder with --dir
     ");
     let long = labelled("").with("intents/a/cases.jsonl", vec![b' '; (16 << 20) + 1]);
     assert_snapshot!(long.diagnostics(), @"
-    intents/a/cases.jsonl:1:1: longer than 16 MiB
+    intents/a/cases.jsonl: longer than 16 MiB
         make it shorter
     ");
 }

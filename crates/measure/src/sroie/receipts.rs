@@ -67,10 +67,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Receipt>> {
 /// - Any other value stands there if its words (runs of letters and digits, in lower case) do, one right
 ///   behind the other, whatever else stands between them.
 pub(crate) fn occurs(value: &str, text: &str) -> bool {
-    let number = value.trim_matches(|c: char| !c.is_ascii_digit());
-    let money = |part: &str| part.chars().filter(|c| c.is_alphabetic()).count() <= 3;
-    let around = value.split_once(number).filter(|(before, behind)| money(before) && money(behind));
-    if !number.is_empty() && !number.contains(char::is_alphabetic) && around.is_some() {
+    if let Some(number) = number(value) {
         let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
         return text
             .match_indices(number)
@@ -78,6 +75,20 @@ pub(crate) fn occurs(value: &str, text: &str) -> bool {
     }
     let (value, text) = (words(value), words(text));
     !value.is_empty() && text.windows(value.len()).any(|window| window == value)
+}
+
+/// Whether the words of a value that is no number all stand in a text, wherever each of them is.
+pub(crate) fn words_occur(value: &str, text: &str) -> bool {
+    let text = words(text);
+    number(value).is_none() && words(value).iter().all(|word| text.contains(word))
+}
+
+/// A value that is a number or a date of digits, without the sign of money around it.
+fn number(value: &str) -> Option<&str> {
+    let number = value.trim_matches(|c: char| !c.is_ascii_digit());
+    let around = value.len() - number.len();
+    let letters = value.chars().filter(|c| c.is_alphabetic()).count();
+    (!number.is_empty() && !number.contains(char::is_alphabetic) && letters <= 3 && around <= 5).then_some(number)
 }
 
 pub(crate) fn words(text: &str) -> Vec<String> {
@@ -106,5 +117,7 @@ mod tests {
         check("12 JALAN SATU", true);
         check("12 JALAN DUA", false);
         check("", false);
+        assert!(words_occur("JALAN ACME", text) && !occurs("JALAN ACME", text));
+        assert!(!words_occur("JALAN ACMES", text) && !words_occur("00.19", text));
     }
 }

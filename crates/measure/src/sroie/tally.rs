@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::inventions::{Invention, name};
-use super::receipts::{FIELDS, Receipt, occurs, words};
+use super::inventions::{Invention, Kind, name};
+use super::receipts::{FIELDS, Receipt, occurs, words_occur};
 use super::trial::Told;
 
 /// The check that is measured.
@@ -80,7 +80,10 @@ pub(crate) struct Catch {
     /// is caught is caught for the invention.
     pub(crate) absent: usize,
     pub(crate) caught: usize,
-    /// Likewise, where the check blocks the true answer too.
+    /// Of those, the ones whose words all stand in the text, in another place.
+    pub(crate) elsewhere: usize,
+    pub(crate) elsewhere_caught: usize,
+    /// As `absent`, where the check blocks the true answer too.
     pub(crate) apart: usize,
     pub(crate) apart_caught: usize,
     /// Every invented value stands somewhere in the text: not what the check is for.
@@ -97,6 +100,8 @@ impl Catch {
         self.inventions += other.inventions;
         self.absent += other.absent;
         self.caught += other.caught;
+        self.elsewhere += other.elsewhere;
+        self.elsewhere_caught += other.elsewhere_caught;
         self.apart += other.apart;
         self.apart_caught += other.apart_caught;
         self.in_text += other.in_text;
@@ -109,8 +114,10 @@ impl Catch {
             "not_in_text": self.absent,
             "caught": self.caught,
             "caught_share": self.share(),
-            "not_in_text_where_the_truth_is_blocked_too": self.apart,
-            "of_those_caught": self.apart_caught,
+            "whose_words_stand_elsewhere": self.elsewhere,
+            "whose_words_stand_elsewhere_caught": self.elsewhere_caught,
+            "where_the_truth_is_blocked_too": self.apart,
+            "where_the_truth_is_blocked_too_caught": self.apart_caught,
             "in_text_by_accident": self.in_text,
             "in_text_blocked": self.in_text_caught,
         })
@@ -124,7 +131,8 @@ pub(crate) struct Inventions {
     pub(crate) by_kind: BTreeMap<Invention, Catch>,
     pub(crate) blocked: usize,
     pub(crate) fell_back: usize,
-    /// Inventions that were blocked where the true answer passes, and the caller got the truth instead.
+    /// Inventions that were blocked where the true answer passes every check, and of those the ones where the
+    /// caller got the truth instead.
     pub(crate) healed: usize,
     pub(crate) healable: usize,
     /// Answers given, and those of them that are not the truth.
@@ -132,8 +140,6 @@ pub(crate) struct Inventions {
     pub(crate) given_wrong: usize,
     /// The inventions that were not caught, for people.
     pub(crate) missed: Vec<String>,
-    /// Those of them whose every word stands in the text, in another place.
-    pub(crate) missed_elsewhere: usize,
 }
 
 /// What is known of one receipt's answer besides the answer.
@@ -142,13 +148,13 @@ pub(crate) struct Known<'a> {
     pub(crate) told: &'a Told,
     /// What the model was told to invent; of the simulator's own only that it may.
     pub(crate) invention: Option<Invention>,
-    /// Whether the check blocks this receipt's true answer.
-    pub(crate) truth_blocked: bool,
+    /// What became of this receipt's true answer.
+    pub(crate) truth: &'a Told,
 }
 
 impl Inventions {
     pub(crate) fn see(&mut self, known: &Known<'_>) {
-        let Known { receipt, told, invention, truth_blocked } = known;
+        let Known { receipt, told, invention, truth } = known;
         self.answers += 1;
         self.blocked += usize::from(told.blocked());
         self.fell_back += usize::from(told.blocked() && told.fell_back());
@@ -163,26 +169,41 @@ impl Inventions {
         catch.inventions += 1;
         let (all, hits) = match absent {
             None => (&mut catch.in_text, &mut catch.in_text_caught),
-            Some(_) if *truth_blocked => (&mut catch.apart, &mut catch.apart_caught),
+            Some(_) if truth.failed(SPAN).is_some() => (&mut catch.apart, &mut catch.apart_caught),
             Some(_) => (&mut catch.absent, &mut catch.caught),
         };
         *all += 1;
         *hits += usize::from(caught);
-        if let (Some(field), false) = (absent, caught) {
+        let counted = absent.filter(|_| truth.failed(SPAN).is_none());
+        let new = |field: &usize| {
+            !occurs(told.said.get(*field), &receipt.text) && !words_occur(told.said.get(*field), &receipt.text)
+        };
+        if counted.is_some() && !invented.iter().any(new) {
+            catch.elsewhere += 1;
+            catch.elsewhere_caught += usize::from(caught);
+        }
+        if let (Some(field), false) = (counted, caught) {
             let (said, truth) = (told.said.get(*field), receipt.fields.get(*field));
-            let text = words(&receipt.text);
-            self.missed_elsewhere += usize::from(words(said).iter().all(|word| text.contains(word)));
             self.missed.push(format!("{} {}: {said:?} for {truth:?}", receipt.id, name(*invention)));
         }
-        if told.blocked() && !truth_blocked {
+        if told.blocked() && !truth.blocked() {
             self.healable += 1;
             self.healed += usize::from(told.given.as_ref() == Some(&receipt.fields));
         }
     }
 
     pub(crate) fn all(&self) -> Catch {
+        self.of(|_| true)
+    }
+
+    /// Without the simulator's own.
+    pub(crate) fn stated(&self) -> Catch {
+        self.of(|kind| kind != Kind::Simulator)
+    }
+
+    fn of(&self, wanted: impl Fn(Kind) -> bool) -> Catch {
         let mut all = Catch::default();
-        self.by_kind.values().for_each(|catch| all.add(catch));
+        self.by_kind.iter().filter(|((kind, _), _)| wanted(*kind)).for_each(|(_, catch)| all.add(catch));
         all
     }
 
@@ -191,8 +212,7 @@ impl Inventions {
         json!({
             "answers": self.answers,
             "all": self.all().json(),
-            "missed": self.missed.len(),
-            "missed_whose_words_stand_elsewhere": self.missed_elsewhere,
+            "stated": self.stated().json(),
             "by_kind": by_kind,
             "blocked": self.blocked,
             "fell_back": self.fell_back,

@@ -61,8 +61,12 @@ impl Store {
     /// As [`Store::open`].
     pub async fn open_with(spec: &StoreSpec, options: JournalOptions) -> Result<Self, StoreError> {
         let journal_dir = spec.dir.join("journal");
+        let new = !spec.dir.exists();
         // The lock comes first: nobody else may be writing while the databases are made.
         let lock = Journal::lock(&journal_dir)?;
+        if new {
+            keep_out_of_git(&spec.dir);
+        }
         let (writer, after) = records::open_writer(&spec.dir).await?;
         let options = JournalOptions { durability: spec.durability, after, ..options };
         let (journal, recovered) = Journal::open_locked(&journal_dir, options, lock)?;
@@ -327,4 +331,12 @@ impl Store {
 fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Records of a product are no part of its repository. Only where the folder is made here: one that
+/// was there may hold other things.
+fn keep_out_of_git(dir: &std::path::Path) {
+    if let Err(error) = std::fs::write(dir.join(".gitignore"), "*\n") {
+        tracing::debug!(%error, "no .gitignore in the store's folder");
+    }
 }

@@ -33,7 +33,7 @@ const AT_ONCE: usize = 10;
 pub(crate) struct Demo {
     /// End with one line of JSON on standard output, everything else on standard error
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Another seed, other traffic
     #[arg(long, default_value_t = 7)]
     seed: u64,

@@ -64,7 +64,9 @@ fn expected(view: &View<'_>, case: &Case<'_>) -> Vec<ErrorCode> {
         codes.extend(over(config, &SERVER_CEILINGS, |_| false));
         return codes;
     };
-    let Some(plan) = case.plan else { return vec![ErrorCode::UnknownIntent] };
+    // A caller that is limited to intents learns of no others.
+    let unknown = if ask.allowed.is_some() { ErrorCode::IntentNotAllowed } else { ErrorCode::UnknownIntent };
+    let Some(plan) = case.plan else { return vec![unknown] };
     if ask.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name)) {
         codes.push(ErrorCode::IntentNotAllowed);
     }

@@ -80,8 +80,7 @@ fn said(case: &Case<'_>, delivered: &Delivered, plan: Option<&Plan>) -> Verdict 
     let said = oracle::read(exchange);
     hold!(said.sound, "the bytes are broken, and were given as a success");
     hold!(said.finish.is_some(), "the model never finished, and its answer was given as a success");
-    let text: String =
-        delivered.content.iter().filter_map(|b| if let Block::Text(t) = b { Some(&**t) } else { None }).collect();
+    let text = text_of(delivered);
     hold!(text == said.text, "the model said `{}`, the caller got `{text}`", said.text);
     let output = &delivered.answer.output;
     let Some(plan) = plan else {
@@ -134,7 +133,7 @@ pub(super) fn stream(case: &Case<'_>) -> Verdict {
     streamed(case, &events)
 }
 
-/// The pieces are the answer.
+/// The pieces are the answer: as the model wrote it where they flowed, as it was checked where they waited.
 fn streamed(case: &Case<'_>, events: &[&LogEvent]) -> Verdict {
     let Some(delivered) = case.delivered().filter(|_| case.seen.ask.stream) else { return Ok(()) };
     hold!(matches!(events.first(), Some(LogEvent::Start { .. })), "an answered stream without a start");
@@ -142,8 +141,20 @@ fn streamed(case: &Case<'_>, events: &[&LogEvent]) -> Verdict {
         .iter()
         .filter_map(|event| if let LogEvent::Delta(Delta::Text(text)) = event { Some(text.as_str()) } else { None })
         .collect();
-    let text: String =
-        delivered.content.iter().filter_map(|b| if let Block::Text(t) = b { Some(&**t) } else { None }).collect();
+    let output = &delivered.answer.output;
+    let text = match case.plan.filter(|_| !case.released()) {
+        None => text_of(delivered),
+        Some(plan) => match plan.kind {
+            IntentKind::Classification(_) => output["label"].as_str().unwrap_or_default().to_owned(),
+            IntentKind::Generation => output["text"].as_str().unwrap_or_default().to_owned(),
+            IntentKind::Extraction => output.to_string(),
+        },
+    };
     hold!(pieces == text, "the pieces say `{pieces}`, the answer `{text}`");
     Ok(())
+}
+
+fn text_of(delivered: &Delivered) -> String {
+    let text = |block: &Block| if let Block::Text(text) = block { Some(text.clone()) } else { None };
+    delivered.content.iter().filter_map(text).collect()
 }
