@@ -107,10 +107,11 @@ impl Source {
     ///
     /// Tuned on the first half of the SROIE receipts; see the crate's example `sroie`.
     pub(crate) fn has_words(&self, value: &Words) -> Result<(), NotFound> {
-        let mut cover = Cover { source: self, value, runs: 0, misread: 0, expected: None, pending: 0 };
+        let taken = vec![false; self.words.len()];
+        let mut cover = Cover { source: self, value, taken, runs: 0, misread: 0, expected: None, pending: 0 };
         let (mut at, mut steps) = (0, 0);
         while at < value.len() {
-            at += match self.longest_run(value, at, cover.expected, &mut steps) {
+            at += match self.longest_run(at, &cover, &mut steps) {
                 _ if steps > STEPS_MAX => return Err(NotFound::TooLong),
                 Some(run) => cover.take_run(at, &run)?,
                 None => cover.take_misread(at),
@@ -119,9 +120,11 @@ impl Source {
         cover.verdict()
     }
 
-    /// The longest run that starts with the value's word `at`; among equals the `expected` one.
+    /// The longest run that starts with the value's word `at` and takes no word of the source a second
+    /// time; among equals the one that continues what is covered.
     /// Adds the bytes that it compares to `steps`, and gives up where they are too many.
-    fn longest_run(&self, value: &Words, at: usize, expected: Option<usize>, steps: &mut usize) -> Option<Run> {
+    fn longest_run(&self, at: usize, cover: &Cover<'_>, steps: &mut usize) -> Option<Run> {
+        let Cover { value, expected, .. } = *cover;
         let word = value.get(at)?.as_bytes();
         let (low, high) = (first_bytes(word, 0), first_bytes(word, 0xFF));
         let from = self.starts.partition_point(|(bytes, _)| *bytes < low);
@@ -131,7 +134,7 @@ impl Source {
             if *steps > STEPS_MAX {
                 return None;
             }
-            let Some(run) = run else { continue };
+            let Some(run) = run.filter(|run| cover.is_free(run)) else { continue };
             let better = best
                 .as_ref()
                 .is_none_or(|best| run.length > best.length || (run.length == best.length && expected == Some(start)));
@@ -178,6 +181,8 @@ impl Source {
 struct Cover<'a> {
     source: &'a Source,
     value: &'a Words,
+    /// The source's words that runs took.
+    taken: Vec<bool>,
     runs: usize,
     misread: usize,
     /// The source's word behind what was matched last.
@@ -189,6 +194,10 @@ struct Cover<'a> {
 impl Cover<'_> {
     fn word(&self, at: usize) -> &str {
         self.value.get(at).unwrap_or_default()
+    }
+
+    fn is_free(&self, run: &Run) -> bool {
+        !self.taken[run.start..run.end].contains(&true)
     }
 
     fn misread_at(&self, at: usize, source_word: Option<usize>) -> bool {
@@ -208,6 +217,7 @@ impl Cover<'_> {
         if alone && has_digit(self.word(at)) && !self.misread_at(at + run.length, Some(run.end)) {
             return Err(NotFound::LoneNumber(self.word(at).to_owned()));
         }
+        self.taken[run.start..run.end].fill(true);
         self.misread += self.pending;
         self.runs += usize::from(!continues);
         (self.pending, self.expected) = (0, Some(run.end));

@@ -88,6 +88,10 @@ fn text_stands_there_word_by_word() {
     check("JALAN SAGU 19, TAMAN DAYA", false);
     // The number stands in the text, but not there.
     check("NO.53 55,57 & 59, JALAN SAGU 3, TAMAN DAYA", false);
+    // A word of the text is one word: it cannot stand in for another one too.
+    check("NO.53 55,57 & 59, NO SAGU 18, TAMAN DAYA", false);
+    check("BOOK TA .K (TAMAN DAYA) SDN SDN", false);
+    check("TAMAN DAYA TAMAN DAYA JOHOR BAHRU JOHOR", true);
     // OCR parts and joins words, and misreads a letter.
     check("TIMELESS KITCHENETTE", true);
     check("TIMELESS KITCHENETTES", false);
