@@ -14,6 +14,7 @@ mod intent;
 mod log;
 mod orchestrator;
 mod outcome;
+mod probe;
 mod recall;
 mod resolve;
 mod route;
