@@ -41,8 +41,8 @@ pub(crate) fn resolve(engine: &Engine, call: &Call) -> Result<Request, Failure> 
     let started = engine.clock.moment(call.received);
     match &call.target {
         Target::Intent { name, input } => {
-            let intent = engine.intent(name).ok_or_else(|| unknown_intent(engine, &call.caller, name))?;
             call.caller.may_call(name)?;
+            let intent = engine.intent(name).ok_or_else(|| unknown_intent(engine, &call.caller, name))?;
             resolve_intent(engine, call, intent, input)
         }
         Target::Model(chat) => {

@@ -46,7 +46,7 @@ pub(crate) async fn run(engine: &Engine, call: &Call, log: &Arc<EventLog>) {
         },
     };
     let (record, outcome) = recorded(engine, call, &request, log, (attempts, outcome)).await;
-    answer(call, log, &record, &outcome);
+    answer(call, request.intent.as_deref(), log, &record, &outcome);
     remember(engine, &request, &record, &outcome);
     if let Some(flight) = &request.flight {
         engine.flights.land(flight, log);
