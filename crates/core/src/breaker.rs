@@ -138,13 +138,15 @@ impl Breaker {
             BreakerState::Probing { .. } => match means(failed, fair) {
                 Means::Up => self.close(now),
                 Means::Nothing => self.open(now),
+                // Nobody asked: the slot is the next one's.
+                Means::Unasked => (self.state, self.since) = (BreakerState::Open { until: now }, now),
                 Means::Failed | Means::Down => {
                     self.period = (self.period * 2).min(PERIOD_MAX);
                     self.open(now);
                 }
             },
             BreakerState::Closed => match means(failed, fair) {
-                Means::Nothing => {}
+                Means::Nothing | Means::Unasked => {}
                 Means::Up => self.count(now, false),
                 Means::Failed => self.count(now, true),
                 Means::Down => self.open(now),
@@ -189,10 +191,14 @@ enum Means {
     Failed,
     Down,
     Nothing,
+    Unasked,
 }
 
 fn means(failed: Option<Disposition>, fair: bool) -> Means {
-    use Disposition::{Abstained, BadAnswer, CallersFault, Cancelled, HardDown, RateLimited, Slow, TooLong, Transient};
+    use Disposition::{
+        Abstained, BadAnswer, CallersFault, Cancelled, HardDown, Limited, OverBudget, RateLimited, Slow, TooLong,
+        Transient,
+    };
     match failed {
         // An answer, even a bad or a refused one, shows that the lane is up.
         None | Some(CallersFault | TooLong | BadAnswer | Abstained) => Means::Up,
@@ -200,6 +206,7 @@ fn means(failed: Option<Disposition>, fair: bool) -> Means {
         Some(Slow) if fair => Means::Failed,
         Some(HardDown) => Means::Down,
         Some(Slow | Cancelled | RateLimited { .. }) => Means::Nothing,
+        Some(OverBudget | Limited) => Means::Unasked,
     }
 }
 

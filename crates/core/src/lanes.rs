@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::budget::Budgets;
+use crate::extras::Extras;
 use crate::latencies::Latencies;
 use crate::{Admission, Breaker, BreakerState, Disposition, LaneId, Moment, Percentiles};
 
@@ -26,14 +26,14 @@ pub struct Observation {
     pub first_token: Option<Duration>,
 }
 
-/// One lane's breaker, recent latencies and budgets. A limit on concurrency belongs here too:
+/// One lane's breaker, recent latencies, and the extra calls that it may get. A limit on concurrency belongs here too:
 /// [`Lanes::admit`] would take its permit, [`Lanes::observe`] give it back and learn.
 #[derive(Clone, Debug, Default)]
 pub struct Lane {
     breaker: Breaker,
     answers: Latencies,
     first_tokens: Latencies,
-    budgets: Budgets,
+    extras: Extras,
 }
 
 impl Lane {
@@ -69,6 +69,11 @@ impl Lanes {
         Self(vec![Lane::default(); count])
     }
 
+    /// So many lanes at least; of new ones nothing is known.
+    pub fn grow(&mut self, count: usize) {
+        self.0.resize(self.0.len().max(count), Lane::default());
+    }
+
     /// One lane.
     ///
     /// # Panics
@@ -102,17 +107,17 @@ impl Lanes {
 
     /// A call begins with this lane: it pays for a share of a retry and of a hedge.
     pub fn called(&mut self, lane: LaneId, hedge_share: f64) {
-        self.lane(lane).budgets.called(hedge_share);
+        self.lane(lane).extras.called(hedge_share);
     }
 
     /// Takes a retry out of what recent calls paid for.
     pub fn take_retry(&mut self, lane: LaneId, now: Moment) -> bool {
-        self.lane(lane).budgets.take_retry(now)
+        self.lane(lane).extras.take_retry(now)
     }
 
     /// Takes a hedge for an attempt on this lane out of what recent calls paid for.
     pub fn take_hedge(&mut self, lane: LaneId) -> bool {
-        self.lane(lane).budgets.take_hedge()
+        self.lane(lane).extras.take_hedge()
     }
 
     /// The first sign of life of an attempt that began at `began`: enough for a probe, whose stream

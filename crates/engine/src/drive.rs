@@ -114,7 +114,7 @@ impl<'a> Drive<'a> {
         if candidate.model.as_str() == "local" {
             return self.ask_local(number);
         }
-        let Some(provider) = self.engine.provider(&candidate.model) else {
+        let Some(provider) = self.request.live.provider(&candidate.model) else {
             let why = format!("provider `{}` is not there", candidate.model.provider());
             return self.failed(number, Disposition::HardDown, why);
         };
@@ -155,7 +155,8 @@ impl<'a> Drive<'a> {
         let lane = self.request.candidates[flight.attempt.candidate].lane;
         let probe = Probe::new(self.engine, lane, times, self.call.stream);
         tokio::spawn(probe.finish(flying, early));
-        self.cancel(number, disposition)
+        self.failed(number, disposition, "it goes on alone, to see whether the model is back".to_owned());
+        Event::Woke
     }
 
     /// Releases what arrived of a stream. A whole answer is released with its record instead.

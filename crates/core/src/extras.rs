@@ -14,19 +14,19 @@ const HEDGES_MAX: f64 = 10.0;
 
 /// A token bucket that is filled by calls, and for retries slowly by time.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Budgets {
+pub(crate) struct Extras {
     retries: f64,
     filled: Moment,
     hedges: f64,
 }
 
-impl Default for Budgets {
+impl Default for Extras {
     fn default() -> Self {
         Self { retries: RETRIES_MAX, filled: Moment::default(), hedges: 0.0 }
     }
 }
 
-impl Budgets {
+impl Extras {
     /// A call that was not a retry, a hedge or a probe. `hedge_share` is how many hedges it pays
     /// for, in [0, 1].
     pub(crate) fn called(&mut self, hedge_share: f64) {
@@ -63,34 +63,34 @@ mod tests {
 
     #[test]
     fn hedges_never_exceed_their_share_of_calls() {
-        let mut budgets = Budgets::default();
+        let mut extras = Extras::default();
         let mut hedges = 0;
         for calls in 1..=1000 {
-            budgets.called(0.05);
-            hedges += u32::from(budgets.take_hedge());
+            extras.called(0.05);
+            hedges += u32::from(extras.take_hedge());
             assert!(hedges * 20 <= calls, "{hedges} hedges for {calls} calls");
         }
         assert_eq!(hedges, 50);
-        let mut idle = Budgets::default();
+        let mut idle = Extras::default();
         (0..10_000).for_each(|_| idle.called(0.05));
         assert_eq!((0..100).filter(|_| idle.take_hedge()).count(), 10, "only so many are saved up");
-        let mut off = Budgets::default();
+        let mut off = Extras::default();
         (0..10_000).for_each(|_| off.called(0.0));
         assert!(!off.take_hedge());
     }
 
     #[test]
     fn retries_are_a_fifth_of_calls_and_a_few_at_low_traffic() {
-        let mut budgets = Budgets::default();
+        let mut extras = Extras::default();
         let start = Moment::default();
-        assert_eq!((0..100).filter(|_| budgets.take_retry(start)).count(), 10);
+        assert_eq!((0..100).filter(|_| extras.take_retry(start)).count(), 10);
         let mut retries = 0;
         for _ in 0..1000 {
-            budgets.called(0.05);
-            retries += u32::from(budgets.take_retry(start));
+            extras.called(0.05);
+            retries += u32::from(extras.take_retry(start));
         }
         assert!((199..=200).contains(&retries), "{retries}");
-        assert!(!budgets.take_retry(start + Duration::from_secs(4)));
-        assert!(budgets.take_retry(start + Duration::from_secs(6)));
+        assert!(!extras.take_retry(start + Duration::from_secs(4)));
+        assert!(extras.take_retry(start + Duration::from_secs(6)));
     }
 }
