@@ -163,7 +163,8 @@ impl Provider {
         let base_url = base_url.ok_or_else(|| ProviderError::NoBaseUrl { provider: provider() })?;
         let uri = endpoint(base_url)
             .ok_or_else(|| ProviderError::BadBaseUrl { provider: provider(), url: base_url.to_owned() })?;
-        let secret = spec.api_key.clone().or_else(|| key_env.map(|variable| Secret::Env(variable.to_owned())));
+        let secret =
+            spec.api_keys.first().cloned().or_else(|| key_env.map(|variable| Secret::Env(variable.to_owned())));
         let key = secret.map(key).transpose()?.flatten().map(Arc::new);
         let mut headers = HeaderMap::from_iter([
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
