@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use baton_cache::ExactCache;
 use baton_config::Snapshot;
-use baton_core::{Admission, BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId};
+use baton_core::{Admission, BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId, TeamId};
 use baton_provider::{HttpTransport, Provider, ProviderError};
 use baton_store::{Retention, Store};
 use baton_wire::{Transport, TransportError};
@@ -197,7 +197,7 @@ impl Orchestrator {
         let engine = Arc::clone(&self.0);
         let id = engine.clock.execution_id();
         let (log, events) = EventLog::begin(id);
-        let running = engine.tasks.begin();
+        let running = engine.tasks.begin(&call.caller.team);
         tokio::spawn(async move {
             if AssertUnwindSafe(run(&engine, &call, &log)).catch_unwind().await.is_err() {
                 tracing::error!(execution = %id, "an execution ended in a panic");
@@ -239,6 +239,12 @@ impl Orchestrator {
     #[must_use]
     pub fn running(&self) -> usize {
         self.0.tasks.running()
+    }
+
+    /// How many executions of this team run, and how many in all.
+    #[must_use]
+    pub fn running_of(&self, team: &TeamId) -> (usize, usize) {
+        self.0.tasks.running_of(team)
     }
 
     /// Keeps the house in order for as long as it is polled: records go when their intent's `keep`

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use baton_core::{Failure, IntentName};
+use baton_engine::Caller;
 use baton_store::Permission;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -46,17 +47,17 @@ pub(crate) async fn execute(State(gateway): State<Gateway>, request: Request) ->
 ///
 /// # Errors
 /// `unsupported_feature`, `queue_full`.
-pub(crate) fn admit(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Failure> {
+pub(crate) fn admit(gateway: &Gateway, caller: &Caller, headers: &HeaderMap) -> Result<(), Failure> {
     if headers.contains_key("idempotency-key") {
         return Err(not_yet("the header Idempotency-Key").at("Idempotency-Key"));
     }
-    gateway.room()
+    gateway.room(&caller.team)
 }
 
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
-    admit(gateway, &parts.headers)?;
+    admit(gateway, &caller, &parts.headers)?;
     let options = gateway.options();
     let body = body::read(options, &parts.headers, body).await?;
     let received = Instant::now();
@@ -66,7 +67,7 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
     let plan = gateway.orchestrator().snapshot().intents.get(&IntentName::new(&request.intent)).map(Arc::clone);
     let call = request.into_call(caller, received)?;
     // Others may have begun while the body arrived.
-    gateway.room()?;
+    gateway.room(&call.caller.team)?;
     if stream {
         let opened = stream::open(gateway, call).await?;
         let writer = events::Writer::new(opened.execution, plan);
