@@ -23,6 +23,9 @@ pub struct Snapshot {
     pub teams: BTreeMap<TeamId, Team>,
     /// Where records go.
     pub store: StoreSpec,
+    /// `baton.toml` as it is in effect, overrides and defaults in it, by section: what tells two
+    /// versions apart. Of secrets it has the places only.
+    pub settings: Map<String, Value>,
 }
 
 /// A model that can be called.
