@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cases::{Cases, sole};
 use crate::fault::Fault;
-use crate::openai::{Format, Prompt};
+use crate::openai::{Call, Format, Prompt};
 use crate::rng::Rng;
 use crate::script::Truth;
 use crate::wrong::{wrong_form, wrong_output};
@@ -15,6 +15,8 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     pub(crate) refusal: Option<&'static str>,
     pub(crate) finish: &'static str,
+    /// Instead of a text.
+    pub(crate) calls: Vec<Call>,
     pub(crate) truth: Option<Truth>,
 }
 
@@ -77,7 +79,7 @@ fn finished(output: Value, fault: Option<&Fault>, prompt: &Prompt, truth: Option
         (Some(plain), Format::Text) => plain.to_owned(),
         _ => output.to_string(),
     };
-    let mut answer = Answer { text, refusal: None, finish: "stop", truth };
+    let mut answer = Answer { text, refusal: None, finish: "stop", calls: Vec::new(), truth };
     match fault {
         Some(Fault::Length) => {
             answer.text = first_chars(&answer.text, answer.text.chars().count() / 2).to_owned();
@@ -91,6 +93,13 @@ fn finished(output: Value, fault: Option<&Fault>, prompt: &Prompt, truth: Option
         Some(Fault::Fenced) => {
             let kind = if answer.text.starts_with('{') { "json" } else { "" };
             answer.text = format!("Here is the answer:\n\n```{kind}\n{}\n```\n\nLet me know.", answer.text);
+        }
+        Some(Fault::DuplicateToolCalls) => {
+            let name = prompt.tool.as_deref().unwrap_or("lookup");
+            let call = || Call { id: "call_simulated", name: name.to_owned() };
+            answer.text.clear();
+            answer.calls = vec![call(), call()];
+            answer.finish = "tool_calls";
         }
         Some(Fault::HugeChunk { bytes }) => answer.text = "x".repeat(*bytes),
         _ => {}

@@ -83,6 +83,13 @@ pub enum Fault {
         /// Between two of them.
         every: Duration,
     },
+    /// The stream stops moving after some tokens; the connection stays. Not streamed: as [`Fault::HeadersThenSilence`].
+    Stall {
+        /// Tokens before it.
+        after_tokens: usize,
+        /// Comments at this distance, for ever; `None` means silence.
+        every: Option<Duration>,
+    },
     /// Half the answer, finish reason `length`.
     Length,
     /// An answer without content, finish reason `stop`.
@@ -95,6 +102,8 @@ pub enum Fault {
     Invented,
     /// The right answer in a code fence, with prose around it.
     Fenced,
+    /// Two calls of the first tool that the request offers, both of one id, instead of the answer.
+    DuplicateToolCalls,
 }
 
 impl Fault {
@@ -123,12 +132,14 @@ impl Fault {
             Self::HugeChunk { .. } => "huge_chunk",
             Self::SplitUtf8 => "split_utf8",
             Self::KeepaliveForever { .. } => "keepalive_forever",
+            Self::Stall { .. } => "stall",
             Self::Length => "length",
             Self::Empty => "empty",
             Self::Refusal => "refusal",
             Self::WrongSchema => "wrong_schema",
             Self::Invented => "invented",
             Self::Fenced => "fenced",
+            Self::DuplicateToolCalls => "duplicate_tool_calls",
         }
     }
 }

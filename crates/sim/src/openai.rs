@@ -26,6 +26,8 @@ pub(crate) struct Prompt {
     pub(crate) include_usage: bool,
     pub(crate) max_tokens: Option<usize>,
     pub(crate) format: Format,
+    /// The name of the first tool that is offered.
+    pub(crate) tool: Option<String>,
     tokens: usize,
 }
 
@@ -59,6 +61,7 @@ impl Prompt {
             include_usage: request["stream_options"]["include_usage"] == true,
             max_tokens: max_tokens.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             format,
+            tool: request["tools"][0]["function"]["name"].as_str().map(str::to_owned),
             tokens,
         })
     }
@@ -101,7 +104,8 @@ impl Frame<'_> {
     /// The body of an answer that is not streamed. Without `finish` it says `null` there.
     pub(crate) fn whole(&self, finish: Option<&str>, usage: bool) -> String {
         let answer = self.answer;
-        let content = if answer.refusal.is_some() { Value::Null } else { json!(answer.text) };
+        let silent = answer.refusal.is_some() || !answer.calls.is_empty();
+        let content = if silent { Value::Null } else { json!(answer.text) };
         let mut body = json!({
             "id": self.id, "object": "chat.completion", "created": self.created, "model": self.prompt.model,
             "choices": [{
@@ -111,6 +115,10 @@ impl Frame<'_> {
             }],
             "usage": self.usage(), "service_tier": "default", "system_fingerprint": FINGERPRINT,
         });
+        if !answer.calls.is_empty() {
+            let calls = answer.calls.iter().map(Call::whole).collect();
+            body["choices"][0]["message"]["tool_calls"] = Value::Array(calls);
+        }
         if let (false, Some(fields)) = (usage, body.as_object_mut()) {
             fields.shift_remove("usage");
         }
@@ -119,7 +127,8 @@ impl Frame<'_> {
 
     /// First event of a stream.
     pub(crate) fn role(&self) -> String {
-        let content = if self.answer.refusal.is_some() { Value::Null } else { json!("") };
+        let silent = self.answer.refusal.is_some() || !self.answer.calls.is_empty();
+        let content = if silent { Value::Null } else { json!("") };
         self.event(&json!({"role": "assistant", "content": content, "refusal": null}), None)
     }
 
@@ -127,6 +136,13 @@ impl Frame<'_> {
     pub(crate) fn token(&self, text: &str) -> String {
         let field = if self.answer.refusal.is_some() { "refusal" } else { "content" };
         self.event(&json!({ field: text }), None)
+    }
+
+    /// A call of a tool, whole in one event.
+    pub(crate) fn call(&self, index: usize, call: &Call) -> String {
+        let mut call = call.whole();
+        call["index"] = index.into();
+        self.event(&json!({ "tool_calls": [call] }), None)
     }
 
     /// The last event with a choice.
@@ -168,6 +184,18 @@ impl Frame<'_> {
                 "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
             },
         })
+    }
+}
+
+/// A call of a tool, without arguments.
+pub(crate) struct Call {
+    pub(crate) id: &'static str,
+    pub(crate) name: String,
+}
+
+impl Call {
+    fn whole(&self) -> Value {
+        json!({"id": self.id, "type": "function", "function": {"name": self.name, "arguments": "{}"}})
     }
 }
 

@@ -41,12 +41,14 @@ enum Kind {
     #[serde(rename = "split_utf8")]
     SplitUtf8,
     KeepaliveForever,
+    Stall,
     Length,
     Empty,
     Refusal,
     WrongSchema,
     Invented,
     Fenced,
+    DuplicateToolCalls,
 }
 
 #[derive(Deserialize)]
@@ -142,12 +144,17 @@ impl TryFrom<RawFault> for FaultShare {
             Kind::HugeChunk => Fault::HugeChunk { bytes: raw.bytes()? },
             Kind::SplitUtf8 => Fault::SplitUtf8,
             Kind::KeepaliveForever => Fault::KeepaliveForever { every: raw.every()? },
+            Kind::Stall => Fault::Stall {
+                after_tokens: raw.after_tokens()?,
+                every: raw.every_ms.is_some().then(|| raw.every()).transpose()?,
+            },
             Kind::Length => Fault::Length,
             Kind::Empty => Fault::Empty,
             Kind::Refusal => Fault::Refusal,
             Kind::WrongSchema => Fault::WrongSchema,
             Kind::Invented => Fault::Invented,
             Kind::Fenced => Fault::Fenced,
+            Kind::DuplicateToolCalls => Fault::DuplicateToolCalls,
         };
         raw.nothing_left(&fault)?;
         Ok(Self { share: raw.share, fault })

@@ -201,7 +201,7 @@ impl Course {
                 body = openai::error(500, None).to_string().into();
                 length = Some(body.len());
             }
-            Some(Fault::HeadersThenSilence) => {
+            Some(Fault::HeadersThenSilence | Fault::Stall { .. }) => {
                 body.clear();
                 starts = self.first_token;
                 ending = Ending::Hang;
@@ -238,6 +238,7 @@ impl Course {
         let mut events = vec![(self.first_token, frame.role())];
         events.extend(tokens.iter().enumerate().map(|(n, token)| (self.token_at(n), frame.token(token))));
         let last = self.token_at(tokens.len().saturating_sub(1));
+        events.extend(answer.calls.iter().enumerate().map(|(n, call)| (last, frame.call(n, call))));
         events.push((last, frame.finish()));
         if prompt.include_usage && !matches!(fault, Some(Fault::NoUsage)) {
             events.push((last, frame.usage_event()));
@@ -306,15 +307,20 @@ fn spoil(events: &mut Vec<(Duration, String)>, tokens: usize, fault: Option<&Fau
             events.clear();
             return Ending::Hang;
         }
+        Some(Fault::Stall { after_tokens, every }) => {
+            events.truncate(after(*after_tokens));
+            return every.map_or(Ending::Hang, |every| Ending::Repeat { every, bytes: COMMENT });
+        }
         Some(Fault::KeepaliveForever { every }) => {
             events.clear();
-            return Ending::Repeat { every: *every, bytes: Bytes::from_static(b": keep-alive\n\n") };
+            return Ending::Repeat { every: *every, bytes: COMMENT };
         }
         _ => {}
     }
     Ending::Finish
 }
 
+const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 const BROKEN_EVENT: &str = "data: {\"id\": \"chatcmpl-\", \"choices\": [{\"index\": 0, \"delta\"\n\n";
 const PAGE: &str =
     "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n";

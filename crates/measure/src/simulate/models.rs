@@ -99,12 +99,15 @@ fn faults(dice: &mut Dice) -> Vec<Fault> {
         Fault::HugeChunk { bytes },
         Fault::SplitUtf8,
         Fault::KeepaliveForever { every },
+        Fault::Stall { after_tokens, every: None },
+        Fault::Stall { after_tokens, every: Some(every) },
         Fault::Length,
         Fault::Empty,
         Fault::Refusal,
         Fault::WrongSchema,
         Fault::Invented,
         Fault::Fenced,
+        Fault::DuplicateToolCalls,
     ]
 }
 

@@ -50,6 +50,8 @@ async fn whole_answers_are_decoded_and_nothing_else() {
         ("kind = \"hang\"", None, None),
         ("kind = \"headers_then_silence\"", None, None),
         ("kind = \"keepalive_forever\", every_ms = 1000", None, None),
+        ("kind = \"stall\", after_tokens = 1", None, None),
+        ("kind = \"stall\", after_tokens = 1, every_ms = 1000", None, None),
         ("kind = \"status\", status = 500", None, None),
         ("kind = \"error_body_200\"", None, None),
         ("kind = \"html_200\"", None, None),
@@ -67,6 +69,7 @@ async fn whole_answers_are_decoded_and_nothing_else() {
         ("kind = \"empty\"", Some(" Stop"), Some(" Stop")),
         ("kind = \"refusal\"", REFUSAL, REFUSAL),
         ("kind = \"fenced\"", FENCED, FENCED),
+        ("kind = \"duplicate_tool_calls\"", Some(" ToolUse"), Some(" ToolUse")),
         ("kind = \"huge_chunk\", bytes = 5", Some("xxxxx Stop"), Some("xxxxx Stop")),
     ] {
         assert_eq!(decoded(fault, true).await.as_deref(), stream, "{fault}, streamed");

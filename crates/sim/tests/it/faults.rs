@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{TICKET, body, bytes_of, sim};
 
-const FAULTS: [&str; 30] = [
+const FAULTS: [&str; 33] = [
     "kind = \"refuse\"",
     "kind = \"hang\"",
     "kind = \"headers_then_silence\"",
@@ -33,12 +33,15 @@ const FAULTS: [&str; 30] = [
     "kind = \"malformed_chunk\", after_tokens = 1",
     "kind = \"huge_chunk\", bytes = 12",
     "kind = \"keepalive_forever\", every_ms = 1000",
+    "kind = \"stall\", after_tokens = 1",
+    "kind = \"stall\", after_tokens = 1, every_ms = 1000",
     "kind = \"length\"",
     "kind = \"empty\"",
     "kind = \"refusal\"",
     "kind = \"wrong_schema\"",
     "kind = \"invented\"",
     "kind = \"fenced\"",
+    "kind = \"duplicate_tool_calls\"",
 ];
 
 fn script(fault: &str, stream: bool) -> Script {
