@@ -70,9 +70,8 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
     override_settings(document, given);
     let baton = Shape::<BatonFile>::new().check(document, &mut sink);
     let mut house = House::new(&folder.dir, given, document, baton.as_ref(), &mut sink);
-    if let Some(value) = baton.as_ref().and_then(|file| serde_json::to_value(file).ok()) {
-        effective.extend(settings(document, "", &value));
-    }
+    let said = baton.as_ref().and_then(|file| serde_json::to_value(file).ok()).unwrap_or_default();
+    effective.extend(settings(document, "", &said));
 
     let mut intents = BTreeMap::new();
     let shape = Shape::<IntentFile>::new();
@@ -103,11 +102,23 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
     match store.filter(|_| sink.errors() == 0) {
         Some(store) => {
             let House { models, aliases, providers, .. } = house;
-            let snapshot = Snapshot { intents, models, aliases, providers, teams, store, server };
+            let settings = said.as_object().cloned().unwrap_or_default();
+            let snapshot = Snapshot { intents, models, aliases, providers, teams, store, server, settings };
             Ok(Loaded { snapshot, warnings: sink.0, effective })
         }
         None => Err(Report { diagnostics: sink.0 }),
     }
+}
+
+/// The files that [`load`] would read in this folder, those that are not there included: what to look
+/// at to see that something changed.
+#[must_use]
+pub fn sources(dir: &Path) -> Vec<PathBuf> {
+    let folder = Folder::new(dir);
+    let of_intent = |name: String| INTENT_FILES.map(|file| folder.dir.join("intents").join(&name).join(file));
+    let mut sources = vec![folder.dir.join("baton.toml"), folder.dir.join("intents")];
+    sources.extend(folder.intents(&mut Sink::default()).into_iter().flat_map(of_intent));
+    sources
 }
 
 fn override_settings(document: &mut Document, given: &Given<'_>) {

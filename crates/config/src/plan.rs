@@ -25,6 +25,9 @@ pub struct Snapshot {
     pub store: StoreSpec,
     /// How much the server takes on.
     pub server: ServerSpec,
+    /// `baton.toml` as it is in effect, overrides and defaults in it, by section: what tells two
+    /// versions apart. Of secrets it has the places only.
+    pub settings: Map<String, Value>,
 }
 
 /// `[server]`: bounds.

@@ -18,6 +18,7 @@ mod metrics;
 mod models;
 mod options;
 mod query;
+mod readiness;
 mod routes;
 mod schemas;
 mod server;

@@ -186,6 +186,16 @@ impl Provider {
         self.key.as_ref().map(|key| key.hash())
     }
 
+    /// Whether the other is reached in the same way: the same place, key, dialect and transport.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.uri == other.uri
+            && self.key_hash() == other.key_hash()
+            && self.dialect == other.dialect
+            && self.simulated == other.simulated
+            && Arc::ptr_eq(&self.transport, &other.transport)
+    }
+
     /// Asks for a whole answer; resolves when its body is there.
     ///
     /// # Errors
