@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::call::{Call, Target};
 use crate::drive::{Drive, micros};
 use crate::engine::Engine;
-use crate::intent::text_of_output;
+use crate::intent::{Intent, text_of_output};
+use crate::live::Live;
 use crate::log::{Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::recall::stale;
@@ -261,10 +262,10 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
 }
 
 /// A call that was refused before anything was asked: recorded too, without its input.
-pub(crate) async fn refused(engine: &Engine, call: &Call, log: &EventLog, failure: Failure) {
+pub(crate) async fn refused(engine: &Engine, live: &Live, call: &Call, (log, failure): (&EventLog, Failure)) {
     let mut record = blank(engine, call, log, engine.clock.moment(call.received));
     if let Target::Intent { name, .. } = &call.target {
-        record.intent = engine.intent(name).map(|intent| intent.plan.name.clone());
+        record.intent = live.intent(name).map(|intent| intent.plan.name.clone());
     }
     let outcome = Outcome::failed(failure);
     record.error.clone_from(&outcome.error);
@@ -274,14 +275,15 @@ pub(crate) async fn refused(engine: &Engine, call: &Call, log: &EventLog, failur
     let asked = call.config.max_latency_ms.filter(|ms| *ms > 0).map_or(REFUSAL_MAX, Duration::from_millis);
     let soon = engine.clock.moment(call.received) + asked.min(REFUSAL_MAX);
     let (record, outcome) = write(engine, log, record, outcome, soon).await;
-    answer(call, log, &record, &outcome);
+    answer(call, None, log, &record, &outcome);
 }
 
 /// The end of an execution that a fault of ours stopped: recorded, unless it was before.
 pub(crate) async fn crashed(engine: &Engine, call: &Call, log: &EventLog) {
     let failure = Engine::crashed(log.execution);
     if !log.is_recorded() {
-        let recording = AssertUnwindSafe(refused(engine, call, log, failure.clone())).catch_unwind().await;
+        let live = engine.live();
+        let recording = AssertUnwindSafe(refused(engine, &live, call, (log, failure.clone()))).catch_unwind().await;
         if recording.is_err() {
             tracing::error!(execution = %log.execution, "a panic could not be recorded");
         }
@@ -289,16 +291,12 @@ pub(crate) async fn crashed(engine: &Engine, call: &Call, log: &EventLog) {
     log.append(LogEvent::Error(Arc::new(failure)));
 }
 
-/// Writes the last events of the log. Text that was not released yet goes before them.
-pub(crate) fn answer(call: &Call, log: &EventLog, record: &Record, outcome: &Outcome) {
+/// Writes the last events of the log. Text that was not released yet goes before them: of an intent,
+/// what was checked, and not what the model wrote around it.
+pub(crate) fn answer(call: &Call, intent: Option<&Intent>, log: &EventLog, record: &Record, outcome: &Outcome) {
     if outcome.status != Status::Succeeded {
         let gone = || Failure::new(ErrorCode::StreamInterrupted, "the client left");
         return log.append(LogEvent::Error(Arc::new(outcome.error.clone().unwrap_or_else(gone))));
-    }
-    if call.stream && !outcome.released {
-        let model = record.model.clone().unwrap_or_else(|| "default".into());
-        log.append(LogEvent::Start { model });
-        deltas(&outcome.content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
     }
     let delivered = Delivered {
         answer: Answer::of(record, outcome.output.clone(), outcome.tool_calls.clone()),
@@ -306,6 +304,13 @@ pub(crate) fn answer(call: &Call, log: &EventLog, record: &Record, outcome: &Out
         finish: outcome.finish.clone(),
         extra: outcome.extra.clone(),
     };
+    if call.stream && !outcome.released {
+        let model = record.model.clone().unwrap_or_else(|| "default".into());
+        log.append(LogEvent::Start { model });
+        let checked = intent.map(|intent| delivered.checked(&intent.plan.kind));
+        let content = checked.as_ref().unwrap_or(&delivered.content);
+        deltas(content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
+    }
     log.append(LogEvent::End(Arc::new(delivered)));
 }
 

@@ -38,7 +38,7 @@ pub enum LogEvent {
 pub struct Delivered {
     /// The answer as `execute` gives it.
     pub answer: Answer,
-    /// What the model wrote, as its stream gave it; [`Delivered::checked`] is what an intent answers.
+    /// What the model wrote.
     pub content: Vec<Block>,
     /// Why it stopped.
     pub finish: FinishReason,

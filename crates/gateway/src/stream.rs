@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
-use baton_config::{IntentKind, Plan};
 use baton_core::{ErrorCode, ExecutionId, Failure};
 use baton_engine::{Call, Cursor, LogEvent};
 use futures_util::FutureExt as _;
@@ -26,12 +25,6 @@ const FILL_BYTES: usize = 8 * 1024;
 pub(crate) trait Frames: Send + 'static {
     /// Appends the frames of one event, if it has any.
     fn write(&mut self, said: LogEvent, out: &mut Vec<u8>);
-}
-
-/// Whether the text of a stream is given whole at its end: what was checked is the output, and not
-/// the label or the fields as the model wrote them, with what it wrote around them.
-pub(crate) fn gathers(plan: &Plan) -> bool {
-    plan.kind != IntentKind::Generation && !plan.stream_unverified
 }
 
 /// Appends one event: its name, where it has one, and its data.

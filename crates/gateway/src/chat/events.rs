@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use baton_config::Plan;
+use baton_config::{IntentKind, Plan};
 use baton_core::ExecutionId;
 use baton_engine::{Delivered, LogEvent};
 use baton_wire::openai::StreamEncoder;
@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 
 use super::answer::{Extras, content, id, model, now};
 use crate::error::Problem;
-use crate::stream::{Frames, event, gathers};
+use crate::stream::{Frames, event};
 
 pub(super) struct Writer {
     execution: ExecutionId,
@@ -26,8 +26,9 @@ impl Writer {
         Self { execution, plan, encoder: StreamEncoder::new(now(), usage), started: false }
     }
 
+    /// Whether the text is given whole at the end: what was checked is the output, not its pieces.
     fn gathers(&self) -> bool {
-        self.plan.as_deref().is_some_and(gathers)
+        self.plan.as_ref().is_some_and(|plan| plan.kind != IntentKind::Generation && !plan.stream_unverified)
     }
 
     fn put(&mut self, event: &StreamEvent, out: &mut Vec<u8>) {

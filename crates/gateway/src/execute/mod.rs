@@ -3,11 +3,9 @@
 mod events;
 mod request;
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use baton_core::{Failure, IntentName};
+use baton_core::Failure;
 use baton_store::Permission;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -63,13 +61,12 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
     let request: ExecuteRequest = json::read(&body, options.max_json_depth).map_err(request::explain)?;
     drop(body);
     let stream = request.stream;
-    let plan = gateway.orchestrator().snapshot().intents.get(&IntentName::new(&request.intent)).map(Arc::clone);
     let call = request.into_call(caller, received)?;
     // Others may have begun while the body arrived.
     gateway.room()?;
     if stream {
         let opened = stream::open(gateway, call).await?;
-        let writer = events::Writer::new(opened.execution, plan);
+        let writer = events::Writer::new(opened.execution);
         return Ok(opened.respond(writer));
     }
     let delivered = gateway.orchestrator().execute(call).await?;

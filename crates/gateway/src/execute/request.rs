@@ -27,7 +27,7 @@ const TOOLS_MAX: usize = 128;
 pub(crate) struct ExecuteRequest {
     /// The intent: the name of its folder.
     #[schema(examples("classify-ticket"))]
-    pub(crate) intent: String,
+    intent: String,
     /// What it is asked about, as the intent's input schema says.
     #[schema(value_type = Value)]
     input: Value,

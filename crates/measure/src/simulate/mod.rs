@@ -14,6 +14,9 @@ mod traffic;
 mod transcript;
 mod world;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};

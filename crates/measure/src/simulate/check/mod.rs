@@ -9,6 +9,9 @@ mod record;
 mod refusal;
 mod truth;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
