@@ -9,6 +9,7 @@
 mod caller;
 mod cases;
 mod judge;
+mod machine;
 mod truth;
 mod world;
 
@@ -43,17 +44,21 @@ pub(crate) fn run(arguments: Arguments) -> Result<Report> {
 
 async fn measure(arguments: Arguments) -> Result<Report> {
     let world = World::start().await?;
-    let mut rows = models(&world, &arguments).await?;
+    let wanted = |fault: &str| arguments.only.as_deref().is_none_or(|text| fault.contains(text));
+    let mut rows = models(&world, &wanted, arguments.concurrency).await?;
     rows.sort_by_key(|row| row.0);
-    let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+    let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+    rows.extend(machine::all(&world, wanted).await?);
     world.sim.stop().await?;
     Ok(report(&rows))
 }
 
 /// Every fault of a model or of the way to it.
-async fn models(world: &World, arguments: &Arguments) -> Result<Vec<(usize, Row)>> {
-    let wanted = |fault: &str| arguments.only.as_deref().is_none_or(|text| fault.contains(text));
+async fn models(world: &World, wanted: impl Fn(&str) -> bool, concurrency: usize) -> Result<Vec<(usize, Row)>> {
     let cases: Vec<_> = cases::all().into_iter().filter(|case| wanted(case.fault)).enumerate().collect();
+    if cases.is_empty() {
+        return Ok(Vec::new());
+    }
     let names: Vec<String> = cases.iter().map(|(number, case)| world::model(*number, case)).collect();
     let (_, server) = world.serve("models", &names).await?;
     let client = Client::new(server.address)?;
@@ -62,10 +67,10 @@ async fn models(world: &World, arguments: &Arguments) -> Result<Vec<(usize, Row)
         .zip(&names)
         .map(|((number, case), model)| Trial { world, client: &client, case, model, number: *number })
         .collect();
-    progress(&format!("{} faults, {} at a time", trials.len(), arguments.concurrency));
+    progress(&format!("{} faults, {} at a time", trials.len(), concurrency));
     let mut running = stream::iter(trials.iter().enumerate())
         .map(|(number, trial)| async move { trial.run().await.map(|row| (number, row)) })
-        .buffer_unordered(arguments.concurrency);
+        .buffer_unordered(concurrency);
     let mut rows = Vec::new();
     while let Some(row) = running.next().await {
         rows.push(row?);

@@ -15,11 +15,11 @@ use super::world::{FALLBACK, WARD, World};
 pub(crate) const DEADLINE_MS: u64 = 2000;
 /// A server may be late by this, and a caller on this machine sees it later by that.
 const LATE_MS: f64 = 10.0;
-const SEEN_LATE: Duration = Duration::from_millis(250);
+pub(crate) const SEEN_LATE: Duration = Duration::from_millis(250);
 /// A stream that was released in time may go on, but not for ever.
 const STREAM_MAX: Duration = Duration::from_secs(6);
 /// A call that need not wait for a model that is down is answered within this.
-const AT_ONCE: Duration = Duration::from_millis(600);
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(600);
 /// Calls in a row that show whether a model is kept away from.
 const BURST: usize = 10;
 
