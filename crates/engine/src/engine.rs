@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_cache::ExactCache;
 use baton_config::Snapshot;
-use baton_core::{Decision, ErrorCode, Event, Exec, ExecutionId, Failure, IntentName, Lanes, ModelId, NanoUsd, Record};
+use baton_core::{
+    Decision, ErrorCode, Event, Exec, ExecutionId, Failure, IntentName, Lanes, ModelId, NanoUsd, Record, Sampler, Trace,
+};
 use baton_provider::Provider;
 use baton_store::{Ack, Entry, JournalError, Opened, Store};
 use tokio::time::timeout_at;
@@ -33,6 +35,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
     pub(crate) on_record: Option<Observer>,
+    pub(crate) sampler: Sampler,
 }
 
 impl Engine {
@@ -46,6 +49,11 @@ impl Engine {
 
     pub(crate) fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The trace of a call's execution.
+    pub(crate) fn trace(&self, call: &Call, execution: ExecutionId) -> Trace {
+        Trace::begin(execution, call.trace.as_ref(), self.sampler)
     }
 
     /// One step of the state machine, on what all executions know of the lanes.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use baton_cache::ExactCache;
 use baton_config::Snapshot;
-use baton_core::{Admission, BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId};
+use baton_core::{
+    Admission, BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId, Sampler, Trace, TraceParent,
+};
 use baton_provider::{HttpTransport, Provider, ProviderError};
 use baton_store::{Retention, Store};
 use baton_wire::{Transport, TransportError};
@@ -89,6 +91,7 @@ pub struct Builder {
     store: Store,
     transports: BTreeMap<String, Arc<dyn Transport>>,
     on_record: Option<Observer>,
+    sampler: Sampler,
     seed: Option<u64>,
     keys: bool,
 }
@@ -105,6 +108,13 @@ impl Builder {
     #[must_use]
     pub fn on_record(mut self, observer: Observer) -> Self {
         self.on_record = Some(observer);
+        self
+    }
+
+    /// Which executions are traced; without it none is, and what callers decided is passed on.
+    #[must_use]
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = sampler;
         self
     }
 
@@ -152,6 +162,7 @@ impl Builder {
             clock: self.seed.map_or_else(Clock::real, Clock::simulated),
             tasks: Tasks::default(),
             on_record: self.on_record,
+            sampler: self.sampler,
         })))
     }
 }
@@ -169,6 +180,7 @@ impl Orchestrator {
             store,
             transports: BTreeMap::new(),
             on_record: None,
+            sampler: Sampler::OFF,
             seed: None,
             keys: true,
         }
@@ -233,6 +245,12 @@ impl Orchestrator {
             },
         };
         self.0.snapshot.models.iter().map(state).collect()
+    }
+
+    /// The trace of an execution, given what its caller sent.
+    #[must_use]
+    pub fn trace(&self, execution: ExecutionId, parent: Option<&TraceParent>) -> Trace {
+        Trace::begin(execution, parent, self.0.sampler)
     }
 
     /// How many executions run.
