@@ -91,7 +91,7 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
     }
     // Raw calls may name aliases that no intent names.
     for id in house.aliases.values().cloned().collect::<Vec<_>>() {
-        house.lane(id);
+        house.model(id);
     }
     let (store, teams) = store_and_teams(&folder.dir, document, &baton.unwrap_or_default(), &names, &mut sink);
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Candidate, Ceilings, IntentName, LaneId, ModelId, NanoUsd, Price, Severity, TeamId, Unproven};
+use baton_core::{Ceilings, IntentName, ModelId, NanoUsd, Price, Severity, TeamId, Unproven};
 use serde_json::{Map, Value};
 
 use crate::{Prompt, Schema};
@@ -13,7 +13,7 @@ use crate::{Prompt, Schema};
 pub struct Snapshot {
     /// By name.
     pub intents: BTreeMap<IntentName, Arc<Plan>>,
-    /// Every model that an intent or an alias names; a model's place is its [`LaneId`].
+    /// Every model that an intent or an alias names.
     pub models: Vec<ModelSpec>,
     /// Names that stand for models.
     pub aliases: BTreeMap<String, ModelId>,
@@ -28,11 +28,12 @@ pub struct Snapshot {
 /// A model that can be called.
 #[derive(Clone, Debug)]
 pub struct ModelSpec {
-    /// `provider/model`, or `local`. Each intent's `local` is a lane of its own: `local`'s spec
-    /// appears once for each intent that uses it.
+    /// `provider/model`, or `local`. Each intent's `local` is another: its spec appears once for each
+    /// intent that uses it.
     pub id: ModelId,
-    /// Its lane.
-    pub lane: LaneId,
+    /// Its place in [`Snapshot::models`]. What is learnt of a model outlives a snapshot: the engine
+    /// gives each place its lane.
+    pub place: usize,
     /// The longest that one attempt may take.
     pub timeout: Duration,
     /// What its tokens cost, where known.
@@ -101,7 +102,7 @@ pub struct Plan {
     /// The three hashes.
     pub hashes: Hashes,
     /// In the order written.
-    pub candidates: Arc<[Candidate]>,
+    pub candidates: Arc<[ModelSpec]>,
     /// What calls may ask for.
     pub ceilings: Ceilings,
     /// How candidates are ranked.

@@ -56,6 +56,10 @@ pub enum AttemptOutcome {
     NoTime,
     /// Skipped: the lane's breaker was open or held.
     BreakerOpen,
+    /// Not asked: see [`Disposition::OverBudget`].
+    OverBudget,
+    /// Not asked: see [`Disposition::Limited`].
+    Limited,
 }
 
 impl From<Disposition> for AttemptOutcome {
@@ -70,6 +74,8 @@ impl From<Disposition> for AttemptOutcome {
             Disposition::BadAnswer => Self::BadAnswer,
             Disposition::Abstained => Self::Abstained,
             Disposition::Cancelled => Self::Cancelled,
+            Disposition::OverBudget => Self::OverBudget,
+            Disposition::Limited => Self::Limited,
         }
     }
 }
@@ -91,13 +97,15 @@ impl AttemptOutcome {
             Self::Cancelled => "cancelled",
             Self::NoTime => "no_time",
             Self::BreakerOpen => "breaker_open",
+            Self::OverBudget => "over_budget",
+            Self::Limited => "limited",
         }
     }
 
     /// Whether an attempt was made at all.
     #[must_use]
     pub fn was_made(self) -> bool {
-        !matches!(self, Self::NoTime | Self::BreakerOpen)
+        !matches!(self, Self::NoTime | Self::BreakerOpen | Self::OverBudget | Self::Limited)
     }
 }
 

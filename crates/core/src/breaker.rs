@@ -117,7 +117,9 @@ impl Breaker {
             Some(Disposition::Transient) => self.fail(now),
             Some(Disposition::Slow) if budget >= SLOW_BUDGET_MIN => self.fail(now),
             Some(Disposition::HardDown) => self.open(now),
-            Some(Disposition::Slow | Disposition::Cancelled) => self.free_probe(now),
+            Some(Disposition::Slow | Disposition::Cancelled | Disposition::OverBudget | Disposition::Limited) => {
+                self.free_probe(now);
+            }
         }
     }
 

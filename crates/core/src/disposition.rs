@@ -29,6 +29,10 @@ pub enum Disposition {
     Abstained,
     /// The client left, or a hedge lost.
     Cancelled,
+    /// Not asked: what it may cost does not fit a budget.
+    OverBudget,
+    /// Not asked: a rate limit of ours stands in the way.
+    Limited,
 }
 
 impl Disposition {

@@ -53,6 +53,10 @@ name! {
     /// The team that a key belongs to. Without keys everything belongs to `default`.
     TeamId
 }
+name! {
+    /// A key by its id, never its secret.
+    KeyId
+}
 
 impl ModelId {
     /// The part before the first slash: the provider. `local` is its own provider.

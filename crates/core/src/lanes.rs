@@ -59,6 +59,11 @@ impl Lanes {
         Self(vec![Lane::default(); count])
     }
 
+    /// So many lanes at least; of new ones nothing is known.
+    pub fn grow(&mut self, count: usize) {
+        self.0.resize(self.0.len().max(count), Lane::default());
+    }
+
     /// One lane.
     ///
     /// # Panics

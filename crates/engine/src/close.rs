@@ -18,6 +18,7 @@ use crate::call::{Call, Target};
 use crate::drive::{Drive, micros};
 use crate::engine::Engine;
 use crate::intent::{Intent, text_of_output};
+use crate::live::Live;
 use crate::log::{Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::recall::stale;
@@ -263,10 +264,10 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
 }
 
 /// A call that was refused before anything was asked: recorded too, without its input.
-pub(crate) async fn refused(engine: &Engine, call: &Call, log: &EventLog, failure: Failure) {
+pub(crate) async fn refused(engine: &Engine, live: &Live, call: &Call, (log, failure): (&EventLog, Failure)) {
     let mut record = blank(engine, call, log, engine.clock.moment(call.received));
     if let Target::Intent { name, .. } = &call.target {
-        record.intent = engine.intent(name).map(|intent| intent.plan.name.clone());
+        record.intent = live.intent(name).map(|intent| intent.plan.name.clone());
     }
     let outcome = Outcome::failed(failure);
     record.error.clone_from(&outcome.error);
@@ -283,7 +284,8 @@ pub(crate) async fn refused(engine: &Engine, call: &Call, log: &EventLog, failur
 pub(crate) async fn crashed(engine: &Engine, call: &Call, log: &EventLog) {
     let failure = Engine::crashed(log.execution);
     if !log.is_recorded() {
-        let recording = AssertUnwindSafe(refused(engine, call, log, failure.clone())).catch_unwind().await;
+        let live = engine.live();
+        let recording = AssertUnwindSafe(refused(engine, &live, call, (log, failure.clone()))).catch_unwind().await;
         if recording.is_err() {
             tracing::error!(execution = %log.execution, "a panic could not be recorded");
         }

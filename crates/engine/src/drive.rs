@@ -116,7 +116,7 @@ impl<'a> Drive<'a> {
         if candidate.model.as_str() == "local" {
             return self.ask_local(attempt);
         }
-        let Some(provider) = self.engine.provider(&candidate.model) else {
+        let Some(provider) = self.request.live.provider(&candidate.model) else {
             return self
                 .failed(Disposition::HardDown, format!("provider `{}` is not there", candidate.model.provider()));
         };

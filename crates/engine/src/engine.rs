@@ -1,21 +1,21 @@
 //! What all executions of a process share.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use baton_cache::ExactCache;
 use baton_config::Snapshot;
-use baton_core::{
-    Decision, ErrorCode, Event, Exec, ExecutionId, Failure, IntentName, Lanes, ModelId, NanoUsd, Record, Sampler, Trace,
-};
-use baton_provider::Provider;
+use baton_core::{Decision, ErrorCode, Event, Exec, ExecutionId, Failure, Lanes, NanoUsd, Record, Sampler, Trace};
 use baton_store::{Ack, Entry, JournalError, Opened, Store};
 use tokio::time::timeout_at;
 
+use crate::BuildError;
 use crate::call::Call;
 use crate::clock::Clock;
+use crate::connect::Connections;
 use crate::flights::Flights;
-use crate::intent::Intent;
+use crate::lane_ids::LaneIds;
+use crate::live::Live;
 use crate::log::EventLog;
 use crate::resolve::Request;
 use crate::tasks::Tasks;
@@ -25,10 +25,13 @@ pub type Observer = Arc<dyn Fn(&Record) + Send + Sync>;
 
 /// See the module.
 pub(crate) struct Engine {
-    pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) intents: HashMap<IntentName, Arc<Intent>>,
-    pub(crate) providers: BTreeMap<String, Arc<Provider>>,
+    /// What new calls run on. A running one keeps its own, in its `Request`.
+    pub(crate) live: ArcSwap<Live>,
+    /// Of all versions of the configuration.
     pub(crate) lanes: Mutex<Lanes>,
+    /// Held by the one who reloads.
+    pub(crate) lane_ids: Mutex<LaneIds>,
+    pub(crate) connections: Connections,
     pub(crate) cache: ExactCache,
     pub(crate) flights: Flights,
     pub(crate) store: Store,
@@ -39,12 +42,20 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn intent(&self, name: &IntentName) -> Option<Arc<Intent>> {
-        self.intents.get(name).map(Arc::clone)
+    /// Puts another configuration in force, for calls that begin from then on; where anything of it
+    /// is wrong, nothing changes.
+    pub(crate) fn reload(&self, snapshot: Snapshot) -> Result<(), BuildError> {
+        let mut ids = self.lane_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let providers = self.connections.providers(&snapshot)?;
+        let live = Live::prepare(Arc::new(snapshot), providers, &mut ids)?;
+        self.lanes().grow(ids.count());
+        self.live.store(Arc::new(live));
+        Ok(())
     }
 
-    pub(crate) fn provider(&self, model: &ModelId) -> Option<&Arc<Provider>> {
-        self.providers.get(model.provider())
+    /// What a call that begins now runs on.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.live.load_full()
     }
 
     pub(crate) fn lanes(&self) -> MutexGuard<'_, Lanes> {
@@ -76,7 +87,7 @@ impl Engine {
         reserved: NanoUsd,
     ) -> Result<(), Failure> {
         let simulated = |candidate: &baton_core::Candidate| {
-            self.snapshot.providers.get(candidate.model.provider()).is_some_and(|spec| spec.kind == "simulated")
+            request.live.snapshot.providers.get(candidate.model.provider()).is_some_and(|spec| spec.kind == "simulated")
         };
         let opened = Opened {
             execution: log.execution,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use baton_config::{IntentKind, Plan, Share};
-use baton_core::Quality;
+use baton_config::{IntentKind, ModelSpec, Plan, Share};
+use baton_core::{Candidate, Quality};
 use baton_eval::Checks;
 use serde_json::Value;
 
@@ -12,15 +12,18 @@ use crate::BuildError;
 /// See the module.
 pub(crate) struct Intent {
     pub(crate) plan: Arc<Plan>,
+    /// Those of the plan, on their lanes.
+    pub(crate) candidates: Arc<[Candidate]>,
     pub(crate) checks: Checks,
     pub(crate) local: Option<baton_local::Model>,
 }
 
 impl Intent {
-    pub(crate) fn compile(plan: &Arc<Plan>) -> Result<Self, BuildError> {
-        let uses_local = plan.candidates.iter().any(|c| c.model.as_str() == "local");
+    pub(crate) fn compile(plan: &Arc<Plan>, candidate: impl Fn(&ModelSpec) -> Candidate) -> Result<Self, BuildError> {
+        let uses_local = plan.candidates.iter().any(|c| c.id.as_str() == "local");
         let local = if uses_local { train(plan)? } else { None };
-        Ok(Self { plan: Arc::clone(plan), checks: Checks::compile(plan), local })
+        let candidates = plan.candidates.iter().map(candidate).collect();
+        Ok(Self { plan: Arc::clone(plan), candidates, checks: Checks::compile(plan), local })
     }
 
     /// What is known of an answer's quality: nothing yet, and how many labels that takes.

@@ -1,16 +1,17 @@
 //! The public face of the engine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use baton_cache::ExactCache;
 use baton_config::Snapshot;
 use baton_core::{
-    Admission, BreakerState, ExecutionId, Failure, IntentName, Lanes, ModelId, Sampler, Trace, TraceParent,
+    Admission, BreakerState, ExecutionId, Failure, IntentName, LaneId, Lanes, ModelId, Sampler, Trace, TraceParent,
 };
-use baton_provider::{HttpTransport, Provider, ProviderError};
+use baton_provider::ProviderError;
 use baton_store::{Retention, Store};
 use baton_wire::{Transport, TransportError};
 use futures_util::FutureExt as _;
@@ -18,9 +19,11 @@ use futures_util::FutureExt as _;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::close::crashed;
+use crate::connect::{Connect, Connections};
 use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
-use crate::intent::Intent;
+use crate::lane_ids::LaneIds;
+use crate::live::Live;
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::run::run;
 use crate::tasks::Tasks;
@@ -90,6 +93,7 @@ pub struct Builder {
     snapshot: Arc<Snapshot>,
     store: Store,
     transports: BTreeMap<String, Arc<dyn Transport>>,
+    connect: Option<Connect>,
     on_record: Option<Observer>,
     sampler: Sampler,
     seed: Option<u64>,
@@ -101,6 +105,14 @@ impl Builder {
     #[must_use]
     pub fn transport(mut self, provider: &str, transport: Arc<dyn Transport>) -> Self {
         self.transports.insert(provider.to_owned(), transport);
+        self
+    }
+
+    /// Asked for the transport of every provider that [`Builder::transport`] does not name, now and at
+    /// each reload.
+    #[must_use]
+    pub fn connect(mut self, connect: Connect) -> Self {
+        self.connect = Some(connect);
         self
     }
 
@@ -137,25 +149,16 @@ impl Builder {
     /// # Errors
     /// A missing key, an unknown vendor, `local` without labels, a simulated provider without a
     /// simulator: all before the first call.
-    pub fn build(mut self) -> Result<Orchestrator, BuildError> {
-        let http: Arc<dyn Transport> = Arc::new(HttpTransport::new()?);
-        let mut providers = BTreeMap::new();
-        for (name, spec) in &self.snapshot.providers {
-            let transport = match self.transports.remove(name) {
-                Some(transport) => transport,
-                None if spec.kind == "simulated" => return Err(BuildError::NoSimulator { provider: name.clone() }),
-                None => Arc::clone(&http),
-            };
-            let provider = if self.keys { Provider::new } else { Provider::without_key };
-            providers.insert(name.clone(), Arc::new(provider(spec, transport)?));
-        }
-        let compile = |(name, plan): (&IntentName, _)| Ok((name.clone(), Arc::new(Intent::compile(plan)?)));
-        let intents: HashMap<_, _> = self.snapshot.intents.iter().map(compile).collect::<Result<_, BuildError>>()?;
+    pub fn build(self) -> Result<Orchestrator, BuildError> {
+        let connections = Connections::new(self.transports, self.connect, self.keys)?;
+        let providers = connections.providers(&self.snapshot)?;
+        let mut lane_ids = LaneIds::default();
+        let live = Live::prepare(self.snapshot, providers, &mut lane_ids)?;
         Ok(Orchestrator(Arc::new(Engine {
-            lanes: Mutex::new(Lanes::new(self.snapshot.models.len())),
-            snapshot: self.snapshot,
-            intents,
-            providers,
+            live: ArcSwap::from_pointee(live),
+            lanes: Mutex::new(Lanes::new(lane_ids.count())),
+            lane_ids: Mutex::new(lane_ids),
+            connections,
             cache: ExactCache::new(CACHE_BYTES),
             flights: Flights::default(),
             store: self.store,
@@ -179,6 +182,7 @@ impl Orchestrator {
             snapshot: Arc::new(snapshot),
             store,
             transports: BTreeMap::new(),
+            connect: None,
             on_record: None,
             sampler: Sampler::OFF,
             seed: None,
@@ -220,10 +224,20 @@ impl Orchestrator {
         Execution { id, events }
     }
 
-    /// What it was configured with.
+    /// The configuration that a call that begins now runs on.
     #[must_use]
-    pub fn snapshot(&self) -> &Arc<Snapshot> {
-        &self.0.snapshot
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.live.load().snapshot)
+    }
+
+    /// Puts another configuration in force, the whole of it at once, for calls that begin from then
+    /// on; those that run keep theirs. What is remembered and what is known of each endpoint stays.
+    /// Reads keys and trains `local`: slow, so not for a thread that answers calls.
+    ///
+    /// # Errors
+    /// As [`Builder::build`]; then nothing changes.
+    pub fn reload(&self, snapshot: Snapshot) -> Result<(), BuildError> {
+        self.0.reload(snapshot)
     }
 
     /// Where its records are.
@@ -235,16 +249,17 @@ impl Orchestrator {
     /// Every lane, as it stands.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneState> {
+        let live = self.0.live();
         let (lanes, now) = (self.0.lanes(), self.0.clock.now());
-        let state = |model: &baton_config::ModelSpec| LaneState {
+        let state = |(model, lane): (&baton_config::ModelSpec, &LaneId)| LaneState {
             model: model.id.clone(),
-            breaker: lanes.breaker(model.lane),
-            open_for: match lanes.peek(model.lane, now) {
+            breaker: lanes.breaker(*lane),
+            open_for: match lanes.peek(*lane, now) {
                 Admission::Refused { until } => Some(until - now),
                 Admission::Allowed | Admission::Probe => None,
             },
         };
-        self.0.snapshot.models.iter().map(state).collect()
+        live.snapshot.models.iter().zip(&live.lanes).map(state).collect()
     }
 
     /// The trace of an execution, given what its caller sent.
@@ -262,12 +277,12 @@ impl Orchestrator {
     /// Keeps the house in order for as long as it is polled: records go when their intent's `keep`
     /// has passed. Run it beside a long-lived orchestrator, and drop it to stop.
     pub async fn maintain(&self) {
-        let plans = self.0.snapshot.intents.values();
-        let retention =
-            Retention { intents: plans.map(|plan| (plan.name.clone(), plan.privacy.keep)).collect(), others: RAW_KEEP };
         loop {
             tokio::time::sleep(MAINTENANCE).await;
-            match self.0.store.prune(retention.clone(), self.0.clock.unix_us()).await {
+            let snapshot = self.snapshot();
+            let keep = snapshot.intents.values().map(|plan| (plan.name.clone(), plan.privacy.keep));
+            let retention = Retention { intents: keep.collect(), others: RAW_KEEP };
+            match self.0.store.prune(retention, self.0.clock.unix_us()).await {
                 Ok(0) => {}
                 Ok(pruned) => tracing::info!(pruned, "records were kept as long as their intents say"),
                 Err(error) => tracing::warn!(%error, "old records could not be deleted"),

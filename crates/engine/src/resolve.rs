@@ -16,12 +16,15 @@ use crate::call::{Call, Caller, Target};
 use crate::engine::Engine;
 use crate::flights::FlightKey;
 use crate::intent::Intent;
+use crate::live::Live;
 
 /// The end of a stream, after its deadline bounded the commit.
 const STREAM_END: Duration = Duration::from_secs(600);
 
 /// A call that is valid: what it asks for, within which limits, for whom.
 pub(crate) struct Request {
+    /// The configuration that it was resolved with; everything later uses this one.
+    pub(crate) live: Arc<Live>,
     /// `None` for a raw model call.
     pub(crate) intent: Option<Arc<Intent>>,
     /// The input, its schema's defaults applied.
@@ -37,21 +40,21 @@ pub(crate) struct Request {
 }
 
 /// Plan and limits; the input validated.
-pub(crate) fn resolve(engine: &Engine, call: &Call) -> Result<Request, Failure> {
+pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<Request, Failure> {
     let started = engine.clock.moment(call.received);
     match &call.target {
         Target::Intent { name, input } => {
             call.caller.may_call(name)?;
-            let intent = engine.intent(name).ok_or_else(|| unknown_intent(engine, &call.caller, name))?;
-            resolve_intent(engine, call, intent, input)
+            let intent = live.intent(name).ok_or_else(|| unknown_intent(&live, &call.caller, name))?;
+            resolve_intent((live, intent), started, call, input)
         }
         Target::Model(chat) => {
-            let named = engine.snapshot.model(&chat.model);
-            let model = named.ok_or_else(|| unknown_model(engine, &chat.model))?;
+            let named = live.snapshot.model(&chat.model);
+            let model = named.ok_or_else(|| unknown_model(&live, &chat.model))?;
             let limits = Limits::meet(&call.config, &SERVER_CEILINGS, |_| None)?;
-            let candidate =
-                Candidate { model: model.id.clone(), lane: model.lane, timeout: model.timeout, price: model.price };
+            let candidate = live.candidate(model);
             Ok(Request {
+                live,
                 intent: None,
                 input: Value::Null,
                 scope: Scope::team(call.caller.team.clone()),
@@ -65,12 +68,16 @@ pub(crate) fn resolve(engine: &Engine, call: &Call) -> Result<Request, Failure> 
     }
 }
 
-fn resolve_intent(engine: &Engine, call: &Call, intent: Arc<Intent>, input: &Value) -> Result<Request, Failure> {
-    let started = engine.clock.moment(call.received);
+fn resolve_intent(
+    (live, intent): (Arc<Live>, Arc<Intent>),
+    started: Moment,
+    call: &Call,
+    input: &Value,
+) -> Result<Request, Failure> {
     let plan = &intent.plan;
     let limits = Limits::meet(&call.config, &plan.ceilings, |name| {
-        let meant = engine.snapshot.aliases.get(name);
-        plan.candidates.iter().position(|c| c.model.as_str() == name || Some(&c.model) == meant)
+        let meant = live.snapshot.aliases.get(name);
+        intent.candidates.iter().position(|c| c.model.as_str() == name || Some(&c.model) == meant)
     })?;
     let input = match &plan.input_schema {
         None => input.clone(),
@@ -84,8 +91,8 @@ fn resolve_intent(engine: &Engine, call: &Call, intent: Arc<Intent>, input: &Val
         }
     };
     let candidates: Arc<[Candidate]> = match &limits.models {
-        None => Arc::clone(&plan.candidates),
-        Some(order) => order.iter().map(|i| plan.candidates[*i].clone()).collect(),
+        None => Arc::clone(&intent.candidates),
+        Some(order) => order.iter().map(|i| intent.candidates[*i].clone()).collect(),
     };
     let partition = plan.cache.partition.iter().map(|path| {
         let field = path.strip_prefix("metadata.").unwrap_or(path);
@@ -99,6 +106,7 @@ fn resolve_intent(engine: &Engine, call: &Call, intent: Arc<Intent>, input: &Val
         models: limits.models.iter().flat_map(|_| candidates.iter().map(|c| c.model.clone())).collect(),
     });
     Ok(Request {
+        live,
         deadline: started + limits.deadline,
         limits,
         started,
@@ -110,16 +118,16 @@ fn resolve_intent(engine: &Engine, call: &Call, intent: Arc<Intent>, input: &Val
     })
 }
 
-fn unknown_intent(engine: &Engine, caller: &Caller, name: &IntentName) -> Failure {
-    let callable = engine.snapshot.intents.keys().filter(|known| caller.may_call(known).is_ok());
+fn unknown_intent(live: &Live, caller: &Caller, name: &IntentName) -> Failure {
+    let callable = live.snapshot.intents.keys().filter(|known| caller.may_call(known).is_ok());
     let known: Vec<&str> = callable.map(IntentName::as_str).take(20).collect();
     let message = format!("there is no intent `{name}`; there are: {}", known.join(", "));
     Failure::new(ErrorCode::UnknownIntent, message).at("/intent")
 }
 
-fn unknown_model(engine: &Engine, name: &str) -> Failure {
-    let aliases = engine.snapshot.aliases.keys().map(String::as_str);
-    let ids = engine.snapshot.models.iter().map(|m| m.id.as_str()).filter(|id| *id != "local");
+fn unknown_model(live: &Live, name: &str) -> Failure {
+    let aliases = live.snapshot.aliases.keys().map(String::as_str);
+    let ids = live.snapshot.models.iter().map(|m| m.id.as_str()).filter(|id| *id != "local");
     let known: Vec<&str> = aliases.chain(ids).take(20).collect();
     let message = format!(
         "there is no model `{name}`; there are: {}, and intent:NAME. Models are named in baton.toml and by intents",

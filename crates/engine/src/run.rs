@@ -16,9 +16,10 @@ use crate::route::route;
 
 /// One execution: from the call to the last event of its log, and exactly one record.
 pub(crate) async fn run(engine: &Engine, call: &Call, log: &Arc<EventLog>) {
-    let request = match resolve(engine, call).and_then(|request| engine.admit().map(|()| request)) {
+    let live = engine.live();
+    let request = match resolve(engine, Arc::clone(&live), call).and_then(|request| engine.admit().map(|()| request)) {
         Ok(request) => request,
-        Err(failure) => return refused(engine, call, log, failure).await,
+        Err(failure) => return refused(engine, &live, call, (log, failure)).await,
     };
     let mut attempts = Vec::new();
     let outcome = match recall(engine, call, &request, log).await {

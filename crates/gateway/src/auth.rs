@@ -49,7 +49,8 @@ fn caller(gateway: &Gateway, key: &KeyInfo, any_of: &[Permission]) -> Result<Cal
         let message = format!("key {} may not do this: it takes the permission {}", key.id, needed.join(" or "));
         return Err(Failure::new(ErrorCode::PermissionMissing, message));
     }
-    let of_team = gateway.orchestrator().snapshot().teams.get(&key.team).and_then(|team| team.intents.as_deref());
+    let snapshot = gateway.orchestrator().snapshot();
+    let of_team = snapshot.teams.get(&key.team).and_then(|team| team.intents.as_deref());
     Ok(Caller { team: key.team.clone(), intents: both(key.intents.as_deref(), of_team) })
 }
 

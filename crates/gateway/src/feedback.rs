@@ -116,7 +116,8 @@ impl FeedbackRequest {
 /// A corrected output has the shape of the intent's outputs, or nothing could learn from it.
 fn check_shape(gateway: &Gateway, record: &Record, field: &str, kind: &FeedbackKind) -> Result<(), Failure> {
     let (FeedbackKind::Correction { output } | FeedbackKind::FinalOutput { output }) = kind else { return Ok(()) };
-    let plan = record.intent.as_ref().and_then(|intent| gateway.orchestrator().snapshot().intents.get(intent));
+    let snapshot = gateway.orchestrator().snapshot();
+    let plan = record.intent.as_ref().and_then(|intent| snapshot.intents.get(intent));
     let Some(schema) = plan.and_then(|plan| plan.output_schema.as_ref()) else { return Ok(()) };
     schema.validate(output).map_err(|violation| {
         let message = format!("{field}{violation}; it must have the shape of the intent's output");

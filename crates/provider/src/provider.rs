@@ -173,6 +173,18 @@ impl Provider {
         Ok(Self { uri, headers, dialect, key, simulated: spec.kind == "simulated", transport })
     }
 
+    /// Where it is asked.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Tells one key from another (blake3); `None` where none is sent.
+    #[must_use]
+    pub fn key_hash(&self) -> Option<[u8; 32]> {
+        self.key.as_ref().map(|key| key.hash())
+    }
+
     /// Asks for a whole answer; resolves when its body is there.
     ///
     /// # Errors

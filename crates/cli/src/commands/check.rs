@@ -59,7 +59,7 @@ impl Check {
             say!("{table}");
         }
         for plan in loaded.snapshot.intents.values() {
-            let models: Vec<&str> = plan.candidates.iter().map(|c| c.model.as_str()).collect();
+            let models: Vec<&str> = plan.candidates.iter().map(|c| c.id.as_str()).collect();
             let version = plan.hashes.policy.get(..8).unwrap_or_default();
             say!("{} {version}: {} cases, {}", plan.name, plan.cases.len(), models.join(" → "));
         }

@@ -59,7 +59,8 @@ impl Serve {
             .map_err(|error| Exit::outside(format!("cannot listen on {}: {error}", self.listen)))?;
         let address = listener.local_addr().map_err(|error| Exit::outside(error.to_string()))?;
         say!("http://{address}");
-        let intents: Vec<&str> = baton.snapshot().intents.keys().map(|name| name.as_str()).collect();
+        let snapshot = baton.snapshot();
+        let intents: Vec<&str> = snapshot.intents.keys().map(|name| name.as_str()).collect();
         tell!("intents: {}", if intents.is_empty() { "none".into() } else { intents.join(", ") });
         if !keys {
             tell!("no keys: open to this machine only");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baton_core::{LaneId, ModelId, Price};
+use baton_core::{ModelId, Price};
 
 use crate::diagnostics::{Place, Sink};
 use crate::document::Document;
@@ -171,27 +171,27 @@ impl<'a> House<'a> {
         self.aliases.insert(name.to_owned(), id);
     }
 
-    /// The model that a name of an intent stands for, with its lane. `local` is not for here.
+    /// The model that a name of an intent stands for. `local` is not for here.
     pub(crate) fn resolve(&mut self, name: &str, at: Place<'_>, sink: &mut Sink) -> Option<ModelSpec> {
         let id = match self.aliases.get(name) {
             Some(id) => id.clone(),
             None => self.provided(name, at, sink)?,
         };
-        Some(self.lane(id))
+        Some(self.model(id))
     }
 
-    /// The lane of a model, a new one where it has none.
-    pub(crate) fn lane(&mut self, id: ModelId) -> ModelSpec {
+    /// A model, added where it is new.
+    pub(crate) fn model(&mut self, id: ModelId) -> ModelSpec {
         if let Some(spec) = self.models.iter().find(|spec| spec.id == id && id.as_str() != LOCAL) {
             return spec.clone();
         }
         let (price, timeout) = self.special.get(&id).copied().unwrap_or_default();
-        let lane = LaneId(u32::try_from(self.models.len()).unwrap_or(u32::MAX));
+        let place = self.models.len();
         let spec = if id.as_str() == LOCAL {
-            ModelSpec { price: Some(FREE), timeout: TIMEOUT_LOCAL, id, lane }
+            ModelSpec { price: Some(FREE), timeout: TIMEOUT_LOCAL, id, place }
         } else {
             let price = price.or_else(|| (self.given.price)(id.as_str()));
-            ModelSpec { price, timeout: timeout.unwrap_or(TIMEOUT), id, lane }
+            ModelSpec { price, timeout: timeout.unwrap_or(TIMEOUT), id, place }
         };
         self.models.push(spec.clone());
         spec

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_core::{Candidate, Ceilings, IntentName, ModelId, SERVER_CEILINGS};
+use baton_core::{Ceilings, IntentName, ModelId, SERVER_CEILINGS};
 use serde_json::{Value, json};
 
 use super::house::{House, LOCAL};
@@ -88,7 +88,7 @@ pub(crate) fn compile_intent(
     let hashes = hashes(&name, &parts, &policy(file, &candidates, house, &cases));
     Some(Plan {
         hashes,
-        candidates: candidates.into_iter().map(candidate).collect(),
+        candidates: candidates.into(),
         ceilings: ceilings?,
         route,
         prompt,
@@ -108,10 +108,6 @@ pub(crate) fn compile_intent(
         examples,
         cases,
     })
-}
-
-fn candidate(spec: ModelSpec) -> Candidate {
-    Candidate { model: spec.id, lane: spec.lane, timeout: spec.timeout, price: spec.price }
 }
 
 /// What the policy hash holds besides name, answer and lineage: the settings in effect, what names
@@ -187,7 +183,7 @@ fn candidates(
                 sink.error(at(), "`local` answers labels only", help);
             }
             let named_before = all.iter().find(|spec| spec.id.as_str() == LOCAL).cloned();
-            Some(named_before.unwrap_or_else(|| house.lane(ModelId::new(LOCAL))))
+            Some(named_before.unwrap_or_else(|| house.model(ModelId::new(LOCAL))))
         } else {
             house.resolve(name, at(), sink)
         };

@@ -82,9 +82,9 @@ fn the_smallest_intent_of_the_contract() {
     let snapshot = loaded.snapshot;
     let plan = snapshot.plan(&IntentName::new("classify-ticket")).unwrap();
     assert_eq!(plan.candidates.len(), 2);
-    assert_eq!(plan.candidates[0].model.as_str(), "openai/gpt-4o-mini");
+    assert_eq!(plan.candidates[0].id.as_str(), "openai/gpt-4o-mini");
     assert_eq!(plan.candidates[0].price.unwrap().output_per_million, NanoUsd(600_000_000));
-    assert_eq!((plan.candidates[1].lane.0, plan.candidates[1].timeout), (1, Duration::from_secs(60)));
+    assert_eq!((plan.candidates[1].place, plan.candidates[1].timeout), (1, Duration::from_secs(60)));
     assert_eq!(plan.ceilings, SERVER_CEILINGS);
     assert_eq!((plan.route, plan.unproven), (Route::Ordered, Unproven::Pass));
     let IntentKind::Classification(labels) = &plan.kind else { panic!("{:?}", plan.kind) };
@@ -123,7 +123,7 @@ fn the_full_files_of_the_contract() {
     assert_eq!(loaded.warnings.len(), 1, "the route says so: {:?}", loaded.warnings);
     let snapshot = loaded.snapshot;
     let plan = &snapshot.intents[&IntentName::new("classify-ticket")];
-    let models: Vec<_> = plan.candidates.iter().map(|c| (c.model.as_str(), c.lane.0)).collect();
+    let models: Vec<_> = plan.candidates.iter().map(|c| (c.id.as_str(), c.place)).collect();
     assert_eq!(models, [("local", 0), ("openai/gpt-4-0613", 1), ("house/llama", 2)]);
     assert_eq!(plan.candidates[0].timeout, Duration::from_secs(1));
     assert_eq!(plan.candidates[2].price.unwrap().input_per_million, NanoUsd(100_000_000));
@@ -144,7 +144,7 @@ fn the_full_files_of_the_contract() {
     assert_eq!((plan.privacy.content, plan.privacy.keep), (false, Duration::from_secs(7 * 86_400)));
     assert_eq!(plan.cases.iter().filter(|c| c.share == Share::Examples).count(), 2);
     assert_eq!(snapshot.aliases["gpt-4"].as_str(), "openai/gpt-4-0613");
-    assert_eq!(snapshot.model("house").unwrap().lane.0, 2);
+    assert_eq!(snapshot.model("house").unwrap().place, 2);
     assert!(snapshot.model("local").is_none());
     assert_eq!(snapshot.providers["house"].api_key, Some(Secret::Env("HOUSE_KEY".into())));
     assert_eq!(snapshot.store.dir, dir.path().join(".baton"));
@@ -224,17 +224,17 @@ fn few_shot_examples_go_round_the_labels_and_where_the_prompt_says() {
 }
 
 #[test]
-fn each_intents_local_has_a_lane_of_its_own_and_other_models_share_theirs() {
+fn each_intents_local_is_a_model_of_its_own_and_other_models_are_shared() {
     let toml = "models = [\"local\", \"openai/a\"]\n[labels]\na = \"\"\nb = \"\"\n";
     let folder = Folder::default().with("intents/x/intent.toml", toml).with("intents/y/intent.toml", toml);
     let folder = folder.with("baton.toml", "[models.spare]\nid = \"mistral/s\"\n[models.a]\nid = \"openai/a\"\n");
     let loaded = folder.load().unwrap_or_else(|report| panic!("{report}"));
-    let lanes = |name: &str| {
+    let places = |name: &str| {
         let plan = &loaded.snapshot.intents[&IntentName::new(name)];
-        plan.candidates.iter().map(|c| c.lane.0).collect::<Vec<_>>()
+        plan.candidates.iter().map(|c| c.place).collect::<Vec<_>>()
     };
-    assert_eq!((lanes("x"), lanes("y")), (vec![0, 1], vec![2, 1]));
-    let models: Vec<_> = loaded.snapshot.models.iter().map(|m| (m.id.as_str(), m.lane.0)).collect();
+    assert_eq!((places("x"), places("y")), (vec![0, 1], vec![2, 1]));
+    let models: Vec<_> = loaded.snapshot.models.iter().map(|m| (m.id.as_str(), m.place)).collect();
     assert_eq!(models, [("local", 0), ("openai/a", 1), ("local", 2), ("mistral/s", 3)]);
     assert_eq!(loaded.warnings.len(), 2, "both have no cases");
 }

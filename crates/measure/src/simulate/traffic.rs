@@ -161,7 +161,7 @@ fn config(dice: &mut Dice, plan: Option<&Plan>) -> CallConfig {
         let asked = *dice.pick(&[0, 1, 2, 10, 60, 100_000]);
         config.cache_ttl = Some(if dice.chance(0.03) { asked } else { asked.min(ceilings.ttl.as_secs()) });
     }
-    let candidates: Vec<&str> = plan.iter().flat_map(|plan| plan.candidates.iter()).map(|c| c.model.as_str()).collect();
+    let candidates: Vec<&str> = plan.iter().flat_map(|plan| plan.candidates.iter()).map(|c| c.id.as_str()).collect();
     if candidates.is_empty() {
         return config;
     }

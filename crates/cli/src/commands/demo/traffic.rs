@@ -52,7 +52,7 @@ pub(super) fn phases(snapshot: &Snapshot, seed: u64) -> Vec<Phase> {
 fn asked(snapshot: &Snapshot, intent: &str, count: usize, random: &mut SplitMix64) -> Vec<(String, Value)> {
     let Some(plan) = snapshot.intents.get(&intent.into()) else { return Vec::new() };
     // Receipts and drafts have no model that learns from cases.
-    let learns = plan.candidates.iter().any(|candidate| candidate.model.as_str() == "local");
+    let learns = plan.candidates.iter().any(|candidate| candidate.id.as_str() == "local");
     let fresh = plan.cases.iter().filter(|case| !learns || case.share != CaseShare::Examples);
     let mut fresh: Vec<&Value> = fresh.map(|case| &case.input).collect();
     random.shuffle(&mut fresh);

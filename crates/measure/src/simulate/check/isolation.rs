@@ -83,7 +83,7 @@ fn models(view: &View<'_>, case: &Case<'_>, plan: &Plan) -> Verdict {
     let named: Vec<ModelId> =
         named.map(|name| view.ran.world.aliases.get(name).cloned().unwrap_or_else(|| ModelId::new(name))).collect();
     let allowed = |model: &ModelId| {
-        plan.candidates.iter().any(|candidate| candidate.model == *model) && (named.is_empty() || named.contains(model))
+        plan.candidates.iter().any(|candidate| candidate.id == *model) && (named.is_empty() || named.contains(model))
     };
     let attempts = case.record.attempts.iter().map(|attempt| &attempt.model);
     let strange = attempts.chain(&case.record.model).find(|model| !allowed(model));

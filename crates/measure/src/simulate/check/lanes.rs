@@ -61,7 +61,7 @@ fn in_order(case: &Case<'_>) -> Verdict {
     }
     let config = &case.seen.ask.config;
     if config.models.is_none() && config.primary_model.is_none() && config.fallback_model.is_none() {
-        let order: Vec<&str> = plan.candidates.iter().map(|c| c.model.as_str()).collect();
+        let order: Vec<&str> = plan.candidates.iter().map(|c| c.id.as_str()).collect();
         hold!(asked[..] == order[..asked.len()], "asked {asked:?}, in the order {order:?}");
     }
     Ok(())

@@ -72,7 +72,7 @@ fn expected(view: &View<'_>, case: &Case<'_>) -> Vec<ErrorCode> {
     }
     let known = |name: &String| {
         let id = view.ran.world.aliases.get(name).cloned().unwrap_or_else(|| ModelId::new(name));
-        plan.candidates.iter().any(|candidate| candidate.model == id)
+        plan.candidates.iter().any(|candidate| candidate.id == id)
     };
     codes.extend(over(config, &plan.ceilings, known));
     let empty = config.models.as_ref().is_some_and(Vec::is_empty);
