@@ -59,6 +59,7 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
     drop(body);
     let usage = openai::include_usage(&chat);
     let Asked { call, plan } = ask(gateway, chat, caller, received)?;
+    let call = Call { trace: headers::trace(&parts.headers), ..call };
     // Others may have begun while the body arrived.
     gateway.room(&call.caller.team)?;
     if call.stream {

@@ -6,7 +6,7 @@ mod request;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use baton_core::Failure;
-use baton_engine::Caller;
+use baton_engine::{Call, Caller};
 use baton_store::Permission;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -62,7 +62,7 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
     let request: ExecuteRequest = json::read(&body, options.max_json_depth).map_err(request::explain)?;
     drop(body);
     let stream = request.stream;
-    let call = request.into_call(caller, received)?;
+    let call = Call { trace: headers::trace(&parts.headers), ..request.into_call(caller, received)? };
     // Others may have begun while the body arrived.
     gateway.room(&call.caller.team)?;
     if stream {
