@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_config::{OnExhausted, Route};
 use baton_core::{
     Answer, AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Finish, NanoUsd, Quality, Record, Status,
-    Usage, Via,
+    Trace, Usage, Via,
 };
 use baton_store::Entry;
 use baton_wire::{Block, Delta};
@@ -272,6 +272,7 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         subject: call.subject.clone(),
         input: None,
         output: None,
+        trace: Some(engine.trace(call, log.execution)).filter(Trace::is_told),
         content_dropped: false,
     }
 }

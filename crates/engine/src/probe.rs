@@ -11,10 +11,13 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::drive::{Arrival, Flying, arrive};
 use crate::engine::Engine;
+use crate::live::Live;
 
 /// See the module. It keeps no engine alive.
 pub(crate) struct Probe {
     engine: Weak<Engine>,
+    /// For as long as it is kept, the lane is nobody else's.
+    _live: Arc<Live>,
     lane: LaneId,
     began: Moment,
     until: Moment,
@@ -23,8 +26,15 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    pub(crate) fn new(engine: &Arc<Engine>, lane: LaneId, (began, until): (Moment, Moment), stream: bool) -> Self {
-        Self { engine: Arc::downgrade(engine), lane, began, until, ends: engine.clock.instant(until), stream }
+    pub(crate) fn new(
+        engine: &Arc<Engine>,
+        live: &Arc<Live>,
+        lane: LaneId,
+        (began, until): (Moment, Moment),
+        stream: bool,
+    ) -> Self {
+        let _live = Arc::clone(live);
+        Self { engine: Arc::downgrade(engine), _live, lane, began, until, ends: engine.clock.instant(until), stream }
     }
 
     /// Waits for its end, or its first token, and tells the lane.

@@ -183,8 +183,8 @@ impl Exec {
             // From here on it is the only one.
             running.role = Role::Main;
             self.retry = None;
-            self.decisions.push_back(Decision::Commit(attempt));
             self.cancel_others(now, Some(attempt), lanes);
+            self.decisions.push_back(Decision::Commit(attempt));
         }
     }
 
@@ -198,6 +198,8 @@ impl Exec {
             return self.failed(now, running, Disposition::BadAnswer, lanes);
         }
         self.observe(now, running, None, lanes);
+        // Before the commit, which may have to wait.
+        self.cancel_others(now, None, lanes);
         if !running.committed {
             self.decisions.push_back(Decision::Commit(attempt));
         }

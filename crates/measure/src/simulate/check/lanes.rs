@@ -58,9 +58,13 @@ fn in_order(case: &Case<'_>) -> Verdict {
         let model = attempt.model.as_str();
         let before = attempts[..n].iter().rev().find(|before| before.model == attempt.model);
         match attempt.kind {
-            AttemptKind::Retry => {
+            // Where the lane was opened meanwhile, a retry is a probe.
+            AttemptKind::Retry | AttemptKind::Probe if attempt.kind == AttemptKind::Retry || before.is_some() => {
                 let failed = before.is_some_and(|before| {
-                    matches!(before.outcome, AttemptOutcome::Transient | AttemptOutcome::RateLimited)
+                    matches!(
+                        before.outcome,
+                        AttemptOutcome::Transient | AttemptOutcome::RateLimited | AttemptOutcome::NoTime
+                    )
                 });
                 hold!(failed, "{model} was tried again without a reason");
                 continue;
@@ -73,7 +77,7 @@ fn in_order(case: &Case<'_>) -> Verdict {
                 hedged = Some(model);
                 continue;
             }
-            AttemptKind::Probe => {}
+            AttemptKind::Retry | AttemptKind::Probe => {}
         }
         let late = before.is_some_and(|before| before.outcome == AttemptOutcome::NoTime);
         hold!(late || before.is_none(), "{model} was chosen twice");
@@ -178,8 +182,10 @@ fn priced(view: &View<'_>, attempt: &AttemptRecord) -> Verdict {
 fn no_wait(case: &Case<'_>) -> Verdict {
     let attempts = &case.record.attempts;
     let mut end = attempts.first().map_or(0, |first| first.start_us);
-    for attempt in attempts {
-        let waited = attempt.start_us > end && attempt.kind != AttemptKind::Retry;
+    for (n, attempt) in attempts.iter().enumerate() {
+        let again = attempts[..n].iter().any(|before| before.model == attempt.model);
+        let retry = attempt.kind == AttemptKind::Retry || (attempt.kind == AttemptKind::Probe && again);
+        let waited = attempt.start_us > end && !retry;
         hold!(!waited, "before {} ({:?}) it waited for {} µs", attempt.model, attempt.kind, attempt.start_us - end);
         end = end.max(attempt.start_us + attempt.duration_us);
     }
