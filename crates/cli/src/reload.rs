@@ -124,11 +124,11 @@ fn tell_refused(why: &str) {
 /// The files that a configuration names.
 fn named(snapshot: &Snapshot) -> Vec<PathBuf> {
     let of_provider = |provider: &baton_config::ProviderSpec| {
-        let key = match &provider.api_key {
-            Some(Secret::File(path)) => Some(path.clone()),
-            _ => None,
-        };
-        key.into_iter().chain(provider.scenario.clone())
+        let keys = provider.api_keys.iter().filter_map(|key| match key {
+            Secret::File(path) => Some(path.clone()),
+            Secret::Env(_) => None,
+        });
+        keys.chain(provider.scenario.clone())
     };
     snapshot.providers.values().flat_map(of_provider).collect()
 }

@@ -12,7 +12,7 @@ use crate::diagnostics::{Diagnostic, Level, Report, Sink, Source};
 use crate::document::Document;
 use crate::effective::{Effective, Origin, settings};
 use crate::files::{BatonFile, IntentFile};
-use crate::plan::Snapshot;
+use crate::plan::{ServerSpec, Snapshot};
 use crate::structure::Shape;
 use crate::suggest::nearest;
 
@@ -92,7 +92,10 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
     for id in house.aliases.values().cloned().collect::<Vec<_>>() {
         house.model(id);
     }
-    let (store, teams) = store_and_teams(&folder.dir, document, &baton.unwrap_or_default(), &names, &mut sink);
+    let baton = baton.unwrap_or_default();
+    let (store, teams) = store_and_teams(&folder.dir, document, &baton, &names, &mut sink);
+    let server =
+        ServerSpec { max_running: baton.server.max_running as usize, queue_max: baton.server.queue_max as usize };
 
     // Errors first: they are what has to be done.
     sink.0.sort_by_key(|d| (d.level == Level::Warning, d.file.clone(), d.line, d.column));
@@ -100,7 +103,7 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
         Some(store) => {
             let House { models, aliases, providers, .. } = house;
             let settings = said.as_object().cloned().unwrap_or_default();
-            let snapshot = Snapshot { intents, models, aliases, providers, teams, store, settings };
+            let snapshot = Snapshot { intents, models, aliases, providers, teams, store, server, settings };
             Ok(Loaded { snapshot, warnings: sink.0, effective })
         }
         None => Err(Report { diagnostics: sink.0 }),

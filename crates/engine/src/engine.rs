@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_cache::ExactCache;
-use baton_core::{Decision, ErrorCode, Event, Exec, ExecutionId, Failure, Lanes, NanoUsd, Record};
+use baton_core::{Decision, ErrorCode, Event, Exec, ExecutionId, Failure, Lanes, NanoUsd, Record, Sampler, Trace};
 use baton_store::{Ack, Entry, JournalError, Opened, Store};
 use tokio::time::timeout_at;
 
@@ -31,6 +31,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
     pub(crate) on_record: Option<Observer>,
+    pub(crate) sampler: Sampler,
 }
 
 impl Engine {
@@ -41,6 +42,11 @@ impl Engine {
 
     pub(crate) fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The trace of a call's execution.
+    pub(crate) fn trace(&self, call: &Call, execution: ExecutionId) -> Trace {
+        Trace::begin(execution, call.trace.as_ref(), self.sampler)
     }
 
     /// One step of the state machine, on what all executions know of the lanes.

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use baton_cache::ExactCache;
 use baton_config::{Changes, Snapshot};
-use baton_core::{Admission, BreakerState, ExecutionId, Failure, IntentName, LaneId, Lanes, ModelId};
+use baton_core::{
+    Admission, BreakerState, ExecutionId, Failure, IntentName, LaneId, Lanes, ModelId, Sampler, TeamId, Trace,
+    TraceParent,
+};
 use baton_provider::ProviderError;
 use baton_store::{Retention, Store};
 use baton_wire::{Transport, TransportError};
@@ -91,6 +94,7 @@ pub struct Builder {
     transports: BTreeMap<String, Arc<dyn Transport>>,
     connect: Option<Connect>,
     on_record: Option<Observer>,
+    sampler: Sampler,
     seed: Option<u64>,
     keys: bool,
 }
@@ -115,6 +119,13 @@ impl Builder {
     #[must_use]
     pub fn on_record(mut self, observer: Observer) -> Self {
         self.on_record = Some(observer);
+        self
+    }
+
+    /// Which executions are traced; without it none is, and what callers decided is passed on.
+    #[must_use]
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = sampler;
         self
     }
 
@@ -151,6 +162,7 @@ impl Builder {
             clock,
             tasks: Tasks::default(),
             on_record: self.on_record,
+            sampler: self.sampler,
         })))
     }
 }
@@ -169,6 +181,7 @@ impl Orchestrator {
             transports: BTreeMap::new(),
             connect: None,
             on_record: None,
+            sampler: Sampler::OFF,
             seed: None,
             keys: true,
         }
@@ -197,7 +210,7 @@ impl Orchestrator {
         let engine = Arc::clone(&self.0);
         let id = engine.clock.execution_id();
         let (log, events) = EventLog::begin(id);
-        let running = engine.tasks.begin();
+        let running = engine.tasks.begin(&call.caller.team);
         tokio::spawn(async move {
             if AssertUnwindSafe(run(&engine, &call, &log)).catch_unwind().await.is_err() {
                 tracing::error!(execution = %id, "an execution ended in a panic");
@@ -258,10 +271,22 @@ impl Orchestrator {
         live.snapshot.models.iter().zip(&live.lanes).map(state).collect()
     }
 
+    /// The trace of an execution, given what its caller sent.
+    #[must_use]
+    pub fn trace(&self, execution: ExecutionId, parent: Option<&TraceParent>) -> Trace {
+        Trace::begin(execution, parent, self.0.sampler)
+    }
+
     /// How many executions run.
     #[must_use]
     pub fn running(&self) -> usize {
         self.0.tasks.running()
+    }
+
+    /// How many executions of this team run, and how many in all.
+    #[must_use]
+    pub fn running_of(&self, team: &TeamId) -> (usize, usize) {
+        self.0.tasks.running_of(team)
     }
 
     /// Keeps the house in order for as long as it is polled: records go when their intent's `keep`

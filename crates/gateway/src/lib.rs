@@ -17,6 +17,7 @@ mod json;
 mod metrics;
 mod models;
 mod options;
+mod patience;
 mod query;
 mod readiness;
 mod routes;

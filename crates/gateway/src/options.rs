@@ -16,9 +16,13 @@ pub struct GatewayOptions {
     pub read_timeout: Duration,
     /// How long a connection may stay open between requests.
     pub idle_timeout: Duration,
+    /// How long a write to a client may wait for it to read; then the connection is closed, and its
+    /// calls are cancelled.
+    pub write_timeout: Duration,
     /// Connections at a time; more wait in the system's queue.
     pub max_connections: usize,
-    /// Executions at a time; more are refused with `queue_full`.
+    /// Executions at a time; more are refused with `queue_full`. Of the last ninth only what other
+    /// teams leave free is a team's: see [`baton_core::may_hold_more`].
     pub max_running: usize,
     /// How often a silent stream is given a comment, so that nobody in between closes it.
     pub keep_alive: Duration,
@@ -40,6 +44,7 @@ impl Default for GatewayOptions {
             max_header_bytes: 16 << 10,
             read_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
             max_connections: 16_384,
             max_running: 16_384,
             keep_alive: Duration::from_secs(10),

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tower::ServiceExt as _;
 
+use crate::patience::Patient;
 use crate::routes::build;
 use crate::{GatewayOptions, Metrics};
 
@@ -95,6 +96,7 @@ impl Server {
                 }
                 let builder = Arc::clone(&self.builder);
                 let (router, closed) = (self.router.clone(), self.closed.clone());
+                let stream = Patient::new(stream, self.options.write_timeout);
                 let read_timeout = self.options.read_timeout;
                 connections.spawn(async move { connection(&builder, stream, router, (read_timeout, closed)).await });
             }
@@ -127,7 +129,7 @@ fn builder(options: &GatewayOptions) -> auto::Builder<TokioExecutor> {
 /// One connection, from its first byte to its end.
 async fn connection(
     builder: &auto::Builder<TokioExecutor>,
-    stream: TcpStream,
+    stream: Patient<TcpStream>,
     router: Router,
     (read_timeout, mut closed): (Duration, watch::Receiver<bool>),
 ) {

@@ -16,6 +16,7 @@ mod records;
 mod report;
 mod simulate;
 mod sroie;
+mod wall;
 
 use std::process::ExitCode;
 
@@ -60,6 +61,8 @@ enum Measure {
     Crash(crash::Arguments),
     /// 2,000 executions against models that hang, trickle, refuse and fail
     Deadline(deadline::Arguments),
+    /// Every fault of models, network and machine over real sockets
+    Wall(wall::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -91,5 +94,6 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Sroie(arguments) => sroie::run(arguments),
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
+        Measure::Wall(arguments) => wall::run(arguments),
     }
 }

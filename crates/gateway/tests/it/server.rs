@@ -166,6 +166,25 @@ async fn a_client_that_leaves_cancels_its_call() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_is_given_up_and_its_call_cancelled() {
+    let options = GatewayOptions { write_timeout: Duration::from_millis(100), ..GatewayOptions::default() };
+    let mut served = served(options).await;
+    served.guest.say(json!({"content": "Once"}), None);
+    let mut stream = served.ask(&streamed()).await;
+    read_until(&mut stream, "Once").await;
+    // More than the buffers of both sockets hold, and never read.
+    let piece = "x".repeat(512 << 10);
+    for _ in 0..40 {
+        served.guest.say(json!({"content": piece}), None);
+    }
+    served.guest.left.recv().await.unwrap();
+    served.guest.orchestrator.idle().await;
+    let page = served.guest.get("/v1/executions").await.json();
+    assert_eq!(page["executions"][0]["status"], "cancelled", "{page}");
+    drop(stream);
+}
+
+#[tokio::test]
 async fn who_says_nothing_is_not_waited_for() {
     let options = GatewayOptions { read_timeout: Duration::from_millis(30), ..GatewayOptions::default() };
     let served = served(options).await;

@@ -60,6 +60,7 @@ fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRe
         usage: Some(Usage { input_tokens: 10, output_tokens: 2, ..Usage::default() }),
         cost: (model != "b/free").then_some(NanoUsd(100)),
         error: None,
+        response: None,
         checks: Vec::new(),
         simulated: true,
     }
