@@ -318,6 +318,27 @@ pub(crate) struct BatonFile {
     pub(crate) teams: BTreeMap<String, TeamFile>,
     /// Where records go.
     pub(crate) store: StoreFile,
+    /// How much the server takes on.
+    pub(crate) server: ServerFile,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServerFile {
+    /// Executions at a time; more are refused with `queue_full`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_running: u32,
+    /// Calls that wait for a place at one model and key; more are refused with `queue_full`. 0:
+    /// nobody waits.
+    #[schemars(range(max = 1_000_000))]
+    pub(crate) queue_max: u32,
+}
+
+impl Default for ServerFile {
+    fn default() -> Self {
+        Self { max_running: 16_384, queue_max: 1024 }
+    }
 }
 
 /// `[models.NAME]`.
@@ -361,12 +382,26 @@ pub(crate) struct ProviderFile {
     /// Where its key is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api_key: Option<SecretFile>,
+    /// Instead of `api_key`, a pool of keys: load is spread over them, and one that is refused is
+    /// dropped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub(crate) api_keys: Vec<SecretFile>,
+    /// The most calls at a time to one of its models with one key. What it really holds is learnt.
+    #[serde(default = "max_concurrency")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_concurrency: u32,
     /// For `simulated`: the scenario file, relative to this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) scenario: Option<String>,
     /// For `simulated`: the seed; 0 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seed: Option<u64>,
+}
+
+/// As many as the server runs: no bound but what is learnt.
+pub(crate) fn max_concurrency() -> u32 {
+    ServerFile::default().max_running
 }
 
 /// `{ env = "NAME" }` or `{ file = "path" }`; never the secret itself.
@@ -380,12 +415,21 @@ pub(crate) enum SecretFile {
 }
 
 /// `[teams.NAME]`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TeamFile {
     /// The intents that it may call; all if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) intents: Option<Vec<String>>,
+    /// Its weight where teams compete for places: 2 gets twice as many as 1.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) share: u32,
+}
+
+impl Default for TeamFile {
+    fn default() -> Self {
+        Self { intents: None, share: 1 }
+    }
 }
 
 /// `[store]`.

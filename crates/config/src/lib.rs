@@ -5,6 +5,7 @@
 //! folder is read.
 
 mod cases;
+mod changes;
 mod compile;
 mod diagnostics;
 mod document;
@@ -24,13 +25,14 @@ mod suggest;
 mod units;
 
 pub use cases::share_of;
+pub use changes::Changes;
 pub use diagnostics::{Diagnostic, Level, Report};
 pub use effective::{Effective, Origin};
 pub use json::canonical;
-pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load};
+pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load, sources};
 pub use plan::{
     CacheSpec, Case, CheckKind, CheckSpec, Durability, Hashes, IntentKind, LengthUnit, LocalSpec, ModelSpec, Objective,
-    OnExhausted, Plan, Privacy, ProviderSpec, Route, Secret, Share, Snapshot, StoreSpec, Team,
+    OnExhausted, Plan, Privacy, ProviderSpec, Route, Secret, ServerSpec, Share, Snapshot, StoreSpec, Team,
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};

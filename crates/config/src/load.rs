@@ -12,7 +12,7 @@ use crate::diagnostics::{Diagnostic, Level, Report, Sink, Source};
 use crate::document::Document;
 use crate::effective::{Effective, Origin, settings};
 use crate::files::{BatonFile, IntentFile};
-use crate::plan::Snapshot;
+use crate::plan::{ServerSpec, Snapshot};
 use crate::structure::Shape;
 use crate::suggest::nearest;
 
@@ -70,9 +70,8 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
     override_settings(document, given);
     let baton = Shape::<BatonFile>::new().check(document, &mut sink);
     let mut house = House::new(&folder.dir, given, document, baton.as_ref(), &mut sink);
-    if let Some(value) = baton.as_ref().and_then(|file| serde_json::to_value(file).ok()) {
-        effective.extend(settings(document, "", &value));
-    }
+    let said = baton.as_ref().and_then(|file| serde_json::to_value(file).ok()).unwrap_or_default();
+    effective.extend(settings(document, "", &said));
 
     let mut intents = BTreeMap::new();
     let shape = Shape::<IntentFile>::new();
@@ -93,18 +92,33 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
     for id in house.aliases.values().cloned().collect::<Vec<_>>() {
         house.model(id);
     }
-    let (store, teams) = store_and_teams(&folder.dir, document, &baton.unwrap_or_default(), &names, &mut sink);
+    let baton = baton.unwrap_or_default();
+    let (store, teams) = store_and_teams(&folder.dir, document, &baton, &names, &mut sink);
+    let server =
+        ServerSpec { max_running: baton.server.max_running as usize, queue_max: baton.server.queue_max as usize };
 
     // Errors first: they are what has to be done.
     sink.0.sort_by_key(|d| (d.level == Level::Warning, d.file.clone(), d.line, d.column));
     match store.filter(|_| sink.errors() == 0) {
         Some(store) => {
             let House { models, aliases, providers, .. } = house;
-            let snapshot = Snapshot { intents, models, aliases, providers, teams, store };
+            let settings = said.as_object().cloned().unwrap_or_default();
+            let snapshot = Snapshot { intents, models, aliases, providers, teams, store, server, settings };
             Ok(Loaded { snapshot, warnings: sink.0, effective })
         }
         None => Err(Report { diagnostics: sink.0 }),
     }
+}
+
+/// The files that [`load`] would read in this folder, those that are not there included: what to look
+/// at to see that something changed.
+#[must_use]
+pub fn sources(dir: &Path) -> Vec<PathBuf> {
+    let folder = Folder::new(dir);
+    let of_intent = |name: String| INTENT_FILES.map(|file| folder.dir.join("intents").join(&name).join(file));
+    let mut sources = vec![folder.dir.join("baton.toml"), folder.dir.join("intents")];
+    sources.extend(folder.intents(&mut Sink::default()).into_iter().flat_map(of_intent));
+    sources
 }
 
 fn override_settings(document: &mut Document, given: &Given<'_>) {

@@ -23,6 +23,20 @@ pub struct Snapshot {
     pub teams: BTreeMap<TeamId, Team>,
     /// Where records go.
     pub store: StoreSpec,
+    /// How much the server takes on.
+    pub server: ServerSpec,
+    /// `baton.toml` as it is in effect, overrides and defaults in it, by section: what tells two
+    /// versions apart. Of secrets it has the places only.
+    pub settings: Map<String, Value>,
+}
+
+/// `[server]`: bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerSpec {
+    /// Executions at a time.
+    pub max_running: usize,
+    /// Calls that wait for a place at one lane.
+    pub queue_max: usize,
 }
 
 /// A model that can be called.
@@ -49,8 +63,10 @@ pub struct ProviderSpec {
     pub kind: String,
     /// Where, if it is not the vendor's own address.
     pub base_url: Option<String>,
-    /// The key, if it is not the vendor's own variable.
-    pub api_key: Option<Secret>,
+    /// Its keys, each a lane of its own; none is the vendor's own variable.
+    pub api_keys: Vec<Secret>,
+    /// The most calls at a time to one of its models with one key.
+    pub max_concurrency: u32,
     /// For `simulated`: the scenario file, absolute.
     pub scenario: Option<std::path::PathBuf>,
     /// For `simulated`: the seed.
@@ -67,12 +83,14 @@ pub enum Secret {
 }
 
 /// A team of `baton.toml`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Team {
     /// The intents that it may call; `None` is all.
     pub intents: Option<Vec<IntentName>>,
     /// Money a day. Enforced from a later version on; refused by name until then.
     pub usd_per_day: Option<NanoUsd>,
+    /// Its weight where teams compete, at least 1.
+    pub share: u32,
 }
 
 /// Where records go.

@@ -16,9 +16,23 @@ static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r#"(?i){named}|{misplaced}|\b(sk-[\w-]{{6,}})|://([^@/\s"']+)@"#)).unwrap()
 });
 
+/// A list of keys, and its items that are texts.
+#[expect(clippy::unwrap_used, reason = "a constant pattern; every test that shows a diagnostic compiles it")]
+static KEYS: LazyLock<(Regex, Regex)> = LazyLock::new(|| {
+    let list = r#"(?i)keys["']?\s*[=:]\s*\[([^\]]*)"#;
+    (Regex::new(list).unwrap(), Regex::new(r#"(?:^|,)\s*["']([^"'\n]+)"#).unwrap())
+});
+
 /// The text with what looks like a secret starred out, byte for byte: snippets get printed.
 pub(crate) fn masked(text: &str) -> String {
     let mut shown = text.to_owned();
+    let (list, item) = &*KEYS;
+    for list in list.captures_iter(text).filter_map(|c| c.get(1)) {
+        for found in item.captures_iter(list.as_str()).filter_map(|c| c.get(1)) {
+            let range = list.start() + found.start()..list.start() + found.end();
+            shown.replace_range(range, &"*".repeat(found.len()));
+        }
+    }
     for found in SECRETS.captures_iter(text).filter_map(|c| c.iter().skip(1).flatten().next()) {
         shown.replace_range(found.range(), &"*".repeat(found.len()));
     }
@@ -39,7 +53,10 @@ pub(crate) fn is_variable(text: &str) -> bool {
 
 /// Whether a misplaced value is, by its key or by itself, a secret. `api_key` tables are none.
 pub(crate) fn is_inline(pointer: &str, value: &Value) -> bool {
-    let key = pointer.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let mut segments = pointer.rsplit('/');
+    let key = segments.next().unwrap_or_default().to_lowercase();
+    let list = segments.next().unwrap_or_default();
+    let key = if list == "api_keys" { "key".to_owned() } else { key };
     let named = ["key", "token", "secret", "password"].iter().any(|word| key.ends_with(word));
     value.as_str().is_some_and(|text| named || looks_secret(text))
 }
@@ -56,6 +73,8 @@ mod tests {
             ("postgres://me:pw@host/db", "postgres://*****@host/db"),
             (r#"api_key = { env = "AIza-x" }"#, r#"api_key = { env = "******" }"#),
             (r#"api_key = { env = "HOUSE_KEY" }"#, r#"api_key = { env = "HOUSE_KEY" }"#),
+            (r#"api_keys = ["one", 'two']"#, r#"api_keys = ["***", '***']"#),
+            (r#"api_keys = [{ env = "K" }, "two"]"#, r#"api_keys = [{ env = "K" }, "***"]"#),
         ] {
             assert_eq!(masked(text), shown);
         }

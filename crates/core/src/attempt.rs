@@ -137,7 +137,23 @@ pub struct AttemptRecord {
     /// The checks that its answer went through.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckResult>,
+    /// What the provider says of its answer, where there is a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<ProviderResponse>,
     /// Whether a simulated model answered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
+}
+
+/// What a provider says of its own answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderResponse {
+    /// The provider's id for it, to ask its support with.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// The model that answered, as the provider names it: often with its date.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub model: String,
+    /// Why it stopped: `stop`, `length`, `tool_calls`, `content_filter`, or as it came.
+    pub finish: String,
 }

@@ -59,9 +59,11 @@ impl Lanes {
         Self(vec![Lane::default(); count])
     }
 
-    /// So many lanes at least; of new ones nothing is known.
-    pub fn grow(&mut self, count: usize) {
-        self.0.resize(self.0.len().max(count), Lane::default());
+    /// Nothing is known of this lane, which may be one that was not there before.
+    pub fn begin(&mut self, lane: LaneId) {
+        let place = lane.0 as usize;
+        self.0.resize(self.0.len().max(place + 1), Lane::default());
+        self.0[place] = Lane::default();
     }
 
     /// One lane.

@@ -22,11 +22,12 @@ mod quality;
 mod record;
 mod retry;
 mod scope;
+mod trace;
 mod usage;
 mod verdict;
 
 pub use answer::{Answer, AnswerAttempt, AnswerLatency};
-pub use attempt::{AttemptKind, AttemptOutcome, AttemptRecord};
+pub use attempt::{AttemptKind, AttemptOutcome, AttemptRecord, ProviderResponse};
 pub use breaker::{Admission, Breaker, BreakerState};
 pub use budget::{Account, Allowance, At, Ledger, Limit, Need, Quota, Refusal, Reservation, Used};
 pub use candidate::{Candidate, LaneId};
@@ -44,6 +45,7 @@ pub use quality::Quality;
 pub use record::{Record, Status, Via};
 pub use retry::full_jitter;
 pub use scope::Scope;
+pub use trace::{Sampler, SpanId, Trace, TraceId, TraceParent};
 pub use usage::Usage;
 pub use verdict::{CheckResult, Severity, Verdict, verdict};
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AttemptRecord, ExecutionId, Failure, IntentName, ModelId, NanoUsd, Quality, TeamId, Usage};
+use crate::{
+    AttemptRecord, ExecutionId, Failure, IntentName, ModelId, NanoUsd, Quality, Sampler, TeamId, Trace, Usage,
+};
 
 /// Where an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -145,6 +147,9 @@ pub struct Record {
     /// Whom it is about, for deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// The trace that it belongs to, where the caller sent one or its spans leave the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// Whether `input` and `output` are missing because the journal had no room for them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub content_dropped: bool,
@@ -154,4 +159,12 @@ pub struct Record {
     /// The output, where privacy allows storing it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
+}
+
+impl Record {
+    /// The trace that it belongs to; where none is recorded, an unsampled one with its own id.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        self.trace.clone().unwrap_or_else(|| Trace::begin(self.execution, None, Sampler::OFF))
+    }
 }

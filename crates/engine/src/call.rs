@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use baton_core::{CallConfig, ErrorCode, Failure, IntentName, TeamId};
+use baton_core::{CallConfig, ErrorCode, Failure, IntentName, TeamId, TraceParent};
 use baton_wire::{ChatRequest, Tool};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -68,6 +68,8 @@ pub struct Call {
     pub session: Option<String>,
     /// Whom it is about, for deletion.
     pub subject: Option<String>,
+    /// The trace that the caller began.
+    pub trace: Option<TraceParent>,
     /// When the request was fully read; the deadline runs from here.
     pub received: Instant,
 }
@@ -92,6 +94,7 @@ impl Call {
             metadata: BTreeMap::new(),
             session: None,
             subject: None,
+            trace: None,
             received: Instant::now(),
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use baton_config::{OnExhausted, Route};
 use baton_core::{
-    Answer, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Finish, NanoUsd, Quality, Record, Status, Usage, Via,
+    Answer, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Finish, NanoUsd, Quality, Record, Status, Trace, Usage,
+    Via,
 };
 use baton_store::Entry;
 use baton_wire::{Block, Delta};
@@ -257,6 +258,7 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         subject: call.subject.clone(),
         input: None,
         output: None,
+        trace: Some(engine.trace(call, log.execution)).filter(Trace::is_told),
         content_dropped: false,
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use baton_core::{
     Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Disposition, Event, ExecutionId, Failure, Moment, NanoUsd,
-    Unproven, Usage, Verdict, verdict,
+    ProviderResponse, SpanId, Unproven, Usage, Verdict, verdict,
 };
 use baton_eval::Finish as AnswerFinish;
 use baton_provider::{Provider, Reply, ReplyStream};
 use baton_wire::{Block, ChatRequest, Completion, Delta, FinishReason, StreamEvent, WireError};
 use futures_util::StreamExt as _;
+use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep_until;
 
@@ -121,8 +122,17 @@ impl<'a> Drive<'a> {
         };
         let mut chat = self.chat.clone();
         candidate.model.name().clone_into(&mut chat.model);
-        self.flying = fly(provider, chat);
+        self.flying = fly(provider, chat, self.trace_headers(self.current.1));
         Event::Woke
+    }
+
+    /// What tells a provider which span the attempt at this place is.
+    fn trace_headers(&self, place: usize) -> HeaderMap {
+        let trace = self.engine.trace(self.call, self.log.execution);
+        let span = SpanId::of_attempt(self.log.execution, place);
+        let told = [("traceparent", trace.traceparent(span)), ("tracestate", trace.state)];
+        let told = told.into_iter().filter(|(_, text)| !text.is_empty());
+        told.filter_map(|(name, text)| Some((HeaderName::from_static(name), text.parse().ok()?))).collect()
     }
 
     /// Records a candidate that was passed over.
@@ -223,6 +233,11 @@ impl<'a> Drive<'a> {
         let usage = completion.usage.unwrap_or_else(|| self.estimate(&completion.text()));
         let simulated = self.record().simulated;
         self.settle(usage);
+        self.record().response = Some(ProviderResponse {
+            id: completion.id.clone(),
+            model: completion.model.clone(),
+            finish: completion.finish.as_str().to_owned(),
+        });
         let Some(intent) = &self.request.intent else {
             let output = json!({ "text": completion.text() });
             return self.answered(Given::of(completion, output, Vec::new(), simulated), Verdict::Undecided);
@@ -368,6 +383,7 @@ impl<'a> Drive<'a> {
             usage: None,
             cost: None,
             error: None,
+            response: None,
             checks: Vec::new(),
             simulated: false,
         }
@@ -393,12 +409,12 @@ pub(crate) fn micros(span: std::time::Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn fly(provider: &Arc<Provider>, chat: ChatRequest) -> Flying {
+fn fly(provider: &Arc<Provider>, chat: ChatRequest, headers: HeaderMap) -> Flying {
     let provider = Arc::clone(provider);
     if chat.stream {
-        Flying::Opening(Box::pin(async move { provider.stream(&chat).await }))
+        Flying::Opening(Box::pin(async move { provider.stream_with(&chat, &headers).await }))
     } else {
-        Flying::Unary(Box::pin(async move { provider.complete(&chat).await }))
+        Flying::Unary(Box::pin(async move { provider.complete_with(&chat, &headers).await }))
     }
 }
 

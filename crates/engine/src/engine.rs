@@ -2,21 +2,17 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
 use baton_cache::ExactCache;
-use baton_config::Snapshot;
-use baton_core::{Decision, ErrorCode, Event, Exec, ExecutionId, Failure, Lanes, NanoUsd, Record};
+use baton_core::{Decision, ErrorCode, Event, Exec, ExecutionId, Failure, Lanes, NanoUsd, Record, Sampler, Trace};
 use baton_store::{Ack, Entry, JournalError, Opened, Store};
 use tokio::time::timeout_at;
 
-use crate::BuildError;
 use crate::call::Call;
 use crate::clock::Clock;
-use crate::connect::Connections;
 use crate::flights::Flights;
-use crate::lane_ids::LaneIds;
 use crate::live::Live;
 use crate::log::EventLog;
+use crate::reload::Configured;
 use crate::resolve::Request;
 use crate::tasks::Tasks;
 
@@ -26,39 +22,31 @@ pub type Observer = Arc<dyn Fn(&Record) + Send + Sync>;
 /// See the module.
 pub(crate) struct Engine {
     /// What new calls run on. A running one keeps its own, in its `Request`.
-    pub(crate) live: ArcSwap<Live>,
+    pub(crate) configured: Configured,
     /// Of all versions of the configuration.
     pub(crate) lanes: Mutex<Lanes>,
-    /// Held by the one who reloads.
-    pub(crate) lane_ids: Mutex<LaneIds>,
-    pub(crate) connections: Connections,
     pub(crate) cache: ExactCache,
     pub(crate) flights: Flights,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
     pub(crate) on_record: Option<Observer>,
+    pub(crate) sampler: Sampler,
 }
 
 impl Engine {
-    /// Puts another configuration in force, for calls that begin from then on; where anything of it
-    /// is wrong, nothing changes.
-    pub(crate) fn reload(&self, snapshot: Snapshot) -> Result<(), BuildError> {
-        let mut ids = self.lane_ids.lock().unwrap_or_else(PoisonError::into_inner);
-        let providers = self.connections.providers(&snapshot)?;
-        let live = Live::prepare(Arc::new(snapshot), providers, &mut ids)?;
-        self.lanes().grow(ids.count());
-        self.live.store(Arc::new(live));
-        Ok(())
-    }
-
     /// What a call that begins now runs on.
     pub(crate) fn live(&self) -> Arc<Live> {
-        self.live.load_full()
+        self.configured.live()
     }
 
     pub(crate) fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The trace of a call's execution.
+    pub(crate) fn trace(&self, call: &Call, execution: ExecutionId) -> Trace {
+        Trace::begin(execution, call.trace.as_ref(), self.sampler)
     }
 
     /// One step of the state machine, on what all executions know of the lanes.

@@ -15,13 +15,22 @@ pub(crate) struct Intent {
     /// Those of the plan, on their lanes.
     pub(crate) candidates: Arc<[Candidate]>,
     pub(crate) checks: Checks,
-    pub(crate) local: Option<baton_local::Model>,
+    pub(crate) local: Option<Arc<baton_local::Model>>,
 }
 
 impl Intent {
-    pub(crate) fn compile(plan: &Arc<Plan>, candidate: impl Fn(&ModelSpec) -> Candidate) -> Result<Self, BuildError> {
+    pub(crate) fn compile(
+        plan: &Arc<Plan>,
+        candidate: impl Fn(&ModelSpec) -> Candidate,
+        old: Option<&Self>,
+    ) -> Result<Self, BuildError> {
         let uses_local = plan.candidates.iter().any(|c| c.id.as_str() == "local");
-        let local = if uses_local { train(plan)? } else { None };
+        let local = match old {
+            _ if !uses_local => None,
+            // The same version has the same cases and the same promise.
+            Some(old) if old.plan.hashes.policy == plan.hashes.policy => old.local.clone(),
+            _ => train(plan)?.map(Arc::new),
+        };
         let candidates = plan.candidates.iter().map(candidate).collect();
         Ok(Self { plan: Arc::clone(plan), candidates, checks: Checks::compile(plan), local })
     }

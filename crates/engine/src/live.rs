@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use baton_config::{ModelSpec, Snapshot};
+use baton_config::{ModelSpec, Plan, Snapshot};
 use baton_core::{Candidate, IntentName, LaneId, ModelId};
 use baton_provider::Provider;
 
 use crate::BuildError;
 use crate::intent::Intent;
-use crate::lane_ids::{LaneIds, LaneKey};
+use crate::lane_ids::LaneKey;
 
 /// See the module. The engine holds the current one; a request keeps the one that it began with.
 pub(crate) struct Live {
@@ -21,15 +21,17 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Trains and compiles everything: slow, and nothing of it is in force yet.
+    /// Trains and compiles everything: slow, and nothing of it is in force yet. What an older version
+    /// learnt from the same cases is not learnt again.
     pub(crate) fn prepare(
         snapshot: Arc<Snapshot>,
         providers: BTreeMap<String, Arc<Provider>>,
-        ids: &mut LaneIds,
+        lanes: Vec<LaneId>,
+        old: Option<&Self>,
     ) -> Result<Self, BuildError> {
-        let lanes: Vec<LaneId> = keys(&snapshot, &providers).into_iter().map(|key| ids.of(key)).collect();
-        let compile = |(name, plan): (&IntentName, _)| {
-            let intent = Intent::compile(plan, |spec| candidate(spec, &lanes))?;
+        let compile = |(name, plan): (&IntentName, &Arc<Plan>)| {
+            let old = old.and_then(|old| old.intents.get(name));
+            let intent = Intent::compile(plan, |spec| candidate(spec, &lanes), old.map(|old| &**old))?;
             Ok((name.clone(), Arc::new(intent)))
         };
         let intents = snapshot.intents.iter().map(compile).collect::<Result<_, BuildError>>()?;
@@ -48,6 +50,17 @@ impl Live {
     pub(crate) fn candidate(&self, spec: &ModelSpec) -> Candidate {
         candidate(spec, &self.lanes)
     }
+
+    /// With nothing but lanes.
+    #[cfg(test)]
+    pub(crate) fn empty(lanes: Vec<LaneId>) -> Self {
+        let store =
+            baton_config::StoreSpec { dir: std::path::PathBuf::new(), durability: baton_config::Durability::Process };
+        let server = baton_config::ServerSpec { max_running: 1, queue_max: 1 };
+        let (intents, models, aliases, providers, teams, settings) = Default::default();
+        let snapshot = Arc::new(Snapshot { intents, models, aliases, providers, teams, store, server, settings });
+        Self { snapshot, intents: HashMap::new(), providers: BTreeMap::new(), lanes }
+    }
 }
 
 fn candidate(spec: &ModelSpec, lanes: &[LaneId]) -> Candidate {
@@ -55,7 +68,7 @@ fn candidate(spec: &ModelSpec, lanes: &[LaneId]) -> Candidate {
 }
 
 /// What each model's lane belongs to, by place.
-fn keys(snapshot: &Snapshot, providers: &BTreeMap<String, Arc<Provider>>) -> Vec<LaneKey> {
+pub(crate) fn lane_keys(snapshot: &Snapshot, providers: &BTreeMap<String, Arc<Provider>>) -> Vec<LaneKey> {
     let key = |spec: &ModelSpec| match providers.get(spec.id.provider()) {
         Some(provider) => LaneKey::Remote {
             provider: spec.id.provider().to_owned(),
@@ -64,7 +77,7 @@ fn keys(snapshot: &Snapshot, providers: &BTreeMap<String, Arc<Provider>>) -> Vec
             model: spec.id.clone(),
         },
         None => {
-            let its = |plan: &baton_config::Plan| plan.candidates.iter().any(|other| other.place == spec.place);
+            let its = |plan: &Plan| plan.candidates.iter().any(|other| other.place == spec.place);
             let intent = snapshot.intents.values().find(|plan| its(plan));
             LaneKey::Local { model: spec.id.clone(), intent: intent.map(|plan| plan.name.clone()) }
         }

@@ -5,10 +5,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use baton_cache::ExactCache;
-use baton_config::Snapshot;
-use baton_core::{Admission, BreakerState, ExecutionId, Failure, IntentName, LaneId, Lanes, ModelId};
+use baton_config::{Changes, Snapshot};
+use baton_core::{
+    Admission, BreakerState, ExecutionId, Failure, IntentName, LaneId, Lanes, ModelId, Sampler, TeamId, Trace,
+    TraceParent,
+};
 use baton_provider::ProviderError;
 use baton_store::{Retention, Store};
 use baton_wire::{Transport, TransportError};
@@ -20,9 +22,8 @@ use crate::close::crashed;
 use crate::connect::{Connect, Connections};
 use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
-use crate::lane_ids::LaneIds;
-use crate::live::Live;
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
+use crate::reload::{Configuration, Configured};
 use crate::run::run;
 use crate::tasks::Tasks;
 
@@ -93,6 +94,7 @@ pub struct Builder {
     transports: BTreeMap<String, Arc<dyn Transport>>,
     connect: Option<Connect>,
     on_record: Option<Observer>,
+    sampler: Sampler,
     seed: Option<u64>,
     keys: bool,
 }
@@ -120,6 +122,13 @@ impl Builder {
         self
     }
 
+    /// Which executions are traced; without it none is, and what callers decided is passed on.
+    #[must_use]
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = sampler;
+        self
+    }
+
     /// Repeatable ids, wall clock and back-offs, for simulation on tokio's paused clock.
     #[must_use]
     pub fn simulated(mut self, seed: u64) -> Self {
@@ -141,20 +150,19 @@ impl Builder {
     /// simulator: all before the first call.
     pub fn build(self) -> Result<Orchestrator, BuildError> {
         let connections = Connections::new(self.transports, self.connect, self.keys)?;
-        let providers = connections.providers(&self.snapshot)?;
-        let mut lane_ids = LaneIds::default();
-        let live = Live::prepare(self.snapshot, providers, &mut lane_ids)?;
+        let clock = self.seed.map_or_else(Clock::real, Clock::simulated);
+        let mut lanes = Lanes::default();
+        let configured = Configured::new(self.snapshot, connections, &mut lanes, clock.unix_us())?;
         Ok(Orchestrator(Arc::new(Engine {
-            live: ArcSwap::from_pointee(live),
-            lanes: Mutex::new(Lanes::new(lane_ids.count())),
-            lane_ids: Mutex::new(lane_ids),
-            connections,
+            configured,
+            lanes: Mutex::new(lanes),
             cache: ExactCache::new(CACHE_BYTES),
             flights: Flights::default(),
             store: self.store,
-            clock: self.seed.map_or_else(Clock::real, Clock::simulated),
+            clock,
             tasks: Tasks::default(),
             on_record: self.on_record,
+            sampler: self.sampler,
         })))
     }
 }
@@ -173,6 +181,7 @@ impl Orchestrator {
             transports: BTreeMap::new(),
             connect: None,
             on_record: None,
+            sampler: Sampler::OFF,
             seed: None,
             keys: true,
         }
@@ -201,7 +210,7 @@ impl Orchestrator {
         let engine = Arc::clone(&self.0);
         let id = engine.clock.execution_id();
         let (log, events) = EventLog::begin(id);
-        let running = engine.tasks.begin();
+        let running = engine.tasks.begin(&call.caller.team);
         tokio::spawn(async move {
             if AssertUnwindSafe(run(&engine, &call, &log)).catch_unwind().await.is_err() {
                 tracing::error!(execution = %id, "an execution ended in a panic");
@@ -215,7 +224,7 @@ impl Orchestrator {
     /// The configuration that a call that begins now runs on.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.0.live.load().snapshot)
+        Arc::clone(&self.0.live().snapshot)
     }
 
     /// Puts another configuration in force, the whole of it at once, for calls that begin from then
@@ -223,9 +232,21 @@ impl Orchestrator {
     /// Reads keys and trains `local`: slow, so not for a thread that answers calls.
     ///
     /// # Errors
-    /// As [`Builder::build`]; then nothing changes.
-    pub fn reload(&self, snapshot: Snapshot) -> Result<(), BuildError> {
-        self.0.reload(snapshot)
+    /// As [`Builder::build`]; then nothing changes but [`Orchestrator::configuration`], which says so.
+    pub fn reload(&self, snapshot: Snapshot) -> Result<Changes, BuildError> {
+        self.0.configured.reload(snapshot, &self.0.lanes, self.0.clock.unix_us())
+    }
+
+    /// A configuration was meant to be put in force and is wrong before it is a [`Snapshot`]: nothing
+    /// changes but [`Orchestrator::configuration`], which says so. `reason` is shown to operators.
+    pub fn refuse(&self, reason: impl Into<String>) {
+        self.0.configured.refuse(reason.into(), self.0.clock.unix_us());
+    }
+
+    /// How its configuration stands.
+    #[must_use]
+    pub fn configuration(&self) -> Configuration {
+        self.0.configured.state().clone()
     }
 
     /// Where its records are.
@@ -250,10 +271,22 @@ impl Orchestrator {
         live.snapshot.models.iter().zip(&live.lanes).map(state).collect()
     }
 
+    /// The trace of an execution, given what its caller sent.
+    #[must_use]
+    pub fn trace(&self, execution: ExecutionId, parent: Option<&TraceParent>) -> Trace {
+        Trace::begin(execution, parent, self.0.sampler)
+    }
+
     /// How many executions run.
     #[must_use]
     pub fn running(&self) -> usize {
         self.0.tasks.running()
+    }
+
+    /// How many executions of this team run, and how many in all.
+    #[must_use]
+    pub fn running_of(&self, team: &TeamId) -> (usize, usize) {
+        self.0.tasks.running_of(team)
     }
 
     /// Keeps the house in order for as long as it is polled: records go when their intent's `keep`

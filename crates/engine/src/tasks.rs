@@ -1,8 +1,9 @@
-//! The executions that run, so that a shutdown can wait for them.
+//! The executions that run, by team: for the server's bound, and so that a shutdown can wait for them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use baton_core::TeamId;
 use tokio::sync::Notify;
 
 /// Counts running executions.
@@ -11,21 +12,35 @@ pub(crate) struct Tasks(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    running: AtomicUsize,
+    running: Mutex<Count>,
     ended: Notify,
 }
 
+#[derive(Default)]
+struct Count {
+    all: usize,
+    teams: BTreeMap<TeamId, usize>,
+}
+
 /// One running execution.
-pub(crate) struct Running(Arc<Inner>);
+pub(crate) struct Running(Arc<Inner>, TeamId);
 
 impl Tasks {
-    pub(crate) fn begin(&self) -> Running {
-        self.0.running.fetch_add(1, Ordering::AcqRel);
-        Running(Arc::clone(&self.0))
+    pub(crate) fn begin(&self, team: &TeamId) -> Running {
+        let mut count = self.0.count();
+        count.all += 1;
+        *count.teams.entry(team.clone()).or_default() += 1;
+        Running(Arc::clone(&self.0), team.clone())
     }
 
     pub(crate) fn running(&self) -> usize {
-        self.0.running.load(Ordering::Acquire)
+        self.0.count().all
+    }
+
+    /// Those of a team, and all.
+    pub(crate) fn running_of(&self, team: &TeamId) -> (usize, usize) {
+        let count = self.0.count();
+        (count.teams.get(team).copied().unwrap_or_default(), count.all)
     }
 
     /// Returns when none runs.
@@ -40,9 +55,23 @@ impl Tasks {
     }
 }
 
+impl Inner {
+    fn count(&self) -> MutexGuard<'_, Count> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let mut count = self.0.count();
+        count.all -= 1;
+        if let Some(own) = count.teams.get_mut(&self.1) {
+            *own -= 1;
+            if *own == 0 {
+                count.teams.remove(&self.1);
+            }
+        }
+        if count.all == 0 {
             self.0.ended.notify_waiters();
         }
     }

@@ -1,6 +1,6 @@
 //! The headers that Baton reads and writes besides HTTP's own.
 
-use baton_core::Answer;
+use baton_core::{Answer, TraceParent};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub(crate) const EXECUTION_ID: HeaderName = HeaderName::from_static("x-baton-execution-id");
@@ -12,6 +12,7 @@ const ATTEMPTS: HeaderName = HeaderName::from_static("x-baton-attempts");
 const OVERHEAD_MS: HeaderName = HeaderName::from_static("x-baton-overhead-ms");
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Longer request ids are replaced.
 const REQUEST_ID_MAX: usize = 128;
@@ -46,14 +47,10 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     (!id.is_empty() && id.len() <= REQUEST_ID_MAX && id.to_str().is_ok()).then(|| id.clone())
 }
 
-/// The caller's trace (W3C Trace Context, `version-traceid-parentid-flags` in hexadecimal digits).
-pub(crate) fn traceparent(headers: &HeaderMap) -> Option<HeaderValue> {
-    let trace = headers.get(TRACEPARENT)?;
-    let lengths = trace
-        .to_str()
-        .ok()?
-        .split('-')
-        .map(|part| part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)).then_some(part.len()));
-    let lengths: Option<Vec<usize>> = lengths.collect();
-    (lengths? == [2, 32, 16, 2]).then(|| trace.clone())
+/// The caller's trace; what is not valid counts as none, and so does a trace that is told twice.
+pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+    let state: Vec<&str> = headers.get_all(TRACESTATE).iter().map(|s| s.to_str().unwrap_or("=")).collect();
+    TraceParent::parse(parent.to_str().ok()?, &state.join(","))
 }

@@ -11,21 +11,19 @@ use utoipa::ToSchema;
 
 use crate::auth;
 use crate::error::{ErrorBody, Problem};
+use crate::readiness::Readiness;
 use crate::state::Gateway;
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
-    /// `ok`, `ready`, `shutting_down` or `journal_refuses`.
+    /// `ok`.
     status: &'static str,
-    /// What is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
 }
 
 /// Says that the process answers.
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health, description = "It lives")))]
 pub(crate) async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok", reason: None })
+    Json(Health { status: "ok" })
 }
 
 /// The same as `/healthz`.
@@ -40,28 +38,20 @@ pub(crate) async fn liveness() -> Json<Health> {
 }
 
 /// Says whether calls should be sent here: not while it shuts down, nor while the journal refuses
-/// work.
+/// work. The parts say what else somebody should look at; calls are answered all the same.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "health",
     responses(
-        (status = 200, body = Health, description = "Send calls"),
-        (status = 503, body = Health, description = "Send them elsewhere"),
+        (status = 200, body = Readiness, description = "Send calls"),
+        (status = 503, body = Readiness, description = "Send them elsewhere"),
     )
 )]
 pub(crate) async fn readyz(State(gateway): State<Gateway>) -> Response {
-    let (code, health) = if gateway.is_draining() {
-        (StatusCode::SERVICE_UNAVAILABLE, Health { status: "shutting_down", reason: None })
-    } else {
-        let journal = gateway.orchestrator().store().journal().state();
-        let reason = journal.last_error.map(|error| error.to_string());
-        match journal.refusing {
-            true => (StatusCode::SERVICE_UNAVAILABLE, Health { status: "journal_refuses", reason }),
-            false => (StatusCode::OK, Health { status: "ready", reason: None }),
-        }
-    };
-    (code, Json(health)).into_response()
+    let readiness = Readiness::of(gateway.orchestrator(), gateway.is_draining());
+    let code = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(readiness)).into_response()
 }
 
 /// The same as `/readyz`.
@@ -70,8 +60,8 @@ pub(crate) async fn readyz(State(gateway): State<Gateway>) -> Response {
     path = "/health/readiness",
     tag = "health",
     responses(
-        (status = 200, body = Health, description = "Send calls"),
-        (status = 503, body = Health, description = "Send them elsewhere"),
+        (status = 200, body = Readiness, description = "Send calls"),
+        (status = 503, body = Readiness, description = "Send them elsewhere"),
     )
 )]
 pub(crate) async fn readiness(state: State<Gateway>) -> Response {

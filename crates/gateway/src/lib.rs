@@ -19,6 +19,7 @@ mod models;
 mod options;
 mod patience;
 mod query;
+mod readiness;
 mod routes;
 mod schemas;
 mod server;

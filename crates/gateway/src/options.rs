@@ -21,7 +21,8 @@ pub struct GatewayOptions {
     pub write_timeout: Duration,
     /// Connections at a time; more wait in the system's queue.
     pub max_connections: usize,
-    /// Executions at a time; more are refused with `queue_full`.
+    /// Executions at a time; more are refused with `queue_full`. Of the last ninth only what other
+    /// teams leave free is a team's: see [`baton_core::may_hold_more`].
     pub max_running: usize,
     /// How often a silent stream is given a comment, so that nobody in between closes it.
     pub keep_alive: Duration,

@@ -101,7 +101,7 @@ pub(crate) fn build(orchestrator: Orchestrator, metrics: Arc<Metrics>, options: 
     let router = router
         .fallback(nowhere)
         .method_not_allowed_fallback(other_method)
-        .layer(middleware::from_fn(edge))
+        .layer(middleware::from_fn_with_state(gateway.clone(), edge))
         .with_state(gateway.clone());
     (router, gateway)
 }

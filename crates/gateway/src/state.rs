@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Bytes;
-use baton_core::{ErrorCode, Failure};
+use baton_core::{ErrorCode, Failure, TeamId, may_hold_more};
 use baton_engine::Orchestrator;
 
 use crate::{GatewayOptions, Metrics};
@@ -63,16 +63,20 @@ impl Gateway {
         self.0.draining.load(Ordering::Acquire)
     }
 
-    /// Whether one more execution may run.
+    /// Whether one more execution of this team may run: no team takes the last places from the
+    /// others.
     ///
     /// # Errors
     /// `queue_full`.
-    pub(crate) fn room(&self) -> Result<(), Failure> {
+    pub(crate) fn room(&self, team: &TeamId) -> Result<(), Failure> {
         let max = self.0.options.max_running;
-        if self.0.orchestrator.running() < max {
+        let share = self.0.orchestrator.snapshot().teams.get(team).map_or(1, |team| team.share);
+        let (own, all) = self.0.orchestrator.running_of(team);
+        if may_hold_more(own, all, max, share) {
             return Ok(());
         }
-        let message = format!("{max} executions are running, which is this server's limit: try again");
+        let message =
+            format!("{all} executions are running, {own} of them your team's; this server's limit is {max}: try again");
         Err(Failure { retry_after_ms: Some(1000), ..Failure::new(ErrorCode::QueueFull, message) })
     }
 }

@@ -163,7 +163,8 @@ impl Provider {
         let base_url = base_url.ok_or_else(|| ProviderError::NoBaseUrl { provider: provider() })?;
         let uri = endpoint(base_url)
             .ok_or_else(|| ProviderError::BadBaseUrl { provider: provider(), url: base_url.to_owned() })?;
-        let secret = spec.api_key.clone().or_else(|| key_env.map(|variable| Secret::Env(variable.to_owned())));
+        let secret =
+            spec.api_keys.first().cloned().or_else(|| key_env.map(|variable| Secret::Env(variable.to_owned())));
         let key = secret.map(key).transpose()?.flatten().map(Arc::new);
         let mut headers = HeaderMap::from_iter([
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -185,12 +186,30 @@ impl Provider {
         self.key.as_ref().map(|key| key.hash())
     }
 
+    /// Whether the other is reached in the same way: the same place, key, dialect and transport.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.uri == other.uri
+            && self.key_hash() == other.key_hash()
+            && self.dialect == other.dialect
+            && self.simulated == other.simulated
+            && Arc::ptr_eq(&self.transport, &other.transport)
+    }
+
     /// Asks for a whole answer; resolves when its body is there.
     ///
     /// # Errors
     /// With the disposition that its kind has; the key never stands in the message.
     pub async fn complete(&self, request: &ChatRequest) -> Result<Reply, WireError> {
-        self.ask(request).await.map_err(|error| redacted(self.key.as_deref(), error))
+        self.complete_with(request, &HeaderMap::new()).await
+    }
+
+    /// As [`Provider::complete`], with headers besides the provider's own.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`].
+    pub async fn complete_with(&self, request: &ChatRequest, headers: &HeaderMap) -> Result<Reply, WireError> {
+        self.ask(request, headers).await.map_err(|error| redacted(self.key.as_deref(), error))
     }
 
     /// Asks for a stream; resolves when the headers of a 200 are there.
@@ -200,21 +219,29 @@ impl Provider {
     /// # Errors
     /// As [`Provider::complete`]; what goes wrong later is an item of the stream.
     pub async fn stream(&self, request: &ChatRequest) -> Result<ReplyStream, WireError> {
-        let reply = self.open(request).await.map_err(|error| redacted(self.key.as_deref(), error))?;
+        self.stream_with(request, &HeaderMap::new()).await
+    }
+
+    /// As [`Provider::stream`], with headers besides the provider's own.
+    ///
+    /// # Errors
+    /// As [`Provider::stream`].
+    pub async fn stream_with(&self, request: &ChatRequest, headers: &HeaderMap) -> Result<ReplyStream, WireError> {
+        let reply = self.open(request, headers).await.map_err(|error| redacted(self.key.as_deref(), error))?;
         let Some(key) = self.key.clone() else { return Ok(reply) };
         let events = reply.events.map(move |event| event.map_err(|error| redacted(Some(&key), error)));
         Ok(ReplyStream { events: Box::pin(events), ..reply })
     }
 
-    async fn ask(&self, request: &ChatRequest) -> Result<Reply, WireError> {
-        let response = self.send(request, false).await?;
+    async fn ask(&self, request: &ChatRequest, headers: &HeaderMap) -> Result<Reply, WireError> {
+        let response = self.send(request, headers, false).await?;
         let simulated = self.is_simulated(&response);
         let completion = openai::decode_response(&whole(response).await?)?;
         Ok(Reply { completion, simulated })
     }
 
-    async fn open(&self, request: &ChatRequest) -> Result<ReplyStream, WireError> {
-        let response = self.send(request, true).await?;
+    async fn open(&self, request: &ChatRequest, headers: &HeaderMap) -> Result<ReplyStream, WireError> {
+        let response = self.send(request, headers, true).await?;
         let simulated = self.is_simulated(&response);
         let kind = response.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if kind.is_empty() || kind.to_ascii_lowercase().starts_with("text/event-stream") {
@@ -226,8 +253,9 @@ impl Provider {
     }
 
     /// Sends the request; an answer that is no 2xx is an error.
-    async fn send(&self, request: &ChatRequest, stream: bool) -> Result<HttpResponse, WireError> {
-        let mut headers = self.headers.clone();
+    async fn send(&self, request: &ChatRequest, besides: &HeaderMap, stream: bool) -> Result<HttpResponse, WireError> {
+        let mut headers = besides.clone();
+        headers.extend(self.headers.clone());
         let accept = if stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         let body = openai::encode_request_for(request, &self.dialect, stream);

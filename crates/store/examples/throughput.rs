@@ -31,6 +31,7 @@ fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRe
         usage: Some(Usage { input_tokens: 312, output_tokens: 3, ..Usage::default() }),
         cost: Some(NanoUsd(32_700)),
         error: None,
+        response: None,
         checks: Vec::new(),
         simulated: true,
     }

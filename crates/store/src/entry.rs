@@ -83,6 +83,7 @@ impl Opened {
             metadata: Default::default(),
             session: None,
             subject: self.subject,
+            trace: None,
             content_dropped: false,
             input: None,
             output: None,

@@ -152,6 +152,20 @@ pub enum FinishReason {
     Other(String),
 }
 
+impl FinishReason {
+    /// The name, as OpenAI's API has it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolUse => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Other(name) => name,
+        }
+    }
+}
+
 /// A whole answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completion {

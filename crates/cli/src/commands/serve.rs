@@ -73,7 +73,8 @@ impl Serve {
             tell!("stopping: open calls finish first; once more to cut them");
             tokio::spawn(signals::again());
         };
-        let served = serve(listener, baton, metrics, GatewayOptions::default(), stop).await;
+        let options = GatewayOptions { max_running: baton.snapshot().server.max_running, ..GatewayOptions::default() };
+        let served = serve(listener, baton, metrics, options, stop).await;
         maintenance.abort();
         store.close().await;
         tell!("stopped; every record is written");

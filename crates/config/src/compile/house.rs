@@ -8,7 +8,7 @@ use baton_core::{ModelId, Price};
 
 use crate::diagnostics::{Place, Sink};
 use crate::document::Document;
-use crate::files::{BatonFile, ModelFile, PriceFile, ProviderFile, SecretFile};
+use crate::files::{BatonFile, ModelFile, PriceFile, ProviderFile, SecretFile, max_concurrency};
 use crate::json::child;
 use crate::load::Given;
 use crate::plan::{ModelSpec, ProviderSpec, Secret};
@@ -96,16 +96,25 @@ impl<'a> House<'a> {
             ("seed", !simulated && file.seed.is_some()),
             ("base_url", simulated && file.base_url.is_some()),
             ("api_key", simulated && file.api_key.is_some()),
+            ("api_keys", simulated && !file.api_keys.is_empty()),
         ];
         for (key, _) in strange.iter().filter(|(_, strange)| *strange) {
             let of = kind.unwrap_or(name);
             sink.error(at(key), format!("`{key}` does nothing for a provider of kind `{of}`"), "remove it");
         }
+        if file.api_key.is_some() && !file.api_keys.is_empty() {
+            let message = format!("the provider `{name}` has `api_key` and `api_keys`");
+            sink.error(at("api_keys"), message, "write all of its keys into `api_keys`");
+        }
+        let pool = file.api_keys.iter().enumerate().map(|(n, key)| (key, format!("{pointer}/api_keys/{n}")));
+        let keys = file.api_key.iter().map(|key| (key, format!("{pointer}/api_key"))).chain(pool);
+        let api_keys = keys.filter_map(|(key, pointer)| self.secret(key, document.at(&pointer), sink)).collect();
         let spec = ProviderSpec {
             name: name.to_owned(),
             kind: kind?.to_owned(),
             base_url: file.base_url.as_deref().and_then(|url| base_url(url, at("base_url"), sink)),
-            api_key: file.api_key.as_ref().and_then(|key| self.secret(key, at("api_key"), sink)),
+            api_keys,
+            max_concurrency: file.max_concurrency,
             scenario: file.scenario.as_deref().and_then(|path| self.file(path, at("scenario"), sink)),
             seed: file.seed.unwrap_or(0),
         };
@@ -226,8 +235,15 @@ impl<'a> House<'a> {
                 return None;
             }
             let (kind, provider) = (provider.to_owned(), provider.to_owned());
-            let spec =
-                ProviderSpec { name: provider.clone(), kind, base_url: None, api_key: None, scenario: None, seed: 0 };
+            let spec = ProviderSpec {
+                name: provider.clone(),
+                kind,
+                base_url: None,
+                api_keys: Vec::new(),
+                max_concurrency: max_concurrency(),
+                scenario: None,
+                seed: 0,
+            };
             self.providers.insert(provider, spec);
         }
         Some(ModelId::new(name))

@@ -36,7 +36,7 @@ pub(crate) fn store_and_teams(
             }
         }
         let named = team.intents.as_ref().map(|all| all.iter().map(|i| IntentName::new(i)).collect());
-        teams.insert(TeamId::new(name), Team { intents: named, usd_per_day: None });
+        teams.insert(TeamId::new(name), Team { intents: named, usd_per_day: None, share: team.share });
     }
     (store, teams)
 }

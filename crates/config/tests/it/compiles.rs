@@ -22,8 +22,19 @@ kind = "openai-compatible"
 base_url = "http://127.0.0.1:8080/v1"
 api_key = { env = "HOUSE_KEY" }   # env or file, never inline
 
+[providers.openai]
+api_keys = [{ env = "ONE" }, { file = "two.key" }]
+max_concurrency = 50
+
 [teams.support]
 intents = ["classify-ticket"]
+share = 3
+
+[teams.other-team]
+
+[server]
+max_running = 500
+queue_max = 0
 
 [store]
 url = "sqlite://.baton"
@@ -146,10 +157,15 @@ fn the_full_files_of_the_contract() {
     assert_eq!(snapshot.aliases["gpt-4"].as_str(), "openai/gpt-4-0613");
     assert_eq!(snapshot.model("house").unwrap().place, 2);
     assert!(snapshot.model("local").is_none());
-    assert_eq!(snapshot.providers["house"].api_key, Some(Secret::Env("HOUSE_KEY".into())));
+    assert_eq!(snapshot.providers["house"].api_keys, [Secret::Env("HOUSE_KEY".into())]);
+    let openai = &snapshot.providers["openai"];
+    assert_eq!(openai.api_keys, [Secret::Env("ONE".into()), Secret::File(dir.path().join("two.key"))]);
+    assert_eq!((openai.max_concurrency, snapshot.providers["house"].max_concurrency), (50, 16_384));
+    assert_eq!(["support", "other-team"].map(|team| snapshot.teams[&team.into()].share), [3, 1]);
+    assert_eq!((snapshot.server.max_running, snapshot.server.queue_max), (500, 0));
     assert_eq!(snapshot.store.dir, dir.path().join(".baton"));
     assert_eq!(snapshot.store.durability, Durability::Process);
-    assert_eq!(snapshot.teams.values().next().unwrap().intents, Some(vec![IntentName::new("classify-ticket")]));
+    assert_eq!(snapshot.teams[&"support".into()].intents, Some(vec![IntentName::new("classify-ticket")]));
 
     let messages = plan.messages(&json!({"ticket": "Where is my invoice?"})).unwrap();
     let turns: Vec<_> = messages[1..].iter().map(|(role, text)| (*role, text.as_str())).collect();

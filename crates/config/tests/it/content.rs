@@ -215,6 +215,10 @@ kind = \"openai-compatible\"
 base_url = \"http://localhost:1/v1\"
 api_key = { file = \"\" }
 note = \"sk-hunter2hunter2\"
+[providers.pool]
+kind = \"openai-compatible\"
+base_url = \"http://localhost:1/v1\"
+api_keys = [{ env = \"ONE\" }, \"hunter2\", { env = \"hunter2!\" }]
 ",
     );
     assert_snapshot!(folder.diagnostics(), @r#"
@@ -229,6 +233,8 @@ note = \"sk-hunter2hunter2\"
     baton.toml:11:11: this names no variable or file; if it is the secret itself, it may not be here
         write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
     baton.toml:12:1: a secret is written inline: `providers.house.note`
+        write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
+    baton.toml:16:30: a secret is written inline: `providers.pool.api_keys[1]`
         write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
     "#);
     let report = folder.load().err().unwrap();

@@ -302,7 +302,16 @@ api_key = { env = \"K\" }
 kind = \"openai-compatible\"
 base_url = \"ftp://x\"
 seed = 1
+[providers.m]
+kind = \"openai-compatible\"
+base_url = \"http://x\"
+api_key = { env = \"K\" }
+api_keys = [{ env = \"K\" }]
+max_concurrency = 0
+[server]
+queue = 5
 [teams.s]
+share = 0
 usd_per_day = 5
 intents = [\"classify-tickets\"]
 [store]
@@ -334,11 +343,19 @@ durability = \"disk\"
         write `https://host/v1` or `http://host:port/v1`
     baton.toml:28:8: `seed` does nothing for a provider of kind `openai-compatible`
         remove it
-    baton.toml:30:1: a team's `usd_per_day` is not supported by this version
+    baton.toml:33:12: the provider `m` has `api_key` and `api_keys`
+        write all of its keys into `api_keys`
+    baton.toml:34:19: `providers.m.max_concurrency` must be at least 1
+        write another value
+    baton.toml:36:1: unknown key `queue` in [server]
+        known here: max_running, queue_max
+    baton.toml:38:9: `teams.s.share` must be at least 1
+        write another value
+    baton.toml:39:1: a team's `usd_per_day` is not supported by this version
         remove it; leaving it in would promise what is not done
-    baton.toml:31:12: there is no intent `classify-tickets`
+    baton.toml:40:12: there is no intent `classify-tickets`
         did you mean `classify-ticket`? name a folder of intents/
-    baton.toml:33:14: `store.durability` must be "process" or "machine", not "disk"
+    baton.toml:42:14: `store.durability` must be "process" or "machine", not "disk"
         write one of these
     "#);
 }

@@ -40,6 +40,8 @@ fn every_setting_is_listed_with_its_origin() {
     insta::assert_snapshot!(shown.replace(&prefix, ""), @r#"
     store.url = "sqlite://.baton" (default)
     store.durability = "process" (default)
+    server.max_running = 16384 (default)
+    server.queue_max = 1024 (default)
     intents.classify-ticket.models = ["openai/x"] (intent.toml:1)
     intents.classify-ticket.route = "ordered" (default)
     intents.classify-ticket.on_exhausted = "error" (default)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use baton_config::{Given, load};
+use baton_config::{Given, Snapshot, load};
 use baton_core::{CallConfig, ErrorCode, Record, Status, Via};
 use baton_engine::{Call, Cursor, Delivered, ExecuteError, LogEvent, Orchestrator};
 use baton_store::{Entry, Handling, Store};
@@ -71,7 +71,8 @@ impl House {
         self
     }
 
-    pub(crate) fn open(self) -> Open {
+    /// What its files compile to.
+    pub(crate) fn snapshot(self) -> Snapshot {
         let dir = tempfile::tempdir().unwrap();
         let own = [("baton.toml", BATON), ("scenario.toml", "models = {}\n")];
         let own = own.map(|(path, text)| (path.to_owned(), text.to_owned()));
@@ -81,12 +82,16 @@ impl House {
             std::fs::write(path, text).unwrap();
         }
         let given = Given { env: &|_| None, flags: &[], known_providers: &[], price: &|_| None };
-        let loaded = load(dir.path(), &given).unwrap_or_else(|report| panic!("{report}"));
+        load(dir.path(), &given).unwrap_or_else(|report| panic!("{report}")).snapshot
+    }
+
+    pub(crate) fn open(self) -> Open {
+        let snapshot = self.snapshot();
         let journal = Arc::new(Mutex::new(Handling::default()));
         let handling = journal.clone();
         let store = Store::scripted(Arc::new(move |_| *handling.lock().unwrap()));
         let models = Models::default();
-        let orchestrator = Orchestrator::builder(loaded.snapshot, store.clone())
+        let orchestrator = Orchestrator::builder(snapshot, store.clone())
             .transport("sim", Arc::new(models.clone()))
             .simulated(7)
             .build()

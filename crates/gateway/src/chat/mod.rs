@@ -51,7 +51,7 @@ pub(crate) async fn completions(State(gateway): State<Gateway>, request: Request
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
-    admit(gateway, &parts.headers)?;
+    admit(gateway, &caller, &parts.headers)?;
     let options = gateway.options();
     let body = body::read(options, &parts.headers, body).await?;
     let received = Instant::now();
@@ -59,8 +59,9 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
     drop(body);
     let usage = openai::include_usage(&chat);
     let Asked { call, plan } = ask(gateway, chat, caller, received)?;
+    let call = Call { trace: headers::trace(&parts.headers), ..call };
     // Others may have begun while the body arrived.
-    gateway.room()?;
+    gateway.room(&call.caller.team)?;
     if call.stream {
         let opened = stream::open(gateway, call).await?;
         let writer = events::Writer::new(opened.execution, plan, usage);

@@ -6,6 +6,7 @@ mod request;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use baton_core::Failure;
+use baton_engine::{Call, Caller};
 use baton_store::Permission;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -44,26 +45,26 @@ pub(crate) async fn execute(State(gateway): State<Gateway>, request: Request) ->
 ///
 /// # Errors
 /// `unsupported_feature`, `queue_full`.
-pub(crate) fn admit(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Failure> {
+pub(crate) fn admit(gateway: &Gateway, caller: &Caller, headers: &HeaderMap) -> Result<(), Failure> {
     if headers.contains_key("idempotency-key") {
         return Err(not_yet("the header Idempotency-Key").at("Idempotency-Key"));
     }
-    gateway.room()
+    gateway.room(&caller.team)
 }
 
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
-    admit(gateway, &parts.headers)?;
+    admit(gateway, &caller, &parts.headers)?;
     let options = gateway.options();
     let body = body::read(options, &parts.headers, body).await?;
     let received = Instant::now();
     let request: ExecuteRequest = json::read(&body, options.max_json_depth).map_err(request::explain)?;
     drop(body);
     let stream = request.stream;
-    let call = request.into_call(caller, received)?;
+    let call = Call { trace: headers::trace(&parts.headers), ..request.into_call(caller, received)? };
     // Others may have begun while the body arrived.
-    gateway.room()?;
+    gateway.room(&call.caller.team)?;
     if stream {
         let opened = stream::open(gateway, call).await?;
         let writer = events::Writer::new(opened.execution);

@@ -1,6 +1,7 @@
 //! Figures for Prometheus, derived from records. Labels are configured names and enums: bounded.
 
 mod labels;
+mod state;
 mod usd;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByModel, ByOutcome, ByTokens, TokenKind};
+use state::States;
 use usd::Usd;
 
 /// Seconds: from an exact hit (tens of microseconds) to the longest deadline.
@@ -39,9 +41,7 @@ pub struct Metrics {
     costs: Family<ByIntentAndModel, Usd>,
     tokens: Family<ByTokens, Counter>,
     breakers: Family<ByModel, Gauge>,
-    journal_bytes: Gauge,
-    journal_refusing: Gauge,
-    running: Gauge,
+    states: States,
 }
 
 impl Metrics {
@@ -57,9 +57,7 @@ impl Metrics {
             costs: Family::default(),
             tokens: Family::default(),
             breakers: Family::default(),
-            journal_bytes: Gauge::default(),
-            journal_refusing: Gauge::default(),
-            running: Gauge::default(),
+            states: States::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -85,9 +83,7 @@ impl Metrics {
         r.register("cost_usd", "Dollars of all attempts whose price is known", self.costs.clone());
         r.register("tokens", "Tokens; input includes cached, output includes reasoning", self.tokens.clone());
         r.register("breaker_state", "0 closed, 1 probing, 2 open", self.breakers.clone());
-        r.register_with_unit("journal", "Bytes that the journal holds", Unit::Bytes, self.journal_bytes.clone());
-        r.register("journal_refusing", "1 while the journal refuses work", self.journal_refusing.clone());
-        r.register("executions_running", "Executions that run now", self.running.clone());
+        self.states.register(r);
     }
 
     /// Counts one record. A few hash look-ups: about a microsecond.
@@ -137,10 +133,7 @@ impl Metrics {
         for (model, state) in breakers {
             self.breakers.get_or_create(&ByModel { model }).set(state);
         }
-        let journal = orchestrator.store().journal().state();
-        self.journal_bytes.set(i64::try_from(journal.bytes).unwrap_or(i64::MAX));
-        self.journal_refusing.set(i64::from(journal.refusing));
-        self.running.set(i64::try_from(orchestrator.running()).unwrap_or(i64::MAX));
+        self.states.read(orchestrator);
         self.text()
     }
 

@@ -162,6 +162,23 @@ async fn what_this_server_has_no_room_for() {
     assert_eq!(guest.get("/healthz").await.status, 200);
 }
 
+#[tokio::test]
+async fn one_team_does_not_take_the_last_place_from_another() {
+    for (team, status) in [("default", 503), ("noisy", 200)] {
+        let guest = Guest::with(Store::memory(), GatewayOptions { max_running: 9, ..GatewayOptions::default() });
+        let running: Vec<_> = (0..8)
+            .map(|n| {
+                let mut call = baton_engine::Call::intent("hangs", json!(n.to_string()));
+                call.caller.team = team.into();
+                guest.orchestrator.start(call)
+            })
+            .collect();
+        let reply = guest.execute("classify", json!({"ticket": "x"})).await;
+        assert_eq!(reply.status, status, "8 of 9 run, all of team {team}");
+        drop(running);
+    }
+}
+
 #[test]
 fn every_code_is_explained() {
     let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md")).unwrap();

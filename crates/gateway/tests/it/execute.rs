@@ -1,5 +1,6 @@
 //! `POST /v1/execute`: answers, headers, streams, fields.
 
+use baton_core::{ExecutionId, SpanId, TraceId};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -60,16 +61,50 @@ async fn a_default_answer_says_so() {
 #[tokio::test]
 async fn ids_of_the_caller_are_echoed_where_they_are_ids() {
     let guest = Guest::new();
-    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let request = Request::get("/healthz").header("x-request-id", "mine").header("traceparent", trace);
+    let request = Request::get("/healthz").header("x-request-id", "mine");
     let reply = guest.send(request.body(Body::empty()).unwrap()).await;
-    assert_eq!((reply.header("x-request-id"), reply.header("traceparent")), (Some("mine"), Some(trace)));
+    assert_eq!(reply.header("x-request-id"), Some("mine"));
     let long = "x".repeat(129);
-    let request = Request::get("/healthz").header("x-request-id", &long).header("traceparent", "00-zz-b7-01");
+    let request = Request::get("/healthz").header("x-request-id", &long);
     let reply = guest.send(request.body(Body::empty()).unwrap()).await;
     assert_ne!(reply.header("x-request-id"), Some(long.as_str()));
     assert_eq!(reply.header("x-request-id").map(str::len), Some(36));
-    assert_eq!(reply.header("traceparent"), None);
+}
+
+/// Trace and span of the response's header, and what the model was told, called with these headers.
+async fn traced(headers: &[(&str, &str)]) -> (ExecutionId, String, String) {
+    let body = json!({"intent": "traced", "input": "help"}).to_string();
+    let mut request = Request::post("/v1/execute").header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let reply = Guest::new().send(request.body(Body::from(body)).unwrap()).await;
+    let execution = ExecutionId::parse(reply.header("x-baton-execution-id").unwrap()).unwrap();
+    let told = reply.json()["output"]["text"].as_str().unwrap().to_owned();
+    (execution, reply.header("traceparent").unwrap().to_owned(), told)
+}
+
+#[tokio::test]
+async fn a_trace_goes_through_and_back() {
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let parent = format!("00-{trace}-b7ad6b7169203331-01");
+    let (execution, back, told) =
+        traced(&[("traceparent", &parent), ("tracestate", "a=1"), ("tracestate", "b=2")]).await;
+    assert_eq!(back, format!("00-{trace}-{}-01", SpanId::of_execution(execution)));
+    assert_eq!(told, format!("00-{trace}-{}-01 a=1,b=2", SpanId::of_attempt(execution, 0)));
+}
+
+#[tokio::test]
+async fn a_trace_that_is_not_valid_is_as_none() {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for headers in
+        [vec![], vec![("traceparent", "00-zz-b7-01")], vec![("traceparent", parent), ("traceparent", parent)]]
+    {
+        let (execution, back, told) = traced(&headers).await;
+        let trace = TraceId::of(execution);
+        assert_eq!(back, format!("00-{trace}-{}-02", SpanId::of_execution(execution)));
+        assert_eq!(told, format!("00-{trace}-{}-02 -", SpanId::of_attempt(execution, 0)));
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ const INTENTS: &[(&str, &str, &str, &str, &str)] = &[
         r#"{"type":"object","required":["total"],"properties":{"total":{"type":"number"}}}"#,
     ),
     ("agent", "models = [\"tools\"]", "## user\n{{ input | text }}", "", ""),
+    ("traced", "models = [\"house/traced\"]", "## user\n{{ input | text }}", "", ""),
     ("gated", "models = [\"house/gated\"]", "## user\n{{ input | text }}", "", ""),
     ("hangs", "models = [\"house/hang\"]", "## user\n{{ input | text }}", "", ""),
     ("limited", "models = [\"house/limited\"]\n[retry]\nmax = 0", "## user\n{{ input | text }}", "", ""),
@@ -93,6 +94,7 @@ impl Transport for House {
                 "nonsense" => Ok(says("purple", stream)),
                 "fields" => Ok(says("```json\n{\"total\": 12.5}\n```", stream)),
                 "writer" => Ok(says(&format!("Dear {}", asked["messages"][0]["content"].as_str().unwrap()), stream)),
+                "traced" => Ok(says(&heard(&request.headers), stream)),
                 "tools" => Ok(calls_tool(stream)),
                 "gated" => Ok(self.gated()),
                 "hang" => std::future::pending().await,
@@ -104,6 +106,12 @@ impl Transport for House {
             }
         })
     }
+}
+
+/// The trace that a provider was told.
+fn heard(headers: &HeaderMap) -> String {
+    let told = |name| headers.get(name).map_or("-", |value| value.to_str().unwrap());
+    format!("{} {}", told("traceparent"), told("tracestate"))
 }
 
 struct Left(UnboundedSender<()>);

@@ -7,12 +7,34 @@ use crate::house::Guest;
 #[tokio::test]
 async fn health_is_json() {
     let guest = Guest::new();
-    for (path, status) in
-        [("/healthz", "ok"), ("/health/liveness", "ok"), ("/readyz", "ready"), ("/health/readiness", "ready")]
-    {
+    let ok = json!({"state": "ok"});
+    let ready = json!({"status": "ready", "store": ok, "journal": ok, "configuration": ok, "providers": ok});
+    for (path, body) in [
+        ("/healthz", &json!({"status": "ok"})),
+        ("/health/liveness", &json!({"status": "ok"})),
+        ("/readyz", &ready),
+        ("/health/readiness", &ready),
+    ] {
         let reply = guest.get(path).await;
-        assert_eq!((reply.status, reply.json()), (200, json!({"status": status})), "{path}");
+        assert_eq!((reply.status, &reply.json()), (200, body), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_refused_configuration_is_seen_and_calls_go_on() {
+    let guest = Guest::new();
+    guest.orchestrator.refuse("baton.toml:1:2: unknown key `modles`");
+    let reply = guest.get("/readyz").await;
+    assert_eq!((reply.status, &reply.json()["status"]), (200, &json!("ready")));
+    assert_eq!(reply.json()["configuration"]["state"], "refused");
+    assert!(!reply.text().contains("modles"), "everybody may read this");
+    assert_eq!(guest.execute("classify", json!({"ticket": "x"})).await.status, 200);
+    let text = guest.get("/metrics").await.text();
+    for line in ["baton_configuration_reloads_total{result=\"refused\"} 1", "baton_configuration_refused 1"] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+    }
+    let hash = &guest.orchestrator.configuration().hash[..8];
+    assert!(text.contains(&format!("baton_configuration_info{{hash=\"{hash}\"}} 1\n")), "{text}");
 }
 
 #[tokio::test]
@@ -41,6 +63,10 @@ async fn figures_derive_from_records() {
         r#"baton_breaker_state{model="house/bug"} 0"#,
         "baton_journal_refusing 0",
         "baton_executions_running 0",
+        "baton_store_failing 0",
+        "baton_store_behind_entries 0",
+        "baton_configuration_refused 0",
+        "baton_configuration_reloads_total{result=\"applied\"} 0",
         "# EOF",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");

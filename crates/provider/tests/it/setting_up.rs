@@ -16,7 +16,7 @@ fn check(spec: &ProviderSpec, variables: &[(&str, &str)], expected: &str) {
 
 #[test]
 fn each_mistake_says_what_to_do() {
-    let keyed = |secret| ProviderSpec { api_key: Some(secret), ..at("http://127.0.0.1:1") };
+    let keyed = |secret| ProviderSpec { api_keys: vec![secret], ..at("http://127.0.0.1:1") };
     let env = || keyed(Secret::Env("HOUSE_KEY".into()));
     check(&spec("openai"), &[], "provider `house`: no key; set the environment variable OPENAI_API_KEY");
     check(&env(), &[], "provider `house`: no key; set the environment variable HOUSE_KEY");
@@ -79,7 +79,7 @@ async fn a_key_may_be_in_a_file_and_an_address_may_be_changed() {
     file.write_all(b"  sk-file\n").unwrap();
     let spec = ProviderSpec {
         base_url: Some("https://proxy.example/openai/".into()),
-        api_key: Some(Secret::File(file.path().to_owned())),
+        api_keys: vec![Secret::File(file.path().to_owned())],
         ..spec("openai")
     };
     let transport = Scripted::answering(200, &[], ANSWER);

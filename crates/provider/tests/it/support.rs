@@ -53,7 +53,8 @@ pub(crate) fn spec(kind: &str) -> ProviderSpec {
         name: "house".to_owned(),
         kind: kind.to_owned(),
         base_url: None,
-        api_key: None,
+        api_keys: Vec::new(),
+        max_concurrency: 1000,
         scenario: None,
         seed: 0,
     }
@@ -66,7 +67,7 @@ pub(crate) fn at(base_url: &str) -> ProviderSpec {
 
 /// A provider whose environment has the key `sk-secret` in `KEY`.
 pub(crate) fn provider(transport: Arc<dyn Transport>) -> Provider {
-    let spec = ProviderSpec { api_key: Some(Secret::Env("KEY".into())), ..at("http://127.0.0.1:1/v1") };
+    let spec = ProviderSpec { api_keys: vec![Secret::Env("KEY".into())], ..at("http://127.0.0.1:1/v1") };
     with_environment(&spec, transport, &[("KEY", "sk-secret")]).unwrap()
 }
 

@@ -73,9 +73,10 @@ impl Ingest {
         self.progress.borrow().reader.clone()
     }
 
-    /// Why ingestion does not go on, while it does not.
-    pub(crate) fn error(&self) -> Option<StoreError> {
-        self.progress.borrow().error.clone()
+    /// The last sequence in the database, and why ingestion does not go on, while it does not.
+    pub(crate) fn state(&self) -> (u64, Option<StoreError>) {
+        let progress = self.progress.borrow();
+        (progress.sequence, progress.error.clone())
     }
 
     /// Waits until this sequence, which is in the journal, is ingested, or says why it cannot be.

@@ -37,6 +37,15 @@ struct Inner {
     disk: Option<Disk>,
 }
 
+/// How far the databases are behind the journal.
+#[derive(Clone, Debug, Default)]
+pub struct Ingestion {
+    /// Entries that are acknowledged, and in the journal only.
+    pub behind: u64,
+    /// Why it does not go on, while it does not.
+    pub error: Option<StoreError>,
+}
+
 struct Disk {
     records: Records,
     control: Control,
@@ -283,11 +292,15 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Why ingestion does not go on, while it does not: records are safe in the journal, which
-    /// fills up.
+    /// How far the databases are behind the journal. Where ingestion fails, records are safe in the
+    /// journal, which fills up.
     #[must_use]
-    pub fn ingestion_error(&self) -> Option<StoreError> {
-        self.0.disk.as_ref().and_then(|disk| disk.ingest.as_ref()).and_then(Ingest::error)
+    pub fn ingestion(&self) -> Ingestion {
+        let Some(ingest) = self.0.disk.as_ref().and_then(|disk| disk.ingest.as_ref()) else {
+            return Ingestion::default();
+        };
+        let (sequence, error) = ingest.state();
+        Ingestion { behind: self.0.journal.state().written.saturating_sub(sequence), error }
     }
 
     /// Waits until every entry acknowledged so far is ingested.

@@ -60,6 +60,7 @@ fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRe
         usage: Some(Usage { input_tokens: 10, output_tokens: 2, ..Usage::default() }),
         cost: (model != "b/free").then_some(NanoUsd(100)),
         error: None,
+        response: None,
         checks: Vec::new(),
         simulated: true,
     }
@@ -169,12 +170,12 @@ async fn a_database_that_fails_is_reported_and_loses_nothing() {
     append(&store, &record(1)).await;
     let error = store.flush().await.unwrap_err().to_string();
     assert!(error.contains("could not ingest records") && error.contains("progress"), "{error}");
-    assert_eq!(store.ingestion_error().map(|error| error.to_string()), Some(error));
+    assert_eq!(store.ingestion().error.map(|error| error.to_string()), Some(error));
     assert_eq!(store.execution(&team("support"), id(1)).await.unwrap(), Some(record(1)));
 
     sqlx::query("ALTER TABLE gone RENAME TO progress").execute(&mut other).await.unwrap();
     store.flush().await.unwrap();
-    assert!(store.ingestion_error().is_none());
+    assert!(store.ingestion().error.is_none());
     assert_eq!(all(&store).await, [record(1)]);
 }
 
