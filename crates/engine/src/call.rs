@@ -45,6 +45,18 @@ impl Caller {
         let message = format!("this key may not call `{intent}`: use one that may, or have the intent added to it");
         Err(Failure::new(ErrorCode::IntentNotAllowed, message).at("/intent"))
     }
+
+    /// Who is limited to intents may not go around them to the models.
+    ///
+    /// # Errors
+    /// `intent_not_allowed`.
+    pub fn may_call_models(&self) -> Result<(), Failure> {
+        if self.intents.is_none() {
+            return Ok(());
+        }
+        let message = "this key is limited to intents: name one as `intent:NAME`, or use a key without that limit";
+        Err(Failure::new(ErrorCode::IntentNotAllowed, message).at("model"))
+    }
 }
 
 /// One call.

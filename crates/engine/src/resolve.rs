@@ -49,6 +49,7 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
             resolve_intent((live, intent), started, call, input)
         }
         Target::Model(chat) => {
+            call.caller.may_call_models()?;
             let named = live.snapshot.model(&chat.model);
             let model = named.ok_or_else(|| unknown_model(&live, &chat.model))?;
             let limits = Limits::meet(&call.config, &SERVER_CEILINGS, |_| None)?;

@@ -78,15 +78,3 @@ fn open(headers: &HeaderMap) -> Result<Caller, Failure> {
                    make a key with `baton keys create`";
     Err(Failure::new(ErrorCode::PermissionMissing, message))
 }
-
-/// A key that is limited to intents may not go around them to the models.
-///
-/// # Errors
-/// `intent_not_allowed`.
-pub(crate) fn may_call_models(caller: &Caller) -> Result<(), Failure> {
-    if caller.intents.is_none() {
-        return Ok(());
-    }
-    let message = "this key is limited to intents: name one as `intent:NAME`, or use a key without that limit";
-    Err(Failure::new(ErrorCode::IntentNotAllowed, message).at("model"))
-}

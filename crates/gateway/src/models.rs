@@ -61,7 +61,7 @@ async fn list(gateway: &Gateway, headers: &HeaderMap) -> Result<ModelList, Probl
     let caller = auth::allow(gateway, headers, &[Permission::Call]).await?;
     let snapshot = gateway.orchestrator().snapshot();
     let mut data = Vec::new();
-    if auth::may_call_models(&caller).is_ok() {
+    if caller.may_call_models().is_ok() {
         data.extend(snapshot.aliases.iter().map(|(alias, id)| Model::new(alias, id.provider())));
         // `local` answers for its intent only.
         let callable = snapshot.models.iter().map(|model| &model.id).filter(|id| id.as_str() != "local");

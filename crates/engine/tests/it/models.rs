@@ -19,6 +19,8 @@ pub(crate) enum Says {
     Text(u64, &'static str),
     /// These pieces, each so many milliseconds after the one before, then the end.
     Pieces(&'static [(u64, &'static str)]),
+    /// The same, without the usage that was asked for.
+    NoUsage(&'static [(u64, &'static str)]),
     /// The same, and then the connection breaks.
     Broken(&'static [(u64, &'static str)]),
     /// This status, after so many milliseconds.
@@ -124,14 +126,15 @@ impl Transport for Models {
                     sleep(Duration::from_millis(after)).await;
                     Ok(response(200, "application/json", vec![(0, whole(text).to_string())], false, open))
                 }
-                Says::Text(after, text) => Ok(events(&[(after, text)], false, open)),
-                Says::Pieces(pieces) if !streamed => {
+                Says::Text(after, text) => Ok(events(&[(after, text)], &usage(), open)),
+                Says::Pieces(pieces) | Says::NoUsage(pieces) if !streamed => {
                     sleep(Duration::from_millis(pieces.iter().map(|(after, _)| after).sum())).await;
                     let text: String = pieces.iter().map(|(_, text)| *text).collect();
                     Ok(response(200, "application/json", vec![(0, whole(&text).to_string())], false, open))
                 }
-                Says::Pieces(pieces) => Ok(events(pieces, false, open)),
-                Says::Broken(pieces) => Ok(events(pieces, true, open)),
+                Says::Pieces(pieces) => Ok(events(pieces, &usage(), open)),
+                Says::NoUsage(pieces) => Ok(events(pieces, &Value::Null, open)),
+                Says::Broken(pieces) => Ok(broken(pieces, open)),
             }
         })
     }
@@ -154,22 +157,28 @@ fn whole(text: &str) -> Value {
     })
 }
 
-fn events(pieces: &[(u64, &str)], broken: bool, open: Open) -> HttpResponse {
-    let chunk = |delta: Value, finish: Value, usage: Value| {
-        let choices = json!([{ "index": 0, "delta": delta, "finish_reason": finish }]);
-        let chunk = json!({
-            "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted",
-            "choices": choices, "usage": usage,
-        });
-        format!("data: {chunk}\n\n")
-    };
-    let mut body: Vec<(u64, String)> =
-        pieces.iter().map(|(at, text)| (*at, chunk(json!({ "content": text }), Value::Null, Value::Null))).collect();
-    if !broken {
-        body.push((0, chunk(json!({}), json!("stop"), usage())));
-        body.push((0, "data: [DONE]\n\n".to_owned()));
-    }
-    response(200, "text/event-stream", body, broken, open)
+fn chunk(delta: &Value, finish: Option<&str>, usage: &Value) -> String {
+    let choices = json!([{ "index": 0, "delta": delta, "finish_reason": finish }]);
+    let chunk = json!({
+        "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted",
+        "choices": choices, "usage": usage,
+    });
+    format!("data: {chunk}\n\n")
+}
+
+fn texts(pieces: &[(u64, &str)]) -> Vec<(u64, String)> {
+    pieces.iter().map(|(at, text)| (*at, chunk(&json!({ "content": text }), None, &Value::Null))).collect()
+}
+
+fn events(pieces: &[(u64, &str)], usage: &Value, open: Open) -> HttpResponse {
+    let mut body = texts(pieces);
+    body.push((0, chunk(&json!({}), Some("stop"), usage)));
+    body.push((0, "data: [DONE]\n\n".to_owned()));
+    response(200, "text/event-stream", body, false, open)
+}
+
+fn broken(pieces: &[(u64, &str)], open: Open) -> HttpResponse {
+    response(200, "text/event-stream", texts(pieces), true, open)
 }
 
 fn response(status: u16, kind: &'static str, body: Vec<(u64, String)>, broken: bool, open: Open) -> HttpResponse {

@@ -1,11 +1,11 @@
 //! Streams: when text is given, and how they end.
 
-use baton_core::{ErrorCode, Status};
-use baton_engine::Call;
+use baton_core::{AttemptOutcome, ErrorCode, Status};
+use baton_engine::{Call, Target};
 use baton_store::Entry;
 use serde_json::json;
 
-use crate::house::{House, SORT, WRITE, read, sort, within, write};
+use crate::house::{House, SORT, WRITE, read, settle, sort, within, write};
 use crate::models::Says;
 
 const GATE: &str = "[[checks]]\ntype = \"contains\"\nvalue = \"guarantee\"\nnot = true\n";
@@ -93,4 +93,60 @@ async fn a_remembered_answer_is_replayed_as_a_stream() {
     label.models.say("a", &[Says::Text(10, "bug")]);
     let stream = Call { stream: true, ..sort("x") };
     assert_eq!(read(label.orchestrator.start(stream).events).await, ["start sim/a", "bug", "end model"]);
+}
+
+/// What a model costs is recorded however its stream ends; what nobody counted is estimated, and
+/// says so.
+#[tokio::test(start_paused = true)]
+async fn every_end_of_a_stream_has_its_usage_and_its_cost() {
+    use AttemptOutcome::{Cancelled, Passed, Transient};
+    // What is said, whether the reader leaves after the first piece, then outcome, output tokens,
+    // whether they are estimated.
+    for (says, leaves, outcome, output, estimated) in [
+        (Says::Pieces(&[(10, "Dear "), (10, "all, hi")]), false, Passed, 10, false),
+        (Says::NoUsage(&[(10, "Dear "), (10, "all, hi")]), false, Passed, 3, true),
+        (Says::Broken(&[(10, "Dear "), (10, "all, hi")]), false, Transient, 3, true),
+        (Says::Pieces(&[(10, "Dear "), (500, "all, hi")]), true, Cancelled, 2, true),
+    ] {
+        let house = House::write(WRITE).open();
+        house.models.say("a", std::slice::from_ref(&says));
+        let mut execution = house.orchestrator.start(write("x"));
+        execution.events.next().await.unwrap();
+        if leaves {
+            execution.events.next().await.unwrap();
+            drop(execution.events);
+            settle().await;
+        } else {
+            read(execution.events).await;
+        }
+        let [record] = &house.records()[..] else { panic!("one record: {says:?}") };
+        let attempt = &record.attempts[0];
+        let usage = attempt.usage.unwrap();
+        assert_eq!((attempt.outcome, usage.output_tokens, usage.estimated), (outcome, output, estimated), "{says:?}");
+        let cost = usage.input_tokens * 1000 + output * 2000;
+        assert_eq!(attempt.cost.unwrap().0, i64::try_from(cost).unwrap(), "{says:?}");
+        assert_eq!(record.usage, usage, "{says:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_does_not_read_never_holds_the_model_up() {
+    static PIECE: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| "x".repeat(512 << 10));
+    let house = House::write(WRITE).open();
+    let pieces: &[(u64, &str)] = Vec::leak(vec![(10, PIECE.as_str()); 12]);
+    house.models.say("a", &[Says::Pieces(pieces)]);
+    let mut execution = house.orchestrator.start(write("x"));
+    house.orchestrator.idle().await;
+    assert_eq!((house.statuses(), house.models.open()), (vec![Status::Succeeded], 0), "it ended all the same");
+    assert!(execution.events.next().await.is_none(), "what it did not read is no longer kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_limited_to_intents_calls_no_model() {
+    let house = House::write(WRITE).open();
+    let chat = baton_wire::ChatRequest { model: "sim/a".into(), ..Default::default() };
+    let mut call = Call { target: Target::Model(Box::new(chat)), ..write("x") };
+    call.caller.intents = Some(["write".into()].into());
+    assert_eq!(read(house.orchestrator.start(call).events).await, [ErrorCode::IntentNotAllowed.as_str()]);
+    assert!(house.models.asked().is_empty());
 }

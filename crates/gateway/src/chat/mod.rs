@@ -99,7 +99,7 @@ fn ask(gateway: &Gateway, chat: ChatRequest, caller: Caller, received: Instant) 
     check_name("user", user.as_deref())?;
     let (stream, subject) = (chat.stream, user);
     let Some(name) = chat.model.strip_prefix(INTENT) else {
-        auth::may_call_models(&caller)?;
+        caller.may_call_models()?;
         let call = Call::of(Target::Model(Box::new(chat)));
         return Ok(Asked { call: Call { caller, stream, subject, received, ..call }, plan: None });
     };

@@ -170,11 +170,14 @@ async fn a_client_that_does_not_read_is_given_up_and_its_call_cancelled() {
     let options = GatewayOptions { write_timeout: Duration::from_millis(100), ..GatewayOptions::default() };
     let mut served = served(options).await;
     served.guest.say(json!({"content": "Once"}), None);
-    let mut stream = served.ask(&streamed()).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(served.address).await.unwrap();
+    stream.write_all(streamed().as_bytes()).await.unwrap();
     read_until(&mut stream, "Once").await;
-    // More than the buffers of both sockets hold, and never read.
-    let piece = "x".repeat(512 << 10);
-    for _ in 0..40 {
+    // More than the sockets hold, and less than what a reader may be behind by; never read.
+    let piece = "x".repeat(128 << 10);
+    for _ in 0..28 {
         served.guest.say(json!({"content": piece}), None);
     }
     served.guest.left.recv().await.unwrap();
