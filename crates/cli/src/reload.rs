@@ -123,14 +123,11 @@ fn tell_refused(why: &str) {
 
 /// The files that a configuration names.
 fn named(snapshot: &Snapshot) -> Vec<PathBuf> {
-    let of_provider = |provider: &baton_config::ProviderSpec| {
-        let keys = provider.api_keys.iter().filter_map(|key| match key {
-            Secret::File(path) => Some(path.clone()),
-            Secret::Env(_) => None,
-        });
-        keys.chain(provider.scenario.clone())
-    };
-    snapshot.providers.values().flat_map(of_provider).collect()
+    let keys = snapshot.providers.values().flat_map(|provider| &provider.api_keys).filter_map(|key| match key {
+        Secret::File(path) => Some(path.clone()),
+        Secret::Env(_) => None,
+    });
+    keys.chain(snapshot.providers.values().filter_map(|provider| provider.scenario.clone())).collect()
 }
 
 fn stamps(files: Vec<PathBuf>) -> Vec<(PathBuf, Option<Stamp>)> {
