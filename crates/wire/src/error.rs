@@ -17,9 +17,9 @@ pub struct WireError {
     pub message: String,
     /// The HTTP status, where the provider answered with one.
     pub status: Option<u16>,
-    /// The provider's code, else its type of error.
+    /// The provider's code, else its type of error; cut likewise.
     pub code: Option<String>,
-    /// The place in the document, as a JSON pointer (ours) or as the provider names it.
+    /// The place in the document, as a JSON pointer (ours) or as the provider names it; cut likewise.
     pub param: Option<String>,
 }
 
@@ -27,11 +27,7 @@ impl WireError {
     /// An error of this disposition; the message is cut at [`MESSAGE_CHARS_MAX`] characters.
     #[must_use]
     pub fn new(disposition: Disposition, message: impl Into<String>) -> Self {
-        let mut message = message.into();
-        if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
-            message.truncate(end);
-        }
-        Self { disposition, message, status: None, code: None, param: None }
+        Self { disposition, message: bounded(message.into()), status: None, code: None, param: None }
     }
 
     /// The exchange broke before it was complete: trying again may help.
@@ -48,7 +44,7 @@ impl WireError {
 
     /// A document that is not what was asked for, at this JSON pointer.
     pub(crate) fn at(pointer: String, message: String) -> Self {
-        Self { param: Some(pointer), ..Self::new(Disposition::CallersFault, message) }
+        Self { param: Some(bounded(pointer)), ..Self::new(Disposition::CallersFault, message) }
     }
 
     /// The same error with another disposition.
@@ -56,6 +52,14 @@ impl WireError {
         self.disposition = disposition;
         self
     }
+}
+
+/// Others' words, cut at [`MESSAGE_CHARS_MAX`] characters.
+pub(crate) fn bounded(mut words: String) -> String {
+    if let Some((end, _)) = words.char_indices().nth(MESSAGE_CHARS_MAX) {
+        words.truncate(end);
+    }
+    words
 }
 
 impl From<TransportError> for WireError {

@@ -7,6 +7,9 @@
 /// Bytes before the payload.
 pub(crate) const HEADER: usize = 4 + 4 + 8 + 1 + 1;
 
+/// The last sequence: what a database's integer holds. One over it was never written.
+pub(crate) const SEQUENCE_MAX: u64 = i64::MAX as u64;
+
 /// A frame as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frame<'a> {
@@ -51,7 +54,12 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Frame<'_>> {
     let frame = bytes.get(..HEADER + usize::try_from(payload_length(bytes)?).ok()?)?;
     let crc = u32::from_le_bytes(frame.get(4..8)?.try_into().ok()?);
     let sequence = u64::from_le_bytes(frame.get(8..16)?.try_into().ok()?);
-    (crc == checksum(frame)).then(|| Frame { sequence, kind: frame[16], version: frame[17], payload: &frame[HEADER..] })
+    (crc == checksum(frame) && sequence < SEQUENCE_MAX).then(|| Frame {
+        sequence,
+        kind: frame[16],
+        version: frame[17],
+        payload: &frame[HEADER..],
+    })
 }
 
 /// What the header at the first byte says; it may be damaged.

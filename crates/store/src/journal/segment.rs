@@ -114,7 +114,7 @@ pub(crate) fn header(first: u64) -> Vec<u8> {
 /// The sequence that a segment's header promises for its first frame.
 fn promised(bytes: &[u8]) -> Option<u64> {
     let first = u64::from_le_bytes(bytes.get(8..16)?.try_into().ok()?);
-    bytes.starts_with(&header(first)).then_some(first)
+    (bytes.starts_with(&header(first)) && first < frame::SEQUENCE_MAX).then_some(first)
 }
 
 /// What a scan of one segment found.

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::WireError;
+use crate::error::bounded;
 
 /// A wait longer than this is not believed, and cut to it.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -115,7 +116,11 @@ impl Said {
     }
 
     fn error(self, disposition: Disposition, message: String) -> WireError {
-        WireError { code: self.code.or(self.kind), param: self.param, ..WireError::new(disposition, message) }
+        WireError {
+            code: self.code.or(self.kind).map(bounded),
+            param: self.param.map(bounded),
+            ..WireError::new(disposition, message)
+        }
     }
 
     fn disposition(&self, status: Option<u16>) -> Disposition {
