@@ -31,6 +31,10 @@ impl Exit {
         Self::new(3, "outside", message)
     }
 
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// With a line of what to do.
     pub(crate) fn with_hint(self, hint: &str) -> Self {
         Self { message: format!("{}\n{hint}", self.message), ..self }

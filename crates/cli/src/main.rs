@@ -2,8 +2,11 @@
 
 mod commands;
 mod exit;
+mod reload;
 mod setup;
 mod signals;
+mod transports;
+mod watch;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_config::{Given, Loaded, Report, Snapshot, load};
+use baton_config::{Diagnostic, Given, Loaded, Report, Snapshot, load};
 use baton_engine::{Observer, Orchestrator};
 use baton_provider::ProviderError::{BadKey, KeyFile, MissingKey};
-use baton_provider::{HttpTransport, Provider, ProviderError, RecordTransport, ReplayTransport};
-use baton_sim::{Scenario, Sim};
+use baton_provider::{HttpTransport, Provider, ProviderError};
 use baton_store::{JournalError, Store, StoreError};
 use baton_wire::Transport;
 use clap::Args;
 
 use crate::exit::{Exit, tell};
+use crate::transports::{Fixtures, Transports};
 
 /// Where the configuration is.
 #[derive(Args, Clone)]
@@ -28,39 +28,6 @@ pub(crate) struct Folder {
 /// Whether standard error is a terminal that wants colour.
 pub(crate) fn colour() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-}
-
-/// Provider traffic as fixtures.
-#[derive(Args, Clone, Default)]
-pub(crate) struct Fixtures {
-    /// Keep the providers' traffic in this folder, to be replayed
-    #[arg(long, value_name = "DIR", conflicts_with = "replay")]
-    record: Option<PathBuf>,
-    /// Answer from recorded traffic alone; what was not recorded is an error
-    #[arg(long, value_name = "DIR")]
-    replay: Option<PathBuf>,
-}
-
-impl Fixtures {
-    /// Whether no provider will be asked.
-    fn replays(&self) -> bool {
-        self.replay.is_some()
-    }
-
-    fn wrap(&self, inner: Arc<dyn Transport>) -> Result<Arc<dyn Transport>, Exit> {
-        let told = |flag: &str, dir: &PathBuf, error| Exit::usage(format!("--{flag} {}: {error}", dir.display()));
-        match (&self.record, &self.replay) {
-            (Some(dir), _) => match RecordTransport::new(inner, dir) {
-                Ok(transport) => Ok(Arc::new(transport)),
-                Err(error) => Err(told("record", dir, error)),
-            },
-            (None, Some(dir)) => match ReplayTransport::new(dir) {
-                Ok(transport) => Ok(Arc::new(transport)),
-                Err(error) => Err(told("replay", dir, error)),
-            },
-            (None, None) => Ok(inner),
-        }
-    }
 }
 
 /// Where records go.
@@ -88,52 +55,56 @@ impl Folder {
     /// The snapshot, or every mistake with its place; warnings are told.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Exit> {
         let loaded = self.load().map_err(|report| Exit::usage(report.render(colour())))?;
-        for warning in &loaded.warnings {
-            tell!("{}", warning.render(colour()));
-        }
+        warn(&loaded.warnings);
         Ok(loaded.snapshot)
     }
 }
 
-/// An orchestrator over the folder's configuration, simulated providers in memory.
+/// An orchestrator over the folder's configuration, and how it reaches its providers.
 pub(crate) async fn orchestrator(
     folder: &Folder,
     recording: Recording,
     fixtures: &Fixtures,
     observer: Option<Observer>,
-) -> Result<Orchestrator, Exit> {
-    let snapshot = folder.snapshot()?;
+) -> Result<(Orchestrator, Arc<Transports>), Exit> {
+    let transports = Transports::new(fixtures)?;
+    let loaded = folder.load().map_err(|report| Exit::usage(report.render(colour())))?;
+    warn(&loaded.warnings);
+    let snapshot = loaded.snapshot;
     if snapshot.intents.is_empty() {
         tell!("there are no intents yet: make one with `baton init NAME`");
     }
-    let simulators = simulators(&snapshot)?;
-    let keyless = if fixtures.replays() { Vec::new() } else { keyless(&snapshot)? };
-    if !keyless.is_empty() {
-        let told: Vec<String> = keyless.iter().map(ToString::to_string).collect();
-        return Err(Exit::usage(format!("{}\n{KEYS_HINT}", told.join("\n"))));
-    }
-    let http: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| Exit::outside(error.to_string()))?);
-    let http = fixtures.wrap(http)?;
+    usable(&snapshot, &transports)?;
     let store = match recording {
         Recording::Memory => Store::memory(),
         Recording::Store { in_use } => Store::open(&snapshot.store).await.map_err(|error| opening(&error, in_use))?,
     };
-    let names: Vec<String> = snapshot.providers.keys().cloned().collect();
-    let mut builder = Orchestrator::builder(snapshot, store);
-    if fixtures.replays() {
+    let mut builder = Orchestrator::builder(snapshot, store).connect(transports.connect());
+    if transports.replays() {
         builder = builder.without_keys();
-    }
-    for name in names {
-        let transport = match simulators.iter().find(|(provider, _)| *provider == name) {
-            Some((_, simulator)) => fixtures.wrap(Arc::new(simulator.transport()))?,
-            None => Arc::clone(&http),
-        };
-        builder = builder.transport(&name, transport);
     }
     if let Some(observer) = observer {
         builder = builder.on_record(observer);
     }
-    builder.build().map_err(|error| Exit::usage(error.to_string()))
+    let baton = builder.build().map_err(|error| Exit::usage(error.to_string()))?;
+    Ok((baton, transports))
+}
+
+/// What must be there besides the files: scenarios, and the keys of the providers that will be asked.
+pub(crate) fn usable(snapshot: &Snapshot, transports: &Transports) -> Result<(), Exit> {
+    transports.prepare(snapshot)?;
+    let keyless = if transports.replays() { Vec::new() } else { keyless(snapshot)? };
+    if keyless.is_empty() {
+        return Ok(());
+    }
+    let told: Vec<String> = keyless.iter().map(ToString::to_string).collect();
+    Err(Exit::usage(format!("{}\n{KEYS_HINT}", told.join("\n"))))
+}
+
+pub(crate) fn warn(warnings: &[Diagnostic]) {
+    for warning in warnings {
+        tell!("{}", warning.render(colour()));
+    }
 }
 
 const KEYS_HINT: &str = "no call was made; a model whose key you do not have can be taken out of `models`";
@@ -161,19 +132,6 @@ pub(crate) fn keyless(snapshot: &Snapshot) -> Result<Vec<ProviderError>, Exit> {
         }
     }
     Ok(keyless)
-}
-
-/// A simulator for each provider of the kind `simulated`.
-pub(crate) fn simulators(snapshot: &Snapshot) -> Result<Vec<(String, Sim)>, Exit> {
-    let simulated = snapshot.providers.values().filter(|provider| provider.kind == "simulated");
-    let simulator = |provider: &baton_config::ProviderSpec| {
-        let Some(file) = &provider.scenario else {
-            return Err(Exit::usage(format!("provider `{}` is simulated and names no scenario", provider.name)));
-        };
-        let scenario = Scenario::read(file).map_err(|error| Exit::usage(error.to_string()))?;
-        Ok((provider.name.clone(), Sim::new(scenario, provider.seed)))
-    };
-    simulated.map(simulator).collect()
 }
 
 /// The store as one that answers questions beside a running server.

@@ -46,6 +46,9 @@ pub(crate) struct IntentFile {
     /// Retries on the same model.
     #[serde(default)]
     pub(crate) retry: RetryFile,
+    /// Asking a second model where the first takes unusually long.
+    #[serde(default)]
+    pub(crate) hedge: HedgeFile,
     /// The cache of whole answers.
     #[serde(default)]
     pub(crate) cache: CacheFile,
@@ -170,6 +173,21 @@ pub(crate) struct RetryFile {
     #[schemars(range(max = 20))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max: Option<u32>,
+}
+
+/// `[hedge]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct HedgeFile {
+    /// The most hedges, as a share of recent calls; 0 switches them off.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) max_share: f64,
+}
+
+impl Default for HedgeFile {
+    fn default() -> Self {
+        Self { max_share: 0.05 }
+    }
 }
 
 /// `[cache]`.

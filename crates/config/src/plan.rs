@@ -151,6 +151,8 @@ pub struct Plan {
     pub privacy: Privacy,
     /// Whether streams may be given before their checks.
     pub stream_unverified: bool,
+    /// The most hedges, as a share of recent calls, in [0, 1].
+    pub hedge_share: f64,
     /// All cases, with their shares.
     pub cases: Vec<Case>,
 }

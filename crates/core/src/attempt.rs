@@ -14,6 +14,10 @@ pub enum AttemptKind {
     Retry,
     /// The next candidate.
     Fallback,
+    /// Another lane beside one that takes unusually long.
+    Hedge,
+    /// A look whether a lane is back, beside the candidate that answers meanwhile.
+    Probe,
 }
 
 impl AttemptKind {
@@ -24,6 +28,8 @@ impl AttemptKind {
             Self::Primary => "primary",
             Self::Retry => "retry",
             Self::Fallback => "fallback",
+            Self::Hedge => "hedge",
+            Self::Probe => "probe",
         }
     }
 }

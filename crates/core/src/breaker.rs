@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use crate::{Disposition, Moment};
 
-/// Failures in a row that open it.
-const FAILURES_MAX: u32 = 5;
+/// Half of so many calls must fail within the window to open it.
+const CALLS_MIN: u32 = 10;
+/// So many failures in a row open it whatever the window says: a busy lane that dies has a window
+/// full of answers.
+const ROW_MAX: u32 = 8;
+/// The window: so many buckets of one second.
+const BUCKETS: usize = 10;
 /// How long it stays open at first; doubled by each failed probe, up to the maximum.
 const PERIOD_MIN: Duration = Duration::from_secs(5);
 const PERIOD_MAX: Duration = Duration::from_secs(60);
+/// The longest that a provider's Retry-After is believed.
+const HELD_MAX: Duration = Duration::from_secs(3600);
 /// A probe that has not reported by then has lost its slot.
-const PROBE_EXPIRY: Duration = Duration::from_secs(30);
-/// An attempt that ran out of less time than this says nothing about the lane.
-const SLOW_BUDGET_MIN: Duration = Duration::from_secs(1);
+pub(crate) const PROBE_EXPIRY: Duration = Duration::from_secs(30);
 
 /// May a call be made?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +50,24 @@ pub enum BreakerState {
     },
 }
 
-/// Consecutive-failure breaker with one expiring probe.
+/// Calls that were counted in one second, and how many of them failed or were slow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Bucket {
+    calls: u32,
+    failed: u32,
+}
+
+/// Opens where half of the calls of the last ten seconds, or some in a row, failed or were slow;
+/// one expiring probe a period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breaker {
     state: BreakerState,
-    failures: u32,
+    /// When `state` began; what began before says nothing of the lane as it is now.
+    since: Moment,
+    /// By second, in turn.
+    window: [Bucket; BUCKETS],
+    second: u64,
+    row: u32,
     period: Duration,
     /// Set by Retry-After: nobody calls before it, whatever the state.
     held_until: Moment,
@@ -57,20 +75,26 @@ pub struct Breaker {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { state: BreakerState::Closed, failures: 0, period: PERIOD_MIN, held_until: Moment::default() }
+        Self {
+            state: BreakerState::Closed,
+            since: Moment::default(),
+            window: [Bucket::default(); BUCKETS],
+            second: 0,
+            row: 0,
+            period: PERIOD_MIN,
+            held_until: Moment::default(),
+        }
     }
 }
 
 impl Breaker {
     /// Asks for one call. `Probe` takes the only probe slot.
     pub fn admit(&mut self, now: Moment) -> Admission {
-        match self.peek(now) {
-            Admission::Probe => {
-                self.state = BreakerState::Probing { expires: now + PROBE_EXPIRY };
-                Admission::Probe
-            }
-            other => other,
+        let admission = self.peek(now);
+        if admission == Admission::Probe {
+            (self.state, self.since) = (BreakerState::Probing { expires: now + PROBE_EXPIRY }, now);
         }
+        admission
     }
 
     /// What [`Breaker::admit`] would say, taking nothing.
@@ -93,58 +117,96 @@ impl Breaker {
         self.state
     }
 
-    /// Learns how one attempt ended; `None` is an answer. `elapsed` is what it took and `budget`
-    /// what it was given.
-    pub fn observe(&mut self, now: Moment, failed: Option<Disposition>, (elapsed, budget): (Duration, Duration)) {
-        // A call from before the probe: it neither settles the probe nor gives its slot away.
-        let probe_is_out =
-            matches!(self.state, BreakerState::Probing { expires } if now + PROBE_EXPIRY < expires + elapsed);
-        match failed {
-            // An answer, even a bad or a refused one, shows that the lane is up.
-            None
-            | Some(
-                Disposition::CallersFault | Disposition::TooLong | Disposition::BadAnswer | Disposition::Abstained,
-            ) => {
-                *self = Self { held_until: self.held_until, ..Self::default() };
-            }
-            Some(Disposition::RateLimited { retry_after }) => {
-                self.held_until = self.held_until.max(now + retry_after.unwrap_or_default());
-                if !probe_is_out {
-                    self.free_probe(now);
-                }
-            }
-            Some(_) if probe_is_out => {}
-            Some(Disposition::Transient) => self.fail(now),
-            Some(Disposition::Slow) if budget >= SLOW_BUDGET_MIN => self.fail(now),
-            Some(Disposition::HardDown) => self.open(now),
-            Some(Disposition::Slow | Disposition::Cancelled | Disposition::OverBudget | Disposition::Limited) => {
-                self.free_probe(now);
-            }
+    /// An attempt that began at `began` shows signs of life: where it is the probe, the lane is back.
+    pub fn progress(&mut self, now: Moment, began: Moment) {
+        if matches!(self.state, BreakerState::Probing { .. }) && began >= self.since {
+            self.close(now);
         }
     }
 
-    fn fail(&mut self, now: Moment) {
-        self.failures = self.failures.saturating_add(1);
-        if self.failures >= FAILURES_MAX || matches!(self.state, BreakerState::Probing { .. }) {
+    /// Learns how one attempt ended; `None` is an answer. `elapsed` is what it took; `fair` says
+    /// whether its time was enough for a slow end to mean something.
+    pub fn observe(&mut self, now: Moment, failed: Option<Disposition>, elapsed: Duration, fair: bool) {
+        if let Some(Disposition::RateLimited { retry_after: Some(after) }) = failed {
+            self.held_until = self.held_until.max(now + after.min(HELD_MAX));
+        }
+        if now - elapsed < self.since {
+            return;
+        }
+        match self.state {
+            BreakerState::Open { .. } => {}
+            BreakerState::Probing { .. } => match means(failed, fair) {
+                Means::Up => self.close(now),
+                Means::Nothing => self.open(now),
+                // Nobody asked: the slot is the next one's.
+                Means::Unasked => (self.state, self.since) = (BreakerState::Open { until: now }, now),
+                Means::Failed | Means::Down => {
+                    self.period = (self.period * 2).min(PERIOD_MAX);
+                    self.open(now);
+                }
+            },
+            BreakerState::Closed => match means(failed, fair) {
+                Means::Nothing | Means::Unasked => {}
+                Means::Up => self.count(now, false),
+                Means::Failed => self.count(now, true),
+                Means::Down => self.open(now),
+            },
+        }
+    }
+
+    fn count(&mut self, now: Moment, failed: bool) {
+        let second = now.as_micros() / 1_000_000;
+        // What the turning window passes over is emptied.
+        for passed in (self.second + 1..=second).rev().take(BUCKETS) {
+            self.window[bucket(passed)] = Bucket::default();
+        }
+        self.second = self.second.max(second);
+        let counted = &mut self.window[bucket(self.second)];
+        counted.calls = counted.calls.saturating_add(1);
+        counted.failed = counted.failed.saturating_add(u32::from(failed));
+        self.row = if failed { self.row.saturating_add(1) } else { 0 };
+        let sum = |of: fn(&Bucket) -> u32| self.window.iter().map(of).fold(0, u32::saturating_add);
+        let (calls, failures) = (sum(|b| b.calls), sum(|b| b.failed));
+        if failed && (self.row >= ROW_MAX || (calls >= CALLS_MIN && failures >= calls.div_ceil(2))) {
             self.open(now);
         }
     }
 
     fn open(&mut self, now: Moment) {
-        match self.state {
-            // Late failures of calls that began before it opened do not prolong it.
-            BreakerState::Open { .. } => return,
-            BreakerState::Probing { .. } => self.period = (self.period * 2).min(PERIOD_MAX),
-            BreakerState::Closed => {}
-        }
-        self.state = BreakerState::Open { until: now + self.period };
+        (self.state, self.since) = (BreakerState::Open { until: now + self.period }, now);
     }
 
-    /// A probe that says nothing gives its slot back.
-    fn free_probe(&mut self, now: Moment) {
-        if matches!(self.state, BreakerState::Probing { .. }) {
-            self.state = BreakerState::Open { until: now };
-        }
+    fn close(&mut self, now: Moment) {
+        *self = Self { since: now, held_until: self.held_until, ..Self::default() };
+    }
+}
+
+fn bucket(second: u64) -> usize {
+    usize::try_from(second % BUCKETS as u64).unwrap_or_default()
+}
+
+/// What the end of an attempt says of its lane.
+enum Means {
+    Up,
+    Failed,
+    Down,
+    Nothing,
+    Unasked,
+}
+
+fn means(failed: Option<Disposition>, fair: bool) -> Means {
+    use Disposition::{
+        Abstained, BadAnswer, CallersFault, Cancelled, HardDown, Limited, OverBudget, RateLimited, Slow, TooLong,
+        Transient,
+    };
+    match failed {
+        // An answer, even a bad or a refused one, shows that the lane is up.
+        None | Some(CallersFault | TooLong | BadAnswer | Abstained) => Means::Up,
+        Some(Transient) => Means::Failed,
+        Some(Slow) if fair => Means::Failed,
+        Some(HardDown) => Means::Down,
+        Some(Slow | Cancelled | RateLimited { .. }) => Means::Nothing,
+        Some(OverBudget | Limited) => Means::Unasked,
     }
 }
 
@@ -154,18 +216,15 @@ mod tests {
 
     use super::*;
 
-    /// What calls took, and what they were given.
-    const TIMES: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(10));
-
     fn at(seconds: u64) -> Moment {
         Moment::from_micros(seconds * 1_000_000)
     }
 
     fn opened() -> Breaker {
         let mut breaker = Breaker::default();
-        for _ in 0..FAILURES_MAX {
+        for _ in 0..ROW_MAX {
             assert_eq!(breaker.admit(at(0)), Admission::Allowed);
-            breaker.observe(at(0), Some(Disposition::Transient), TIMES);
+            breaker.observe(at(0), Some(Disposition::Transient), Duration::ZERO, true);
         }
         breaker
     }
@@ -176,7 +235,7 @@ mod tests {
         assert_eq!(breaker.admit(at(4)), Admission::Refused { until: at(5) });
         assert_eq!(breaker.admit(at(5)), Admission::Probe);
         assert_eq!(breaker.admit(at(5)), Admission::Refused { until: at(35) }, "only one probe");
-        breaker.observe(at(6), None, TIMES);
+        breaker.observe(at(6), None, Duration::ZERO, true);
         assert_eq!(breaker.admit(at(6)), Admission::Allowed);
     }
 
@@ -186,19 +245,69 @@ mod tests {
         let mut now = 5;
         for period in [10, 20, 40, 60, 60] {
             assert_eq!(breaker.admit(at(now)), Admission::Probe);
-            breaker.observe(at(now), Some(Disposition::Transient), TIMES);
+            breaker.observe(at(now), Some(Disposition::Transient), Duration::ZERO, true);
             assert_eq!(breaker.admit(at(now + period - 1)), Admission::Refused { until: at(now + period) });
             now += period;
         }
     }
 
     #[test]
-    fn a_lost_probe_expires_and_a_neutral_one_gives_its_slot_back() {
+    fn a_lost_probe_expires_and_one_that_says_nothing_waits_for_the_next_period() {
+        use Disposition::{Cancelled, RateLimited, Slow};
+        for nothing in [Cancelled, Slow, RateLimited { retry_after: None }] {
+            let mut breaker = opened();
+            assert_eq!(breaker.admit(at(5)), Admission::Probe);
+            assert_eq!(breaker.admit(at(36)), Admission::Probe, "the first never reported");
+            breaker.observe(at(37), Some(nothing), Duration::from_secs(32), false);
+            assert_eq!(breaker.admit(at(38)), Admission::Refused { until: at(66) }, "the first has lost its slot");
+            breaker.observe(at(38), Some(nothing), Duration::from_secs(2), false);
+            assert_eq!(breaker.admit(at(38)), Admission::Refused { until: at(43) }, "{nothing:?}");
+            assert_eq!(breaker.admit(at(43)), Admission::Probe);
+        }
+    }
+
+    #[test]
+    fn half_of_the_calls_of_ten_seconds_open_it() {
+        let run = |every: u32, calls: u32, per_second: u32| {
+            let mut breaker = Breaker::default();
+            for n in 0..calls {
+                let failed = n.is_multiple_of(every).then_some(Disposition::Transient);
+                breaker.observe(at(u64::from(n / per_second)), failed, Duration::ZERO, true);
+            }
+            breaker.state() != BreakerState::Closed
+        };
+        assert!(!run(2, 9, 5), "too few");
+        assert!(run(2, 11, 5), "every second one");
+        assert!(!run(3, 1000, 5), "every third one");
+        let mut breaker = Breaker::default();
+        for second in 0..100 {
+            // Two calls in a second, one fails, and then ten seconds of nothing.
+            breaker.observe(at(second * 12), None, Duration::ZERO, true);
+            breaker.observe(at(second * 12), Some(Disposition::Transient), Duration::ZERO, true);
+        }
+        assert_eq!(breaker.state(), BreakerState::Closed, "the window slides");
+    }
+
+    #[test]
+    fn a_busy_lane_that_dies_is_open_after_a_few_calls() {
+        let mut breaker = Breaker::default();
+        (0..1000).for_each(|_| breaker.observe(at(1), None, Duration::ZERO, true));
+        (1..ROW_MAX).for_each(|_| breaker.observe(at(1), Some(Disposition::Transient), Duration::ZERO, true));
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        breaker.observe(at(1), Some(Disposition::Transient), Duration::ZERO, true);
+        assert!(matches!(breaker.state(), BreakerState::Open { .. }));
+    }
+
+    #[test]
+    fn what_began_before_it_closed_does_not_open_it_again() {
         let mut breaker = opened();
         assert_eq!(breaker.admit(at(5)), Admission::Probe);
-        assert_eq!(breaker.admit(at(36)), Admission::Probe, "the first never reported");
-        breaker.observe(at(36), Some(Disposition::Cancelled), TIMES);
-        assert_eq!(breaker.admit(at(36)), Admission::Probe);
+        breaker.progress(at(6), at(4));
+        assert!(matches!(breaker.state(), BreakerState::Probing { .. }), "that was another");
+        breaker.progress(at(6), at(5));
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        (0..100).for_each(|_| breaker.observe(at(7), Some(Disposition::Slow), Duration::from_secs(2), true));
+        assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
     #[test]
@@ -207,7 +316,7 @@ mod tests {
         for neutral in [Abstained, BadAnswer, CallersFault, Cancelled, TooLong, Slow] {
             let mut breaker = Breaker::default();
             for _ in 0..100 {
-                breaker.observe(at(0), Some(neutral), (Duration::ZERO, Duration::from_millis(50)));
+                breaker.observe(at(0), Some(neutral), Duration::ZERO, false);
             }
             assert_eq!(breaker.admit(at(0)), Admission::Allowed, "{neutral:?}");
         }
@@ -216,12 +325,12 @@ mod tests {
     #[test]
     fn slow_counts_where_the_budget_was_fair_and_hard_down_counts_at_once() {
         let mut breaker = Breaker::default();
-        for _ in 0..FAILURES_MAX {
-            breaker.observe(at(0), Some(Disposition::Slow), (SLOW_BUDGET_MIN, SLOW_BUDGET_MIN));
+        for _ in 0..ROW_MAX {
+            breaker.observe(at(0), Some(Disposition::Slow), Duration::from_secs(0), true);
         }
         assert!(matches!(breaker.admit(at(1)), Admission::Refused { .. }));
         let mut breaker = Breaker::default();
-        breaker.observe(at(0), Some(Disposition::HardDown), TIMES);
+        breaker.observe(at(0), Some(Disposition::HardDown), Duration::ZERO, true);
         assert!(matches!(breaker.admit(at(1)), Admission::Refused { .. }));
     }
 
@@ -229,7 +338,7 @@ mod tests {
     fn retry_after_holds_the_lane() {
         let mut breaker = Breaker::default();
         let retry_after = Some(Duration::from_secs(7));
-        breaker.observe(at(0), Some(Disposition::RateLimited { retry_after }), TIMES);
+        breaker.observe(at(0), Some(Disposition::RateLimited { retry_after }), Duration::ZERO, true);
         assert_eq!(breaker.admit(at(6)), Admission::Refused { until: at(7) });
         assert_eq!(breaker.admit(at(7)), Admission::Allowed);
     }
@@ -240,7 +349,7 @@ mod tests {
         for stranger in [Cancelled, Slow, Transient, HardDown, RateLimited { retry_after: None }] {
             let mut breaker = opened();
             assert_eq!(breaker.admit(at(5)), Admission::Probe);
-            breaker.observe(at(6), Some(stranger), (Duration::from_secs(6), Duration::from_secs(10)));
+            breaker.observe(at(6), Some(stranger), Duration::from_secs(6), true);
             assert_eq!(breaker.admit(at(20)), Admission::Refused { until: at(35) }, "{stranger:?}");
         }
     }
@@ -305,7 +414,7 @@ mod tests {
                     }
                     Happens::End(nth, failed) if nth < out.len() => {
                         let (since, admission) = out.remove(nth);
-                        breaker.observe(now, failed, (now - since, TIMES.1));
+                        breaker.observe(now, failed, now - since, true);
                         let settled = admission == Admission::Probe && probe == Some(since);
                         if settled || breaker.state() == BreakerState::Closed {
                             probe = None;

@@ -1,50 +1,60 @@
-//! What is remembered of each lane between executions.
+//! What is remembered of each lane between executions: the one store of lane state.
 
 use std::time::Duration;
 
-use crate::{Admission, Breaker, BreakerState, Disposition, LaneId, Moment};
+use crate::extras::Extras;
+use crate::latencies::Latencies;
+use crate::{Admission, Breaker, BreakerState, Disposition, LaneId, Moment, Percentiles};
 
-/// How many latencies a lane remembers: recent enough to follow a change, enough for a p90.
-const LATENCIES: usize = 64;
-/// Fewer say nothing about a percentile.
-const LATENCIES_MIN: usize = 8;
+/// The slow threshold of a lane without figures.
+const SLOW: Duration = Duration::from_secs(1);
+/// No lane is called slow for less.
+const SLOW_MIN: Duration = Duration::from_millis(250);
 
-/// One lane's breaker and its recent latencies.
+/// How one attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// `None` for an answer.
+    pub failed: Option<Disposition>,
+    /// What it took.
+    pub elapsed: Duration,
+    /// What it was given.
+    pub budget: Duration,
+    /// Whether it was asked for as a stream.
+    pub stream: bool,
+    /// From its start to the first token, where a stream had one.
+    pub first_token: Option<Duration>,
+}
+
+/// One lane's breaker, recent latencies, and the extra calls that it may get. A limit on concurrency belongs here too:
+/// [`Lanes::admit`] would take its permit, [`Lanes::observe`] give it back and learn.
 #[derive(Clone, Debug, Default)]
 pub struct Lane {
     breaker: Breaker,
-    latencies: Vec<Duration>,
-    oldest: usize,
-    p50: Option<Duration>,
-    p90: Option<Duration>,
+    answers: Latencies,
+    first_tokens: Latencies,
+    extras: Extras,
 }
 
 impl Lane {
-    /// Half of the recent answers took at most this long; `None` before there is data.
+    /// How long whole answers take.
     #[must_use]
-    pub fn p50(&self) -> Option<Duration> {
-        self.p50
+    pub fn answers(&self, now: Moment) -> Percentiles {
+        self.answers.at(now)
     }
 
-    /// Nine of ten recent answers took at most this long; `None` before there is data.
+    /// How long the first tokens of streams take.
     #[must_use]
-    pub fn p90(&self) -> Option<Duration> {
-        self.p90
+    pub fn first_tokens(&self, now: Moment) -> Percentiles {
+        self.first_tokens.at(now)
     }
 
-    fn add_latency(&mut self, elapsed: Duration) {
-        if self.latencies.len() < LATENCIES {
-            self.latencies.push(elapsed);
-        } else {
-            self.latencies[self.oldest] = elapsed;
-            self.oldest = (self.oldest + 1) % LATENCIES;
-        }
-        if self.latencies.len() >= LATENCIES_MIN {
-            let mut sorted = self.latencies.clone();
-            sorted.sort_unstable();
-            self.p50 = Some(sorted[sorted.len() / 2]);
-            self.p90 = Some(sorted[sorted.len() * 9 / 10]);
-        }
+    /// An attempt that ran out of less time than this says nothing about the lane: nine of ten
+    /// answers, or first tokens where none came, take no longer. Without figures one second.
+    fn slow(&self, now: Moment, seen: &Observation) -> Duration {
+        let silent = seen.stream && seen.first_token.is_none();
+        let first = if silent { self.first_tokens(now).p90 } else { None };
+        first.or(self.answers(now).p90).unwrap_or(SLOW).max(SLOW_MIN)
     }
 }
 
@@ -75,9 +85,14 @@ impl Lanes {
         &self.0[lane.0 as usize]
     }
 
-    /// Asks the lane's breaker for one call.
+    fn lane(&mut self, lane: LaneId) -> &mut Lane {
+        &mut self.0[lane.0 as usize]
+    }
+
+    /// Asks for one attempt, at the one place where attempts begin. What it allows must end in
+    /// exactly one [`Lanes::observe`].
     pub fn admit(&mut self, lane: LaneId, now: Moment) -> Admission {
-        self.0[lane.0 as usize].breaker.admit(now)
+        self.lane(lane).breaker.admit(now)
     }
 
     /// What [`Lanes::admit`] would say, taking nothing.
@@ -92,19 +107,40 @@ impl Lanes {
         self.get(lane).breaker.state()
     }
 
-    /// The one place where an attempt's end is learnt: `failed` is `None` for an answer. `elapsed`
-    /// is what it took and `budget` what it was given.
-    pub fn observe(
-        &mut self,
-        lane: LaneId,
-        now: Moment,
-        failed: Option<Disposition>,
-        (elapsed, budget): (Duration, Duration),
-    ) {
-        let lane = &mut self.0[lane.0 as usize];
-        lane.breaker.observe(now, failed, (elapsed, budget));
-        if matches!(failed, None | Some(Disposition::BadAnswer)) {
-            lane.add_latency(elapsed);
+    /// A call begins with this lane: it pays for a share of a retry and of a hedge.
+    pub fn called(&mut self, lane: LaneId, hedge_share: f64) {
+        self.lane(lane).extras.called(hedge_share);
+    }
+
+    /// Takes a retry out of what recent calls paid for.
+    pub fn take_retry(&mut self, lane: LaneId, now: Moment) -> bool {
+        self.lane(lane).extras.take_retry(now)
+    }
+
+    /// Takes a hedge for an attempt on this lane out of what recent calls paid for.
+    pub fn take_hedge(&mut self, lane: LaneId) -> bool {
+        self.lane(lane).extras.take_hedge()
+    }
+
+    /// The first sign of life of an attempt that began at `began`: enough for a probe, whose stream
+    /// may go on for long.
+    pub fn progress(&mut self, lane: LaneId, now: Moment, began: Moment) {
+        self.lane(lane).breaker.progress(now, began);
+    }
+
+    /// The one place where an attempt's end is learnt.
+    pub fn observe(&mut self, lane: LaneId, now: Moment, seen: &Observation) {
+        let lane = self.lane(lane);
+        let fair = seen.budget >= lane.slow(now, seen);
+        lane.breaker.observe(now, seen.failed, seen.elapsed, fair);
+        let cut = matches!(seen.failed, Some(Disposition::Slow | Disposition::Cancelled));
+        if cut || matches!(seen.failed, None | Some(Disposition::BadAnswer)) {
+            lane.answers.add(now, seen.elapsed, cut);
+        }
+        match seen.first_token {
+            Some(first) => lane.first_tokens.add(now, first, false),
+            None if seen.stream && cut => lane.first_tokens.add(now, seen.elapsed, true),
+            None => {}
         }
     }
 }
@@ -113,18 +149,44 @@ impl Lanes {
 mod tests {
     use super::*;
 
+    const LANE: LaneId = LaneId(0);
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn unary(failed: Option<Disposition>, elapsed: u64, budget: u64) -> Observation {
+        Observation { failed, elapsed: ms(elapsed), budget: ms(budget), stream: false, first_token: None }
+    }
+
+    fn now() -> Moment {
+        Moment::from_micros(100_000_000)
+    }
+
     #[test]
-    fn percentiles_need_data_and_follow_a_change() {
+    fn answers_and_first_tokens_are_apart() {
         let mut lanes = Lanes::new(1);
-        let mut see = |ms: u64, n: usize| {
-            for _ in 0..n {
-                let elapsed = Duration::from_millis(ms);
-                lanes.observe(LaneId(0), Moment::default(), None, (elapsed, Duration::from_secs(1)));
-            }
-            (lanes.get(LaneId(0)).p50(), lanes.get(LaneId(0)).p90())
-        };
-        assert_eq!(see(100, 7), (None, None));
-        assert_eq!(see(100, 1), (Some(Duration::from_millis(100)), Some(Duration::from_millis(100))));
-        assert_eq!(see(900, 64), (Some(Duration::from_millis(900)), Some(Duration::from_millis(900))));
+        for _ in 0..8 {
+            lanes.observe(LANE, now(), &unary(None, 900, 1000));
+            let stream = Observation { stream: true, first_token: Some(ms(50)), ..unary(None, 900, 1000) };
+            lanes.observe(LANE, now(), &stream);
+        }
+        assert_eq!(lanes.get(LANE).answers(now()).p50, Some(ms(900)));
+        assert_eq!(lanes.get(LANE).first_tokens(now()).p50, Some(ms(50)));
+    }
+
+    #[test]
+    fn short_deadlines_say_nothing_about_a_lane() {
+        for (budget, opens) in [(50, false), (999, false), (1000, true)] {
+            let mut lanes = Lanes::new(1);
+            (0..100).for_each(|_| lanes.observe(LANE, now(), &unary(Some(Disposition::Slow), budget, budget)));
+            assert_eq!(lanes.breaker(LANE) != BreakerState::Closed, opens, "{budget} ms");
+        }
+        for (budget, opens) in [(50, false), (299, false), (300, true)] {
+            let mut lanes = Lanes::new(1);
+            (0..8).for_each(|_| lanes.observe(LANE, now(), &unary(None, 300, 2000)));
+            (0..100).for_each(|_| lanes.observe(LANE, now(), &unary(Some(Disposition::Slow), budget, budget)));
+            assert_eq!(lanes.breaker(LANE) != BreakerState::Closed, opens, "{budget} ms, where 300 ms are usual");
+        }
     }
 }

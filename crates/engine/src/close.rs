@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use baton_config::{OnExhausted, Route};
 use baton_core::{
-    Answer, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Finish, NanoUsd, Quality, Record, Status, Trace, Usage,
-    Via,
+    Answer, AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Finish, NanoUsd, Quality, Record, Status,
+    Trace, Usage, Via,
 };
 use baton_store::Entry;
 use baton_wire::{Block, Delta};
@@ -33,15 +33,14 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
         return Outcome::failed(failure);
     }
     match finish {
-        Finish::Answered { verified, .. } => {
-            drive.accept();
-            let Some(given) = drive.given.take() else {
+        Finish::Answered { attempt, verified } => {
+            let Some((given, model)) = drive.accept(attempt) else {
                 return Outcome::failed(Engine::crashed(drive.execution()));
             };
             Outcome {
                 status: Status::Succeeded,
                 via: Some(Via::Model),
-                model: drive.records.last().map(|attempt| attempt.model.clone()),
+                model: Some(model),
                 output: given.output,
                 tool_calls: tool_calls(&given.content),
                 content: given.content,
@@ -51,11 +50,11 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
                 repairs: given.repairs,
                 simulated: given.simulated,
                 verified,
-                released: drive.released,
+                released: drive.released(),
                 ..Outcome::default()
             }
         }
-        Finish::Cancelled => Outcome { released: drive.released, ..Outcome::cancelled() },
+        Finish::Cancelled => Outcome { released: drive.released(), ..Outcome::cancelled() },
         Finish::Broken { code, .. } => Outcome::broken(failure(code, None, &drive.records)),
         Finish::Failed { code, retry_after } => {
             let failure = failure(code, retry_after, &drive.records);
@@ -122,7 +121,12 @@ fn told(attempts: &[AttemptRecord]) -> String {
 
 /// Why the one that answered did.
 fn reason(request: &Request, attempts: &[AttemptRecord]) -> String {
-    let told = told(attempts);
+    // Who was asked beside the one that answered is no reason for it.
+    let lost = |a: &AttemptRecord| {
+        matches!(a.kind, AttemptKind::Hedge | AttemptKind::Probe) && a.outcome == AttemptOutcome::Cancelled
+    };
+    let others: Vec<AttemptRecord> = attempts.iter().filter(|a| !lost(a)).cloned().collect();
+    let told = told(&others);
     if !told.is_empty() {
         return told;
     }
@@ -158,10 +162,11 @@ pub(crate) async fn recorded(
     (attempts, outcome): (Vec<AttemptRecord>, Outcome),
 ) -> (Record, Outcome) {
     let mut record = record(engine, call, request, log, &outcome);
-    let waited: u64 = attempts.iter().map(|a| a.duration_us).sum();
-    record.overhead_us = record.duration_us.saturating_sub(waited);
-    record.first_token_us =
-        attempts.iter().rev().find_map(|a| a.first_token_us.map(|first| a.start_us.saturating_add(first)));
+    record.overhead_us = record.duration_us.saturating_sub(waited(&attempts));
+    let answered = attempts.iter().filter(|a| a.outcome == AttemptOutcome::Passed);
+    record.first_token_us = answered
+        .chain(attempts.iter().rev())
+        .find_map(|a| a.first_token_us.map(|first| a.start_us.saturating_add(first)));
     for attempt in attempts.iter().filter(|a| a.outcome.was_made()) {
         record.usage += attempt.usage.unwrap_or_default();
         record.cost += attempt.cost.unwrap_or_default();
@@ -171,6 +176,15 @@ pub(crate) async fn recorded(
     // A stream's deadline bounded its commit.
     let until = if outcome.released { request.stream_end() } else { request.deadline };
     write(engine, log, record, outcome, until).await
+}
+
+/// Microseconds in which at least one attempt was in the air.
+fn waited(attempts: &[AttemptRecord]) -> u64 {
+    let mut spans: Vec<(u64, u64)> = attempts.iter().map(|a| (a.start_us, a.start_us + a.duration_us)).collect();
+    spans.sort_unstable();
+    let until =
+        |(sum, until): (u64, u64), (from, to): (u64, u64)| (sum + to.saturating_sub(from.max(until)), to.max(until));
+    spans.into_iter().fold((0, 0), until).0
 }
 
 async fn write(

@@ -2,12 +2,14 @@
 //! decides nothing.
 
 use std::future::Future;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use baton_core::{
-    Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Disposition, Event, ExecutionId, Failure, Moment, NanoUsd,
-    ProviderResponse, SpanId, Unproven, Usage, Verdict, verdict,
+    Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Disposition, Event, ExecutionId, Failure, ModelId, Moment,
+    NanoUsd, ProviderResponse, SpanId, Unproven, Usage, Verdict, verdict,
 };
 use baton_eval::Finish as AnswerFinish;
 use baton_provider::{Provider, Reply, ReplyStream};
@@ -22,6 +24,7 @@ use crate::call::Call;
 use crate::engine::Engine;
 use crate::intent::text_of;
 use crate::log::{EventLog, LogEvent};
+use crate::probe::{Probe, glance};
 use crate::resolve::Request;
 use crate::tools;
 
@@ -32,8 +35,8 @@ const ENDS: [&str; 4] = ["end_turn", "stop_sequence", "eos_token", "function_cal
 
 type Opening<T> = Pin<Box<dyn Future<Output = Result<T, WireError>> + Send>>;
 
-/// The attempt in the air.
-enum Flying {
+/// How far an attempt is.
+pub(crate) enum Flying {
     Unary(Opening<Reply>),
     Opening(Opening<ReplyStream>),
     Streaming(ReplyStream),
@@ -42,7 +45,7 @@ enum Flying {
 }
 
 /// What arrived.
-enum Arrival {
+pub(crate) enum Arrival {
     Opened(ReplyStream),
     Piece(StreamEvent),
     Whole(Reply),
@@ -59,70 +62,72 @@ pub(crate) struct Given {
     pub(crate) extra: Map<String, Value>,
 }
 
+/// An attempt, in the air or landed.
+struct Flight {
+    attempt: Attempt,
+    /// Its place in `records`.
+    place: usize,
+    flying: Flying,
+    /// What arrived before anybody looked.
+    early: Option<Arrival>,
+    assembly: Assembly,
+    /// Pieces that arrived before the commit.
+    held: Vec<Delta>,
+    given: Option<Given>,
+}
+
 /// The attempts of one execution.
 pub(crate) struct Drive<'a> {
-    engine: &'a Engine,
+    engine: &'a Arc<Engine>,
     call: &'a Call,
     request: &'a Request,
     log: &'a Arc<EventLog>,
     chat: ChatRequest,
-    flying: Flying,
-    /// The attempt in the air and its place in `records`.
-    current: (Attempt, usize),
-    assembly: Assembly,
-    /// Pieces that arrived before the commit.
-    held: Vec<Delta>,
+    /// By the attempt's number.
+    flights: Vec<Flight>,
     pub(crate) records: Vec<AttemptRecord>,
-    pub(crate) given: Option<Given>,
-    pub(crate) released: bool,
+    /// The attempt whose pieces go to the readers as they come.
+    released: Option<usize>,
     /// The journal could not take the stream: nothing may be released.
     pub(crate) refused: Option<Failure>,
 }
 
 impl<'a> Drive<'a> {
     pub(crate) fn new(
-        engine: &'a Engine,
+        engine: &'a Arc<Engine>,
         call: &'a Call,
         request: &'a Request,
         log: &'a Arc<EventLog>,
     ) -> Result<Self, Failure> {
-        let nothing =
-            Attempt { number: usize::MAX, candidate: 0, kind: AttemptKind::Primary, budget: std::time::Duration::ZERO };
-        Ok(Self {
-            engine,
-            call,
-            request,
-            log,
-            chat: request.chat(call)?,
-            flying: Flying::Landed,
-            current: (nothing, 0),
-            assembly: Assembly::default(),
-            held: Vec::new(),
-            records: Vec::new(),
-            given: None,
-            released: false,
-            refused: None,
-        })
+        let chat = request.chat(call)?;
+        let (flights, records) = (Vec::new(), Vec::new());
+        Ok(Self { engine, call, request, log, chat, flights, records, released: None, refused: None })
     }
 
     /// Opens an attempt. What `local` says is known at once.
-    pub(crate) fn open(&mut self, attempt: Attempt) -> Event {
+    pub(crate) async fn open(&mut self, attempt: Attempt) -> Event {
         let candidate = &self.request.candidates[attempt.candidate];
-        self.current = (attempt, self.records.len());
-        self.assembly = Assembly::default();
-        self.held.clear();
-        self.given = None;
+        let (number, place) = (attempt.number, self.records.len());
+        let (assembly, held, flying) = (Assembly::default(), Vec::new(), Flying::Landed);
+        debug_assert_eq!(number, self.flights.len());
+        self.flights.push(Flight { attempt, place, flying, early: None, assembly, held, given: None });
         self.records.push(self.blank(attempt.candidate, attempt.kind, AttemptOutcome::Cancelled));
         if candidate.model.as_str() == "local" {
-            return self.ask_local(attempt);
+            return self.ask_local(number);
         }
         let Some(provider) = self.request.live.provider(&candidate.model) else {
-            return self
-                .failed(Disposition::HardDown, format!("provider `{}` is not there", candidate.model.provider()));
+            let why = format!("provider `{}` is not there", candidate.model.provider());
+            return self.failed(number, Disposition::HardDown, why);
         };
         let mut chat = self.chat.clone();
         candidate.model.name().clone_into(&mut chat.model);
-        self.flying = fly(provider, chat, self.trace_headers(self.current.1));
+        let headers = self.trace_headers(place);
+        let flight = &mut self.flights[number];
+        flight.flying = fly(provider, chat, headers);
+        if attempt.kind == AttemptKind::Probe {
+            // It is sent even where another answers before anybody looks at it.
+            flight.early = glance(&mut flight.flying).await;
+        }
         Event::Woke
     }
 
@@ -142,33 +147,45 @@ impl<'a> Drive<'a> {
         Event::Woke
     }
 
-    /// Stops the attempt in the air.
-    pub(crate) fn cancel(&mut self, disposition: Disposition) -> Event {
-        self.flying = Flying::Landed;
+    /// Stops an attempt.
+    pub(crate) fn cancel(&mut self, number: usize, disposition: Disposition) -> Event {
+        self.flights[number].flying = Flying::Landed;
         let why = match disposition {
-            Disposition::Slow => format!("no answer within {} ms", self.current.0.budget.as_millis()),
-            _ => "nobody waits for it".to_owned(),
+            Disposition::Slow => format!("no answer within {} ms", self.elapsed_us(number) / 1000),
+            _ if self.log.is_deserted() => "nobody waits for it".to_owned(),
+            _ => "another attempt answered first".to_owned(),
         };
-        self.failed(disposition, why);
+        self.failed(number, disposition, why);
+        Event::Woke
+    }
+
+    /// Lets an attempt go on without this execution: its lane learns whether it is back.
+    pub(crate) fn detach(&mut self, number: usize, disposition: Disposition, times: (Moment, Moment)) -> Event {
+        let flight = &mut self.flights[number];
+        let (flying, early) = (std::mem::replace(&mut flight.flying, Flying::Landed), flight.early.take());
+        let lane = self.request.candidates[flight.attempt.candidate].lane;
+        let probe = Probe::new(self.engine, &self.request.live, lane, times, self.call.stream);
+        tokio::spawn(probe.finish(flying, early));
+        self.failed(number, disposition, "it goes on alone, to see whether the model is back".to_owned());
         Event::Woke
     }
 
     /// Releases what arrived of a stream. A whole answer is released with its record instead.
-    pub(crate) async fn commit(&mut self) -> Event {
-        if self.given.is_some() || self.released || !self.call.stream {
+    pub(crate) async fn commit(&mut self, number: usize) -> Event {
+        if self.flights[number].given.is_some() || self.released.is_some() || !self.call.stream {
             return Event::Woke;
         }
         let opened = tokio::select! {
             biased;
             () = self.log.abandoned() => return Event::Abandoned,
-            opened = self.engine.journal_opened(self.call, self.request, self.log, self.reserved()) => opened,
+            opened = self.engine.journal_opened(self.call, self.request, self.log, self.reserved(number)) => opened,
         };
         match opened {
             Ok(()) => {
-                self.released = true;
-                let model = self.request.candidates[self.current.0.candidate].model.clone();
+                self.released = Some(number);
+                let model = self.request.candidates[self.flights[number].attempt.candidate].model.clone();
                 self.log.append(LogEvent::Start { model });
-                for delta in self.held.drain(..) {
+                for delta in self.flights[number].held.drain(..) {
                     self.log.append(LogEvent::Delta(delta));
                 }
                 Event::Woke
@@ -180,67 +197,80 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// The next event, at most until then.
+    /// The next event, at most until then. Of several attempts that have something to say, the
+    /// first that began speaks first.
     pub(crate) async fn next(&mut self, until: Moment) -> Event {
-        let arrival = tokio::select! {
+        let flights = &mut self.flights;
+        let any = poll_fn(|cx| {
+            for (number, flight) in flights.iter_mut().enumerate() {
+                let early = flight.early.take().map_or(Poll::Pending, Poll::Ready);
+                let arrived = if early.is_ready() { early } else { arrive(&mut flight.flying, cx) };
+                if let Poll::Ready(arrival) = arrived {
+                    return Poll::Ready((number, arrival));
+                }
+            }
+            Poll::Pending
+        });
+        let (number, arrival) = tokio::select! {
             biased;
             () = self.log.abandoned() => return Event::Abandoned,
-            arrival = arrive(&mut self.flying) => arrival,
+            arrival = any => arrival,
             () = sleep_until(self.engine.clock.instant(until)) => return Event::Woke,
         };
         match arrival {
             Arrival::Opened(stream) => {
-                self.record().simulated = stream.simulated;
-                self.flying = Flying::Streaming(stream);
+                self.record(number).simulated = stream.simulated;
+                self.flights[number].flying = Flying::Streaming(stream);
                 Event::Woke
             }
-            Arrival::Piece(event) => self.piece(event),
+            Arrival::Piece(event) => self.piece(number, event),
             Arrival::Whole(reply) => {
-                self.record().simulated = reply.simulated;
-                self.whole(reply.completion)
+                self.record(number).simulated = reply.simulated;
+                self.whole(number, reply.completion)
             }
             Arrival::Failed(error) => {
-                self.flying = Flying::Landed;
-                self.failed(error.disposition, error.message)
+                self.flights[number].flying = Flying::Landed;
+                self.failed(number, error.disposition, error.message)
             }
         }
     }
 
-    fn piece(&mut self, event: StreamEvent) -> Event {
-        if let StreamEvent::Delta(delta) = &event {
-            let elapsed = self.elapsed_us();
-            self.record().first_token_us.get_or_insert(elapsed);
-            if self.released {
+    fn piece(&mut self, number: usize, event: StreamEvent) -> Event {
+        let progress = if let StreamEvent::Delta(delta) = &event {
+            let elapsed = self.elapsed_us(number);
+            self.record(number).first_token_us.get_or_insert(elapsed);
+            if self.released == Some(number) {
                 self.log.append(LogEvent::Delta(delta.clone()));
             } else if self.call.stream {
-                self.held.push(delta.clone());
+                self.flights[number].held.push(delta.clone());
             }
-        }
-        match self.assembly.take(event) {
-            Some(completion) => self.whole(completion),
-            None if self.assembly.chunks == 0 => Event::Woke,
-            None => Event::Progress {
-                attempt: self.current.0.number,
-                chunks: self.assembly.chunks,
-                bytes: self.assembly.bytes,
-            },
+            true
+        } else {
+            false
+        };
+        let assembly = &mut self.flights[number].assembly;
+        match assembly.take(event) {
+            Some(completion) => self.whole(number, completion),
+            None if !progress => Event::Woke,
+            None => Event::Progress { attempt: number, chunks: assembly.chunks, bytes: assembly.bytes },
         }
     }
 
     /// A complete answer: price it, judge it.
-    fn whole(&mut self, mut completion: Completion) -> Event {
-        self.flying = Flying::Landed;
+    fn whole(&mut self, number: usize, mut completion: Completion) -> Event {
+        self.flights[number].flying = Flying::Landed;
         let usage = completion.usage.unwrap_or_else(|| self.estimate(&completion.text()));
-        let simulated = self.record().simulated;
-        self.settle(usage);
-        self.record().response = Some(ProviderResponse {
+        let simulated = self.record(number).simulated;
+        self.settle(number, usage);
+        self.record(number).response = Some(ProviderResponse {
             id: completion.id.clone(),
             model: completion.model.clone(),
             finish: completion.finish.as_str().to_owned(),
         });
         let Some(intent) = &self.request.intent else {
             let output = json!({ "text": completion.text() });
-            return self.answered(Given::of(completion, output, Vec::new(), simulated), Verdict::Undecided);
+            let given = Given::of(completion, output, Vec::new(), simulated);
+            return self.answered(number, given, Verdict::Undecided);
         };
         let (input, tools) = (&self.request.input, &self.call.tools);
         let finish = finish_of(&completion, !tools.is_empty());
@@ -253,32 +283,32 @@ impl<'a> Drive<'a> {
         let said = verdict(&judged.checks);
         let wrong = judged.checks.iter().find(|c| !c.passed && c.severity == baton_core::Severity::Gate);
         let wrong = wrong.map(|c| format!("{}: {}", c.check, c.reason.as_deref().unwrap_or("failed")));
-        let record = self.record();
+        let record = self.record(number);
         record.checks = judged.checks;
         record.error = wrong;
         let output = judged.output.unwrap_or(Value::Null);
-        self.answered(Given::of(completion, output, judged.repairs, simulated), said)
+        self.answered(number, Given::of(completion, output, judged.repairs, simulated), said)
     }
 
-    fn ask_local(&mut self, attempt: Attempt) -> Event {
+    fn ask_local(&mut self, number: usize) -> Event {
         let Some((intent, model)) = self.request.intent.as_ref().and_then(|i| Some((i, i.local.as_ref()?))) else {
-            return self.failed(Disposition::Abstained, "it has no cases of two labels to learn from".into());
+            let why = "it has no cases of two labels to learn from".into();
+            return self.failed(number, Disposition::Abstained, why);
         };
         let prediction = model.predict(&text_of(&self.request.input));
-        self.settle(Usage::default());
+        self.settle(number, Usage::default());
         if prediction.abstained {
             let why = if model.cut() > 1.0 {
                 "its cases do not support the promised quality at any cut yet".to_owned()
             } else {
                 format!("{:.2} < {:.2}", prediction.confidence, model.cut())
             };
-            return self.failed(Disposition::Abstained, why);
+            return self.failed(number, Disposition::Abstained, why);
         }
         let output = json!({ "label": prediction.label });
         let checks = intent.checks.judge_output(&output, &self.request.input);
         let said = verdict(&checks);
-        self.records[self.current.1].checks = checks;
-        debug_assert_eq!(attempt.number, self.current.0.number);
+        self.record(number).checks = checks;
         let given = Given {
             content: vec![Block::Text(prediction.label)],
             output,
@@ -287,18 +317,18 @@ impl<'a> Drive<'a> {
             simulated: false,
             extra: Map::new(),
         };
-        self.answered(given, said)
+        self.answered(number, given, said)
     }
 
     /// Until the state machine accepts it, an answer counts as a bad one.
-    fn answered(&mut self, given: Given, verdict: Verdict) -> Event {
+    fn answered(&mut self, number: usize, given: Given, verdict: Verdict) -> Event {
         let fails = self.request.intent.as_ref().is_some_and(|intent| intent.plan.unproven == Unproven::Fail);
         if verdict == Verdict::Undecided && fails {
-            self.record().error = Some("its quality is not known yet, and `unproven` is \"fail\"".into());
+            self.record(number).error = Some("its quality is not known yet, and `unproven` is \"fail\"".into());
         }
-        self.close(AttemptOutcome::BadAnswer);
-        self.given = Some(given);
-        Event::Answered { attempt: self.current.0.number, verdict }
+        self.close(number, AttemptOutcome::BadAnswer);
+        self.flights[number].given = Some(given);
+        Event::Answered { attempt: number, verdict }
     }
 
     /// The execution that is driven.
@@ -311,41 +341,52 @@ impl<'a> Drive<'a> {
         self.log.keep_from_followers();
     }
 
-    /// The state machine accepted the answer of this attempt.
-    pub(crate) fn accept(&mut self) {
-        let record = self.record();
+    /// The state machine accepted the answer of this attempt: what is given, and who gave it.
+    pub(crate) fn accept(&mut self, number: usize) -> Option<(Given, ModelId)> {
+        let record = self.record(number);
         record.outcome = AttemptOutcome::Passed;
         record.error = None;
+        let model = record.model.clone();
+        Some((self.flights[number].given.take()?, model))
     }
 
-    fn failed(&mut self, disposition: Disposition, error: String) -> Event {
-        self.close(disposition.into());
-        self.given = None;
-        let read = self.assembly.chunks > 0;
+    /// Whether text was given to the readers.
+    pub(crate) fn released(&self) -> bool {
+        self.released.is_some()
+    }
+
+    fn failed(&mut self, number: usize, disposition: Disposition, error: String) -> Event {
+        self.close(number, disposition.into());
+        let flight = &mut self.flights[number];
+        flight.given = None;
+        let read = flight.assembly.chunks > 0;
         let billed = matches!(disposition, Disposition::Slow | Disposition::Cancelled | Disposition::BadAnswer);
-        match self.record().usage {
+        match self.records[flight.place].usage {
             // A whole answer that may not be given: what it cost is known.
             Some(_) => {}
             // It may well be billed: what was sent and read so far, marked as an estimate.
-            None if billed || read => self.settle(self.estimate(self.assembly.text())),
-            None => self.record().cost = Some(NanoUsd(0)),
+            None if billed || read => {
+                let usage = self.estimate(self.flights[number].assembly.text());
+                self.settle(number, usage);
+            }
+            None => self.record(number).cost = Some(NanoUsd(0)),
         }
-        self.record().error = Some(error);
-        Event::Failed { attempt: self.current.0.number, disposition }
+        self.record(number).error = Some(error);
+        Event::Failed { attempt: number, disposition }
     }
 
-    fn close(&mut self, outcome: AttemptOutcome) {
-        let elapsed = self.elapsed_us();
-        let record = self.record();
+    fn close(&mut self, number: usize, outcome: AttemptOutcome) {
+        let elapsed = self.elapsed_us(number);
+        let record = self.record(number);
         record.duration_us = elapsed;
         record.outcome = outcome;
     }
 
-    fn settle(&mut self, usage: Usage) {
-        let candidate = &self.request.candidates[self.current.0.candidate];
+    fn settle(&mut self, number: usize, usage: Usage) {
+        let candidate = &self.request.candidates[self.flights[number].attempt.candidate];
         let local = candidate.model.as_str() == "local";
         let cost = if local { Some(NanoUsd(0)) } else { candidate.price.map(|price| price.cost(&usage)) };
-        let record = self.record();
+        let record = self.record(number);
         record.usage = Some(usage);
         record.cost = cost;
     }
@@ -363,12 +404,12 @@ impl<'a> Drive<'a> {
         }
     }
 
-    /// The most that the attempt in the air can cost, where its price is known.
-    fn reserved(&self) -> NanoUsd {
+    /// The most that an attempt can cost, where its price is known.
+    fn reserved(&self, number: usize) -> NanoUsd {
         const OUTPUT_TOKENS: u64 = 4096;
         let output_tokens = self.chat.params.max_tokens.unwrap_or(OUTPUT_TOKENS);
         let usage = Usage { output_tokens, ..self.estimate("") };
-        let price = self.request.candidates[self.current.0.candidate].price;
+        let price = self.request.candidates[self.flights[number].attempt.candidate].price;
         price.map_or(NanoUsd(0), |price| price.cost(&usage))
     }
 
@@ -389,12 +430,12 @@ impl<'a> Drive<'a> {
         }
     }
 
-    fn record(&mut self) -> &mut AttemptRecord {
-        &mut self.records[self.current.1]
+    fn record(&mut self, number: usize) -> &mut AttemptRecord {
+        &mut self.records[self.flights[number].place]
     }
 
-    fn elapsed_us(&self) -> u64 {
-        micros(self.engine.clock.now() - self.request.started) - self.records[self.current.1].start_us
+    fn elapsed_us(&self, number: usize) -> u64 {
+        micros(self.engine.clock.now() - self.request.started) - self.records[self.flights[number].place].start_us
     }
 }
 
@@ -418,20 +459,20 @@ fn fly(provider: &Arc<Provider>, chat: ChatRequest, headers: HeaderMap) -> Flyin
     }
 }
 
-/// Cancel-safe: what it awaits stays in `flying`.
-async fn arrive(flying: &mut Flying) -> Arrival {
+/// What has arrived. What it awaits stays in `flying`.
+pub(crate) fn arrive(flying: &mut Flying, cx: &mut Context<'_>) -> Poll<Arrival> {
     match flying {
-        Flying::Landed => std::future::pending().await,
-        Flying::Unary(reply) => reply.await.map_or_else(Arrival::Failed, Arrival::Whole),
-        Flying::Opening(stream) => stream.await.map_or_else(Arrival::Failed, Arrival::Opened),
-        Flying::Streaming(stream) => match stream.events.next().await {
+        Flying::Landed => Poll::Pending,
+        Flying::Unary(reply) => reply.as_mut().poll(cx).map(|r| r.map_or_else(Arrival::Failed, Arrival::Whole)),
+        Flying::Opening(stream) => stream.as_mut().poll(cx).map(|r| r.map_or_else(Arrival::Failed, Arrival::Opened)),
+        Flying::Streaming(stream) => stream.events.poll_next_unpin(cx).map(|next| match next {
             Some(Ok(event)) => Arrival::Piece(event),
             Some(Err(error)) => Arrival::Failed(error),
             None => Arrival::Failed(WireError::new(
                 Disposition::Transient,
                 "the stream ended before its answer was complete",
             )),
-        },
+        }),
     }
 }
 

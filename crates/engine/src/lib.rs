@@ -17,6 +17,7 @@ mod live;
 mod log;
 mod orchestrator;
 mod outcome;
+mod probe;
 mod recall;
 mod reload;
 mod resolve;

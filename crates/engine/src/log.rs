@@ -97,6 +97,11 @@ impl EventLog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the writer saw that nobody reads.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.lock().deserted
+    }
+
     /// A reader from the start; `None` where the start is no longer kept, or the writer gave up.
     pub(crate) fn reader(self: &Arc<Self>) -> Option<Cursor> {
         let mut inner = self.lock();

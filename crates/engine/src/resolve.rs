@@ -165,6 +165,8 @@ impl Request {
             retries: self.limits.retries,
             commit: if at_verdict { Commit::AtVerdict } else { Commit::After { chunks: 1, bytes: 1 } },
             unproven,
+            stream,
+            hedge_share: plan.map_or(0.0, |plan| plan.hedge_share),
         }
     }
 

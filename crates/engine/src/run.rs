@@ -15,7 +15,7 @@ use crate::resolve::resolve;
 use crate::route::route;
 
 /// One execution: from the call to the last event of its log, and exactly one record.
-pub(crate) async fn run(engine: &Engine, call: &Call, log: &Arc<EventLog>) {
+pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) {
     let live = engine.live();
     let request = match resolve(engine, Arc::clone(&live), call).and_then(|request| engine.admit().map(|()| request)) {
         Ok(request) => request,
@@ -32,10 +32,13 @@ pub(crate) async fn run(engine: &Engine, call: &Call, log: &Arc<EventLog>) {
                 let mut event = Event::Woke;
                 let finish = loop {
                     event = match engine.decide(&mut exec, event) {
-                        Decision::Start(attempt) => drive.open(attempt),
+                        Decision::Start(attempt) => drive.open(attempt).await,
                         Decision::Skip { candidate, kind, outcome } => drive.skip(candidate, kind, outcome),
-                        Decision::Cancel { disposition, .. } => drive.cancel(disposition),
-                        Decision::Commit(_) => drive.commit().await,
+                        Decision::Cancel { attempt, disposition } => drive.cancel(attempt, disposition),
+                        Decision::Detach { attempt, disposition, began, until } => {
+                            drive.detach(attempt, disposition, (began, until))
+                        }
+                        Decision::Commit(attempt) => drive.commit(attempt).await,
                         Decision::Wait(until) => drive.next(until).await,
                         Decision::Done(finish) => break finish,
                     };

@@ -6,14 +6,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// One line of a truth file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(crate) struct Case {
     pub(crate) input: Value,
     pub(crate) expected: Value,
 }
 
 /// The cases of one truth file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Group {
     pub(crate) cases: Vec<Case>,
     /// Distinct labels, sorted; empty unless every expected output is `{"label": …}`.

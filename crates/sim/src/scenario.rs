@@ -26,7 +26,7 @@ use crate::cases::{Case, Group};
 /// assert_eq!(sim.expected(&json!({"ticket": "It crashes"})), Some(json!({"label": "bug"})));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scenario {
     pub(crate) seed: Option<u64>,
     pub(crate) models: BTreeMap<String, Behaviour>,

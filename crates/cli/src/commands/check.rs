@@ -6,7 +6,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, colour, keyless, plain_table, simulators};
+use crate::setup::{Folder, colour, keyless, plain_table};
+use crate::transports::scenarios;
 
 /// Check baton.toml and every intent, and say each mistake with its place and what to do.
 #[derive(Args)]
@@ -36,7 +37,7 @@ impl Check {
             }
         };
         // Scenarios and keys are looked at too: what `serve` would refuse, `check` tells.
-        simulators(&loaded.snapshot)?;
+        scenarios(&loaded.snapshot)?;
         let keyless = keyless(&loaded.snapshot)?;
         let warnings: Vec<Diagnostic> = loaded.warnings.into_iter().chain(keyless.iter().map(key_warning)).collect();
         if self.json {

@@ -10,7 +10,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Fixtures, Folder, Recording, orchestrator};
+use crate::setup::{Folder, Recording, orchestrator};
+use crate::transports::Fixtures;
 
 /// Answer one input, and say who answered and why.
 ///
@@ -60,7 +61,7 @@ impl Run {
                 .map_err(|error| Exit::usage(format!("--config: {error}")))?,
         };
         let recording = if self.no_record { Recording::Memory } else { Recording::Store { in_use: IN_USE } };
-        let baton = orchestrator(&self.folder, recording, &self.fixtures, None).await?;
+        let (baton, _) = orchestrator(&self.folder, recording, &self.fixtures, None).await?;
         let call = Call { config, stream: self.stream, ..Call::intent(&self.intent, input) };
         let ended = self.answer(&baton, call).await;
         baton.store().clone().close().await;

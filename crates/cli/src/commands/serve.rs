@@ -9,13 +9,18 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Fixtures, Folder, Recording, orchestrator};
-use crate::signals;
+use crate::reload::Reloader;
+use crate::setup::{Folder, Recording, orchestrator};
+use crate::transports::Fixtures;
+use crate::{signals, watch};
 
 /// Serve the intents over HTTP.
 ///
 /// The first line printed is the address. Stops on Ctrl-C or SIGTERM: no new calls, open ones finish
 /// first, for at most 30 s; the signal again cuts them.
+///
+/// A change of the folder is put in force as a whole, without a restart, or refused as a whole and
+/// told; SIGHUP looks at once.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -45,7 +50,7 @@ impl Serve {
         let observed = metrics.clone();
         let observer: Observer = Arc::new(move |record| observed.observe(record));
         let recording = Recording::Store { in_use: IN_USE };
-        let baton = orchestrator(&self.folder, recording, &self.fixtures, Some(observer)).await?;
+        let (baton, transports) = orchestrator(&self.folder, recording, &self.fixtures, Some(observer)).await?;
         let keys = baton.store().any_keys().await.map_err(|error| Exit::outside(error.to_string()))?;
         if !keys && !self.listen.ip().is_loopback() {
             return Err(Exit::usage(format!(
@@ -68,6 +73,8 @@ impl Serve {
         let store = baton.store().clone();
         let maintained = baton.clone();
         let maintenance = tokio::spawn(async move { maintained.maintain().await });
+        let reloader = Reloader::new(self.folder.clone(), baton.clone(), transports);
+        let following = tokio::spawn(watch::follow(reloader));
         let stop = async {
             signals::stop().await;
             tell!("stopping: open calls finish first; once more to cut them");
@@ -76,6 +83,7 @@ impl Serve {
         let options = GatewayOptions { max_running: baton.snapshot().server.max_running, ..GatewayOptions::default() };
         let served = serve(listener, baton, metrics, options, stop).await;
         maintenance.abort();
+        following.abort();
         store.close().await;
         tell!("stopped; every record is written");
         served.map_err(|error| Exit::outside(error.to_string()))

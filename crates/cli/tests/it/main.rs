@@ -5,4 +5,5 @@ mod commands;
 mod folder;
 mod http;
 mod models;
+mod reload;
 mod serving;

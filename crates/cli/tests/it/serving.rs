@@ -133,7 +133,7 @@ fn health_and_figures() {
         assert_eq!(get(&server.address, path).is(200).json(), json!({ "status": "ok" }));
     }
     for path in ["/readyz", "/health/readiness"] {
-        assert_eq!(get(&server.address, path).is(200).json(), json!({ "status": "ready" }));
+        assert_eq!(get(&server.address, path).is(200).json()["status"], "ready");
     }
     post(&server.address, "/v1/execute", TICKET).is(200);
     let metrics = get(&server.address, "/metrics").is(200).body;

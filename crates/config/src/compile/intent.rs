@@ -101,6 +101,7 @@ pub(crate) fn compile_intent(
         local: LocalSpec { cut: file.local.as_ref().and_then(|local| local.cut) },
         privacy: privacy?,
         stream_unverified: file.stream_unverified,
+        hedge_share: file.hedge.max_share,
         name,
         kind,
         input_schema,

@@ -54,6 +54,7 @@ fn every_setting_is_listed_with_its_origin() {
     intents.classify-ticket.objective.unproven = "pass" (default)
     intents.classify-ticket.objective.latency_ms = 30000 (default)
     intents.classify-ticket.retry.max = 1 (intent.toml:9)
+    intents.classify-ticket.hedge.max_share = 0.05 (default)
     intents.classify-ticket.cache.partition = [] (default)
     intents.classify-ticket.cache.ttl = "0s" (default)
     intents.classify-ticket.checks[0].type = "length" (intent.toml:6)

@@ -1,44 +1,72 @@
-//! [`Exec`] itself: one attempt at a time, retries and fallbacks under one deadline.
+//! [`Exec`] itself: what happened, and what it means for the attempts in the air.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Attempt, Commit, Decision, Event, Finish, Policy, Unproven};
+use crate::breaker::PROBE_EXPIRY;
 use crate::{
-    Admission, AttemptKind, AttemptOutcome, Candidate, Disposition, ErrorCode, Lanes, Moment, Split, Verdict,
-    full_jitter, handover, split,
+    Admission, AttemptKind, Candidate, Disposition, ErrorCode, LaneId, Lanes, Moment, Observation, Percentiles,
+    Verdict, handover,
 };
 
-/// The attempt that runs.
+/// What an attempt in the air is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Where it fails, the next is chosen.
+    Main,
+    Hedge,
+    Probe,
+}
+
+/// An attempt in the air.
 #[derive(Clone, Copy, Debug)]
-struct Running {
-    number: usize,
-    candidate: usize,
-    started: Moment,
-    budget: Duration,
-    ends: Moment,
+pub(super) struct Running {
+    pub(super) number: usize,
+    pub(super) candidate: usize,
+    pub(super) role: Role,
+    pub(super) started: Moment,
+    pub(super) budget: Duration,
+    pub(super) ends: Moment,
+    /// When it takes unusually long.
+    pub(super) hedge_at: Option<Moment>,
+    first_token: Option<Duration>,
     committed: bool,
+    /// Whether it holds the one probe slot of its lane.
+    probes: bool,
 }
 
 /// The state of one execution after its candidates are ranked.
 #[derive(Clone, Debug)]
 pub struct Exec {
-    policy: Policy,
-    candidates: Arc<[Candidate]>,
-    seed: u64,
-    /// The candidate to consider next.
-    next: usize,
-    running: Option<Running>,
-    /// The back-off of a retry on candidate `next`.
-    retry_at: Option<Moment>,
-    retries: u32,
-    made: usize,
-    failures: Vec<Disposition>,
-    out_of_time: bool,
+    pub(super) policy: Policy,
+    pub(super) candidates: Arc<[Candidate]>,
+    pub(super) seed: u64,
+    /// The first candidate that was not considered in its turn.
+    pub(super) next: usize,
+    /// Candidates that need not be considered: asked out of turn, or siblings of one that said
+    /// enough.
+    pub(super) spent: Vec<bool>,
+    /// Candidates that were passed over for want of time.
+    pub(super) no_time: Vec<usize>,
+    /// A retry was passed over for want of time.
+    pub(super) out_of_time: bool,
+    /// In the order in which they began.
+    pub(super) running: Vec<Running>,
+    /// The back-off of a retry, and of which candidate.
+    pub(super) retry: Option<(Moment, usize)>,
+    pub(super) retries: u32,
+    pub(super) made: usize,
+    pub(super) failures: Vec<Disposition>,
     /// When the first lane that refused is worth asking again.
-    refused_until: Option<Moment>,
-    decisions: VecDeque<Decision>,
+    pub(super) refused_until: Option<Moment>,
+    /// Somebody says that the request itself is wrong: nobody else is asked.
+    pub(super) rejected: bool,
+    pub(super) hedged: bool,
+    /// Whether this call paid for its share of hedges and retries.
+    counted: bool,
+    pub(super) decisions: VecDeque<Decision>,
     done: bool,
 }
 
@@ -48,16 +76,21 @@ impl Exec {
     pub fn new(policy: Policy, candidates: Arc<[Candidate]>, seed: u64) -> Self {
         Self {
             policy,
+            spent: vec![false; candidates.len()],
             candidates,
             seed,
             next: 0,
-            running: None,
-            retry_at: None,
+            no_time: Vec::new(),
+            out_of_time: false,
+            running: Vec::new(),
+            retry: None,
             retries: 0,
             made: 0,
             failures: Vec::new(),
-            out_of_time: false,
             refused_until: None,
+            rejected: false,
+            hedged: false,
+            counted: false,
             decisions: VecDeque::new(),
             done: false,
         }
@@ -85,20 +118,37 @@ impl Exec {
         if self.done {
             return Some(Moment::from_micros(u64::MAX));
         }
-        let until = self.running.map(|r| r.ends).or(self.retry_at)?;
+        if self.retry.is_none() && !self.running.iter().any(|r| r.role == Role::Main) {
+            return None;
+        }
+        let ends = self.running.iter().map(|r| r.hedge_at.map_or(r.ends, |at| at.min(r.ends)));
+        let until = ends.chain(self.retry.map(|(at, _)| at)).min()?;
         (now < until).then_some(until)
+    }
+
+    /// Something is due: an attempt's end, a hedge, a retry, or the choice of a candidate.
+    fn advance(&mut self, now: Moment, lanes: &mut Lanes) {
+        let due = |at: Option<Moment>| at.is_some_and(|at| at <= now);
+        if let Some(place) = self.running.iter().position(|r| r.ends <= now) {
+            let running = self.running.remove(place);
+            self.end(now, running, Disposition::Slow, lanes);
+            self.failed(now, running, Disposition::Slow, lanes);
+        } else if let Some(place) = self.running.iter().position(|r| due(r.hedge_at)) {
+            self.hedge(now, place, lanes);
+        } else if due(self.retry.map(|(at, _)| at)) {
+            self.retry_now(now, lanes);
+        } else {
+            self.choose(now, lanes);
+        }
     }
 
     fn learn(&mut self, now: Moment, event: Event, lanes: &mut Lanes) {
         match event {
             // What arrives too late is not given: `advance` ends the attempt.
-            Event::Progress { .. } | Event::Answered { .. } if self.too_late(now) => {}
+            Event::Progress { attempt, .. } | Event::Answered { attempt, .. } if self.too_late(now, attempt) => {}
             Event::Woke => {}
-            Event::Abandoned => {
-                self.cancel(now, Disposition::Cancelled, lanes);
-                self.finish(Finish::Cancelled);
-            }
-            Event::Progress { attempt, chunks, bytes } => self.progress(attempt, chunks, bytes),
+            Event::Abandoned => self.finish(now, Finish::Cancelled, lanes),
+            Event::Progress { attempt, chunks, bytes } => self.progress(now, attempt, (chunks, bytes), lanes),
             Event::Answered { attempt, verdict } => self.answered(now, attempt, verdict, lanes),
             Event::Failed { attempt, disposition } => {
                 let Some(running) = self.take(attempt) else {
@@ -110,21 +160,30 @@ impl Exec {
         }
     }
 
-    /// Whether the running attempt's answer, or the rest of its stream, may no longer be given.
-    fn too_late(&self, now: Moment) -> bool {
-        self.running.is_some_and(|r| now > if r.committed { self.policy.stream_end } else { self.policy.deadline })
+    /// Whether this attempt's answer, or the rest of its stream, may no longer be given.
+    fn too_late(&self, now: Moment, attempt: usize) -> bool {
+        let running = self.running.iter().find(|r| r.number == attempt);
+        running.is_some_and(|r| now > if r.committed { self.policy.stream_end } else { self.policy.deadline })
     }
 
-    fn progress(&mut self, attempt: usize, chunks: u32, bytes: u64) {
-        let Some(running) = self.running.as_mut().filter(|r| r.number == attempt && !r.committed) else {
+    fn progress(&mut self, now: Moment, attempt: usize, (chunks, bytes): (u32, u64), lanes: &mut Lanes) {
+        let Some(running) = self.running.iter_mut().find(|r| r.number == attempt && !r.committed) else {
             return;
         };
+        running.hedge_at = None;
+        if running.first_token.is_none() {
+            running.first_token = Some(now - running.started);
+            lanes.progress(self.candidates[running.candidate].lane, now, running.started);
+        }
         let Commit::After { chunks: enough_chunks, bytes: enough_bytes } = self.policy.commit else {
             return;
         };
         if chunks >= enough_chunks || bytes >= enough_bytes {
-            running.committed = true;
-            running.ends = self.policy.stream_end;
+            (running.committed, running.ends) = (true, self.policy.stream_end);
+            // From here on it is the only one.
+            running.role = Role::Main;
+            self.retry = None;
+            self.cancel_others(now, Some(attempt), lanes);
             self.decisions.push_back(Decision::Commit(attempt));
         }
     }
@@ -139,186 +198,149 @@ impl Exec {
             return self.failed(now, running, Disposition::BadAnswer, lanes);
         }
         self.observe(now, running, None, lanes);
+        // Before the commit, which may have to wait.
+        self.cancel_others(now, None, lanes);
         if !running.committed {
             self.decisions.push_back(Decision::Commit(attempt));
         }
-        self.finish(Finish::Answered { attempt, verified: verdict == Verdict::Pass });
+        self.finish(now, Finish::Answered { attempt, verified: verdict == Verdict::Pass }, lanes);
     }
 
     /// An attempt is over without an answer that may be given.
-    fn failed(&mut self, now: Moment, running: Running, disposition: Disposition, lanes: &Lanes) {
+    fn failed(&mut self, now: Moment, running: Running, disposition: Disposition, lanes: &mut Lanes) {
+        use Disposition::{Abstained, BadAnswer, CallersFault, Cancelled, RateLimited, TooLong};
         if running.committed {
-            let gate = disposition == Disposition::BadAnswer;
+            let gate = disposition == BadAnswer;
             let code = if gate { ErrorCode::NoAcceptableAnswer } else { ErrorCode::StreamInterrupted };
-            return self.finish(Finish::Broken { attempt: running.number, code });
+            return self.finish(now, Finish::Broken { attempt: running.number, code }, lanes);
         }
         self.failures.push(disposition);
-        if !disposition.next_candidate() {
-            return self.finish(match disposition {
-                Disposition::Cancelled => Finish::Cancelled,
-                _ => Finish::Failed { code: ErrorCode::UpstreamRejected, retry_after: None },
-            });
-        }
-        if let Disposition::RateLimited { retry_after: Some(after) } = disposition {
+        if let RateLimited { retry_after: Some(after) } = disposition {
             self.refused(now + after);
         }
-        self.retry_at = self.retry(now, disposition, lanes);
-        if self.retry_at.is_none() {
-            self.next += 1;
+        if matches!(disposition, CallersFault | TooLong | BadAnswer | Abstained) {
+            self.spend_siblings(running.candidate);
         }
-    }
-
-    /// When to try the same lane again, where that is allowed, may help, and fits.
-    fn retry(&self, now: Moment, disposition: Disposition, lanes: &Lanes) -> Option<Moment> {
-        if !disposition.retry_same() || self.retries >= self.policy.retries {
-            return None;
-        }
-        let fallback = self.fallback(now, self.next, lanes);
-        let delay = match disposition {
-            // Another candidate is a better use of the time than waiting.
-            Disposition::RateLimited { .. } if fallback.is_some() => return None,
-            Disposition::RateLimited { retry_after: Some(after) } => after,
-            _ => full_jitter(self.retries, uniform(self.seed, self.retries)),
-        };
-        let at = now + delay;
-        let candidate = &self.candidates[self.next];
-        // This failure may have opened the breaker: then there is nothing to wait for.
-        if matches!(lanes.peek(candidate.lane, at), Admission::Refused { .. }) {
-            return None;
-        }
-        let (p50, left) = (lanes.get(candidate.lane).p50(), self.left(at));
-        let needed = p50.unwrap_or(Duration::from_millis(1));
-        match split(left, p50, candidate.timeout, fallback) {
-            Split::Run(budget) if budget >= needed => Some(at),
-            _ => None,
-        }
-    }
-
-    /// Something is due: an attempt's end, a retry, or the choice of a candidate.
-    fn advance(&mut self, now: Moment, lanes: &mut Lanes) {
-        if let Some(running) = self.running {
-            self.cancel(now, Disposition::Slow, lanes);
-            self.failed(now, running, Disposition::Slow, lanes);
-        } else {
-            self.choose(now, lanes);
-        }
-    }
-
-    /// Starts the next candidate that its breaker admits and that has time, or gives up.
-    fn choose(&mut self, now: Moment, lanes: &mut Lanes) {
-        let retry = self.retry_at.take().is_some();
-        let Some(candidate) = self.candidates.get(self.next) else {
-            return self.exhausted(now);
-        };
-        let kind = match (retry, self.made + self.next) {
-            (true, _) => AttemptKind::Retry,
-            (false, 0) => AttemptKind::Primary,
-            (false, _) => AttemptKind::Fallback,
-        };
-        let outcome = if let Admission::Refused { until } = lanes.peek(candidate.lane, now) {
-            self.refused(until);
-            AttemptOutcome::BreakerOpen
-        } else {
-            let fallback = self.fallback(now, self.next, lanes);
-            match split(self.left(now), lanes.get(candidate.lane).p50(), candidate.timeout, fallback) {
-                Split::Run(budget) => {
-                    lanes.admit(candidate.lane, now);
-                    self.retries += u32::from(retry);
-                    return self.start(now, kind, budget);
-                }
-                Split::NoTime => {
-                    self.out_of_time = true;
-                    AttemptOutcome::NoTime
-                }
+        match (running.role, disposition) {
+            (Role::Main, Cancelled) => self.finish(now, Finish::Cancelled, lanes),
+            (Role::Main, CallersFault) => {
+                let finish = Finish::Failed { code: ErrorCode::UpstreamRejected, retry_after: None };
+                self.finish(now, finish, lanes);
             }
-        };
-        self.decisions.push_back(Decision::Skip { candidate: self.next, kind, outcome });
-        self.next += 1;
+            (Role::Main, _) => match self.running.iter_mut().find(|r| r.role == Role::Hedge) {
+                Some(hedge) => hedge.role = Role::Main,
+                None => self.retry = self.retry(now, running.candidate, disposition, lanes),
+            },
+            // What is in the air may still answer.
+            (_, CallersFault) => (self.rejected, self.retry) = (true, None),
+            (Role::Hedge | Role::Probe, _) => {}
+        }
     }
 
-    fn start(&mut self, now: Moment, kind: AttemptKind, budget: Duration) {
-        let attempt = Attempt { number: self.made, candidate: self.next, kind, budget };
-        self.running = Some(Running {
+    /// Another key of the same model would say the same.
+    fn spend_siblings(&mut self, candidate: usize) {
+        let model = &self.candidates[candidate].model;
+        for (spent, _) in self.spent.iter_mut().zip(self.candidates.iter()).filter(|(_, c)| c.model == *model) {
+            *spent = true;
+        }
+    }
+
+    /// Begins an attempt: the one place where a lane is asked, and where whatever an attempt needs
+    /// is reserved.
+    pub(super) fn start(&mut self, now: Moment, attempt: Attempt, lanes: &mut Lanes) {
+        let candidate = &self.candidates[attempt.candidate];
+        let admission = lanes.admit(candidate.lane, now);
+        let role = match attempt.kind {
+            AttemptKind::Hedge => Role::Hedge,
+            AttemptKind::Probe => Role::Probe,
+            AttemptKind::Primary | AttemptKind::Retry | AttemptKind::Fallback => Role::Main,
+        };
+        if role == Role::Main && !self.counted {
+            self.counted = true;
+            lanes.called(candidate.lane, self.policy.hedge_share);
+        }
+        let ends = now + attempt.budget.min(self.left(now));
+        let hedge_at = if role == Role::Main { self.hedge_at(now, candidate.lane, lanes) } else { None };
+        self.running.push(Running {
             number: attempt.number,
             candidate: attempt.candidate,
+            role,
             started: now,
-            budget,
-            ends: now + budget,
+            budget: attempt.budget,
+            ends,
+            hedge_at: hedge_at.filter(|at| *at < ends),
+            first_token: None,
             committed: false,
+            probes: admission == Admission::Probe,
         });
         self.made += 1;
         self.decisions.push_back(Decision::Start(attempt));
     }
 
-    /// The 90th percentile and the timeout of the fastest admissible candidate after `current`;
-    /// one without figures stands behind those that have some.
-    fn fallback(&self, now: Moment, current: usize, lanes: &Lanes) -> Option<(Option<Duration>, Duration)> {
-        self.candidates
-            .iter()
-            .skip(current + 1)
-            .filter(|c| !matches!(lanes.peek(c.lane, now), Admission::Refused { .. }))
-            .map(|c| (lanes.get(c.lane).p90(), c.timeout))
-            .min_by_key(|(p90, timeout)| (p90.is_none(), *p90, *timeout))
+    /// The figures that say how long a candidate's answer, or the first token that commits it,
+    /// takes.
+    pub(super) fn figures(&self, now: Moment, lane: LaneId, lanes: &Lanes) -> Percentiles {
+        let lane = lanes.get(lane);
+        match self.policy.commit {
+            Commit::AtVerdict => lane.answers(now),
+            Commit::After { .. } => lane.first_tokens(now),
+        }
     }
 
     /// Time to the deadline, less what handing over takes.
-    fn left(&self, now: Moment) -> Duration {
+    pub(super) fn left(&self, now: Moment) -> Duration {
         (self.policy.deadline - now).saturating_sub(handover(self.policy.deadline - self.policy.started))
     }
 
-    fn exhausted(&mut self, now: Moment) {
-        use Disposition::{Abstained, BadAnswer, TooLong};
-        // A lane that refused might have answered.
-        let heard = !self.failures.is_empty() && self.refused_until.is_none();
-        let all = |kinds: &[Disposition]| heard && self.failures.iter().all(|f| kinds.contains(f));
-        let code = if self.out_of_time || self.left(now).is_zero() {
-            ErrorCode::DeadlineExceeded
-        } else if all(&[TooLong, Abstained]) && self.failures.contains(&TooLong) {
-            ErrorCode::ContextTooLong
-        } else if all(&[BadAnswer, Abstained]) {
-            ErrorCode::NoAcceptableAnswer
-        } else {
-            ErrorCode::AllCandidatesFailed
-        };
-        self.finish(Finish::Failed { code, retry_after: self.refused_until.map(|until| until - now) });
-    }
-
-    fn refused(&mut self, until: Moment) {
+    pub(super) fn refused(&mut self, until: Moment) {
         self.refused_until = Some(self.refused_until.map_or(until, |first| first.min(until)));
     }
 
-    /// The running attempt, if it is this one; it runs no longer.
+    /// The attempt of this number, if it is in the air; it runs no longer.
     fn take(&mut self, attempt: usize) -> Option<Running> {
-        self.running.take_if(|r| r.number == attempt)
+        let place = self.running.iter().position(|r| r.number == attempt)?;
+        Some(self.running.remove(place))
     }
 
-    fn cancel(&mut self, now: Moment, disposition: Disposition, lanes: &mut Lanes) {
-        let Some(running) = self.running.take() else {
-            return;
-        };
+    fn cancel_others(&mut self, now: Moment, kept: Option<usize>, lanes: &mut Lanes) {
+        let (kept, others) = std::mem::take(&mut self.running).into_iter().partition(|r| Some(r.number) == kept);
+        self.running = kept;
+        let others: Vec<Running> = others;
+        others.into_iter().for_each(|running| self.end(now, running, Disposition::Cancelled, lanes));
+    }
+
+    /// Ends an attempt that has not ended by itself. What probes a lane goes on alone for as long as
+    /// a probe may take, or nobody would learn whether the lane is back.
+    fn end(&mut self, now: Moment, running: Running, disposition: Disposition, lanes: &mut Lanes) {
+        let until = running.started + self.probe_time(running.candidate);
+        if running.probes && !running.committed && now < until {
+            let (attempt, began) = (running.number, running.started);
+            return self.decisions.push_back(Decision::Detach { attempt, disposition, began, until });
+        }
         self.observe(now, running, Some(disposition), lanes);
         self.decisions.push_back(Decision::Cancel { attempt: running.number, disposition });
     }
 
-    fn observe(&self, now: Moment, running: Running, failed: Option<Disposition>, lanes: &mut Lanes) {
-        let lane = self.candidates[running.candidate].lane;
-        lanes.observe(lane, now, failed, (now - running.started, running.budget));
+    /// The longest that a probe of this candidate may take.
+    pub(super) fn probe_time(&self, candidate: usize) -> Duration {
+        self.candidates[candidate].timeout.min(PROBE_EXPIRY)
     }
 
-    fn finish(&mut self, finish: Finish) {
+    fn observe(&self, now: Moment, running: Running, failed: Option<Disposition>, lanes: &mut Lanes) {
+        let seen = Observation {
+            failed,
+            elapsed: now - running.started,
+            budget: running.budget,
+            stream: self.policy.stream,
+            first_token: running.first_token,
+        };
+        lanes.observe(self.candidates[running.candidate].lane, now, &seen);
+    }
+
+    pub(super) fn finish(&mut self, now: Moment, finish: Finish, lanes: &mut Lanes) {
+        self.cancel_others(now, None, lanes);
+        self.retry = None;
         self.done = true;
         self.decisions.push_back(Decision::Done(finish));
     }
-}
-
-/// The n-th number in [0, 1) of a seed: the finaliser of SplitMix64 (Steele, Lea, Flood, "Fast
-/// Splittable Pseudorandom Number Generators", OOPSLA 2014).
-fn uniform(seed: u64, n: u32) -> f64 {
-    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(u64::from(n) + 1));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^= z >> 31;
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
-    let mantissa = (z >> 11) as f64;
-    mantissa / (1_u64 << 53) as f64
 }

@@ -3,7 +3,13 @@
 //! The driver calls [`Exec::step`] with what happened, performs the decision, and calls again with
 //! [`Event::Woke`] until it is told to wait or is done. Once candidates are ranked, nothing but
 //! this decides.
+//!
+//! Several attempts may be in the air. One is the *main* attempt: primary, retry or fallback; where
+//! it fails, the next is chosen. A *hedge* runs beside one that takes unusually long, on another
+//! lane, and takes its place where it fails. A *probe* runs beside the others and is waited for
+//! only where nobody else is left. The first acceptable answer wins, the others are cancelled.
 
+mod choose;
 mod machine;
 #[cfg(test)]
 mod tests;
@@ -52,6 +58,11 @@ pub struct Policy {
     pub commit: Commit,
     /// What happens to answers without evidence.
     pub unproven: Unproven,
+    /// Whether the answer is asked for as a stream: then its first token is the progress that a
+    /// hedge waits for.
+    pub stream: bool,
+    /// How many hedges a call pays for, in [0, 1]; 0 switches hedging off.
+    pub hedge_share: f64,
 }
 
 /// An attempt to start.
@@ -63,7 +74,8 @@ pub struct Attempt {
     pub candidate: usize,
     /// Why it is made.
     pub kind: AttemptKind,
-    /// The time it has. The machine cancels it; the driver need not.
+    /// The time it has; a probe's may be longer than its execution. The machine cancels it; the
+    /// driver need not.
     pub budget: Duration,
 }
 
@@ -72,7 +84,7 @@ pub struct Attempt {
 pub enum Event {
     /// Nothing but time passed, or the last decision was performed.
     Woke,
-    /// So much of an answer arrived, in all.
+    /// So much of an answer arrived, in all. Thinking is progress, too, without any text.
     Progress {
         /// The attempt's number.
         attempt: usize,
@@ -119,6 +131,18 @@ pub enum Decision {
         attempt: usize,
         /// `slow` or `cancelled`.
         disposition: Disposition,
+    },
+    /// This attempt is no longer waited for, and goes on: it shows whether its lane is back. Its
+    /// end, or its first token, is told to [`crate::Lanes::observe`], at `until` as `slow`.
+    Detach {
+        /// The attempt's number.
+        attempt: usize,
+        /// What it is to this execution: `slow` or `cancelled`.
+        disposition: Disposition,
+        /// When it began.
+        began: Moment,
+        /// When it ends.
+        until: Moment,
     },
     /// Release this attempt's text to the readers. At most one attempt is ever committed.
     Commit(usize),

@@ -90,6 +90,9 @@ fn policy(dice: &mut Dice, kind: Kind, candidates: &[String], gated: bool) -> St
     if dice.chance(0.7) {
         line(format!("[retry]\nmax = {}", dice.between(0, 4)));
     }
+    if dice.chance(0.7) {
+        line(format!("[hedge]\nmax_share = {}", dice.pick(&[0.0, 0.05, 0.3, 1.0])));
+    }
     line("[cache]".into());
     if dice.chance(0.8) {
         line(format!("ttl = \"{}ms\"", dice.magnitude(200, 60_000)));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use baton_core::{AttemptOutcome, Status, Via};
+use baton_core::{AttemptKind, AttemptOutcome, Status, Via};
 use baton_engine::LogEvent;
 use comfy_table::{Table, presets};
 use serde_json::json;
@@ -11,7 +11,8 @@ use crate::report::{Report, line};
 use crate::simulate::run::Ran;
 
 /// What must come up in a run of a hundred worlds.
-const EXPECTED: [(&str, &[&str]); 5] = [
+const EXPECTED: [(&str, &[&str]); 6] = [
+    ("kinds", &["fallback", "hedge", "primary", "probe", "retry"]),
     ("statuses", &["cancelled", "failed", "interrupted", "succeeded"]),
     ("via", &["cache-exact", "coalesced", "default", "model", "stale"]),
     (
@@ -99,6 +100,7 @@ impl Tally {
             tally.count("statuses", Status::as_str(record.status), 1);
             record.via.iter().for_each(|via| tally.count("via", Via::as_str(*via), 1));
             for attempt in &record.attempts {
+                tally.count("kinds", AttemptKind::as_str(attempt.kind), 1);
                 tally.count("attempts", AttemptOutcome::as_str(attempt.outcome), 1);
             }
         }

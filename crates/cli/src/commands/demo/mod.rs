@@ -19,7 +19,8 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, simulators};
+use crate::setup::Folder;
+use crate::transports::scenarios;
 use plain::Plain;
 use table::{Side, Tally};
 use traffic::{Phase, phases};
@@ -63,8 +64,8 @@ impl Demo {
         let folder = Folder { dir: example.to_owned() };
         let snapshot = folder.snapshot()?;
         let store = Store::open(&snapshot.store).await.map_err(|error| Exit::outside(error.to_string()))?;
-        let sim = || simulators(&snapshot)?.pop().map(|(_, sim)| sim).ok_or_else(|| Exit::outside("no simulator"));
-        let sims = [sim()?, sim()?];
+        let (spec, scenario) = scenarios(&snapshot)?.pop().ok_or_else(|| Exit::outside("no simulator"))?;
+        let sims = [(); 2].map(|()| Sim::new(scenario.clone(), spec.seed));
         let plan = phases(&snapshot, self.seed);
         let plain = Plain::new(&snapshot, Arc::new(sims[0].transport()))?;
         let baton = Orchestrator::builder(snapshot, store.clone())

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Candidate, Commit, Decision, Disposition, Event, Exec, Finish, LaneId, Lanes, ModelId, Moment, Policy, Unproven,
-    Verdict,
+    Candidate, Commit, Decision, Disposition, Event, Exec, Finish, LaneId, Lanes, ModelId, Moment, Observation, Policy,
+    Unproven, Verdict,
 };
 
 const START: Moment = Moment::from_micros(100_000_000);
@@ -29,6 +29,10 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
+fn seen(failed: Option<Disposition>, elapsed: u64) -> Observation {
+    Observation { failed, elapsed: ms(elapsed), budget: ms(60_000), stream: false, first_token: None }
+}
+
 /// Two seconds, two retries, commit at the verdict, and these models with their scripts.
 fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
     let candidate = |(i, (name, script)): (usize, (&'static str, &'static str))| {
@@ -43,6 +47,8 @@ fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
             retries: 2,
             commit: Commit::AtVerdict,
             unproven: Unproven::Pass,
+            stream: false,
+            hedge_share: 0.0,
         },
         models: models.into_iter().enumerate().map(candidate).collect(),
         lanes: Lanes::new(N),
@@ -67,7 +73,7 @@ impl World {
         for _ in 0..calls {
             let lane = self.models[model].0.lane;
             self.lanes.admit(lane, START);
-            self.lanes.observe(lane, START, failed, (ms(elapsed), ms(60_000)));
+            self.lanes.observe(lane, START, &seen(failed, elapsed));
         }
         self
     }
@@ -97,7 +103,9 @@ impl World {
                     now = now + ms(self.late);
                     writeln!(log, "{:>5}   {}", (now - START).as_millis(), show_event(event)).unwrap();
                 }
-                Decision::Cancel { attempt, .. } => events.retain(|(_, event)| attempt_of(event) != Some(attempt)),
+                Decision::Cancel { attempt, .. } | Decision::Detach { attempt, .. } => {
+                    events.retain(|(_, event)| attempt_of(event) != Some(attempt))
+                }
                 Decision::Done(_) => return log,
                 Decision::Skip { .. } | Decision::Commit(_) => {}
             }
@@ -115,6 +123,9 @@ impl World {
                 format!("skip {} {kind:?} {}", name(*candidate), outcome.as_str())
             }
             Decision::Cancel { attempt, disposition } => format!("cancel {attempt} {disposition:?}"),
+            Decision::Detach { attempt, disposition, until, .. } => {
+                format!("detach {attempt} {disposition:?} until {}", (*until - START).as_millis())
+            }
             Decision::Commit(attempt) => format!("commit {attempt}"),
             Decision::Wait(until) => format!("wait until {}", (*until - START).as_millis()),
             Decision::Done(Finish::Answered { attempt, verified }) => {
@@ -440,7 +451,7 @@ fn hard_down_opens_the_breaker_and_falls_back_without_a_retry() {
 fn where_all_breakers_are_open_nobody_waits() {
     let hard_down = Some(Disposition::HardDown);
     check(
-        world([("gpt", ""), ("claude", "")]).history(0, 1, hard_down, 1).history(1, 5, Some(Disposition::Transient), 1),
+        world([("gpt", ""), ("claude", "")]).history(0, 1, hard_down, 1).history(1, 8, Some(Disposition::Transient), 1),
         "
             0 skip gpt Primary breaker_open
             0 skip claude Fallback breaker_open
@@ -451,7 +462,7 @@ fn where_all_breakers_are_open_nobody_waits() {
 
 #[test]
 fn a_failure_that_opens_the_breaker_is_not_waited_for() {
-    let case = world([("gpt", "transient@20; pass@20")]).history(0, 4, Some(Disposition::Transient), 20);
+    let case = world([("gpt", "transient@20; pass@20")]).history(0, 7, Some(Disposition::Transient), 20);
     check(
         case,
         "
@@ -467,7 +478,7 @@ fn a_failure_that_opens_the_breaker_is_not_waited_for() {
 fn the_probe_closes_the_breaker() {
     let mut case = world([("gpt", "pass@100")]);
     let lane = case.models[0].0.lane;
-    case.lanes.observe(lane, Moment::from_micros(90_000_000), Some(Disposition::HardDown), (ms(1), ms(1000)));
+    case.lanes.observe(lane, Moment::from_micros(90_000_000), &seen(Some(Disposition::HardDown), 0));
     check(
         case,
         "
@@ -484,7 +495,7 @@ fn the_probe_closes_the_breaker() {
 fn while_the_probe_is_out_others_pass_by() {
     let mut case = world([("gpt", "pass@100"), ("claude", "pass@100")]);
     let lane = case.models[0].0.lane;
-    case.lanes.observe(lane, Moment::from_micros(90_000_000), Some(Disposition::HardDown), (ms(1), ms(1000)));
+    case.lanes.observe(lane, Moment::from_micros(90_000_000), &seen(Some(Disposition::HardDown), 0));
     case.lanes.admit(lane, START);
     check(
         case,

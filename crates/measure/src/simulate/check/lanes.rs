@@ -10,22 +10,35 @@ use super::{Case, Verdict, View, hold, oracle};
 use crate::simulate::run::{Ran, started_us};
 use crate::simulate::tap::{End, Exchange};
 
-/// Failures in a row that open a breaker, and for how long at least, as ARCHITECTURE.md says.
-const FAILURES_MAX: u32 = 5;
+/// Failures in a row that open a breaker, and for how long at least, as docs/when-models-fail.md says.
+const ROW_MAX: usize = 8;
 const PERIOD_US: u64 = 5_000_000;
-/// The longest that a breaker stays open, and a probe keeps its slot.
-const PERIOD_MAX_US: u64 = 60_000_000;
-/// An attempt that ran out of less time than this is not counted.
-const SLOW_US: u64 = 1_000_000;
+/// So many calls within so many seconds, half of them failed, open it too.
+const CALLS_MIN: usize = 10;
+const WINDOW_S: u64 = 10;
+/// The longest that a breaker stays open, and then that a probe keeps its slot.
+const OPEN_MAX_US: u64 = 60_000_000;
+const PROBE_MAX_US: u64 = 30_000_000;
+/// An attempt that ran out of less time than this is never counted.
+const SLOW_MIN_US: u64 = 250_000;
+/// What the record says of an attempt that went on when its execution was over.
+const ALONE: &str = "it goes on alone";
 
 pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
     let record = case.record;
-    let fault = record.attempts.iter().position(|a| a.outcome == AttemptOutcome::CallersFault);
-    if let Some(place) = fault {
-        hold!(place + 1 == record.attempts.len(), "a caller's fault was tried again");
+    let fault = record.attempts.iter().find(|a| a.outcome == AttemptOutcome::CallersFault);
+    if let Some(fault) = fault {
+        let end = fault.start_us + fault.duration_us;
+        let again =
+            record.attempts.iter().find(|a| a.start_us >= end && !std::ptr::eq(*a, fault) && a.outcome.was_made());
+        let first = again.is_none_or(|again| again.start_us == end && again.duration_us == 0);
+        hold!(first, "a caller's fault was tried again");
         let code = record.error.as_ref().map(|error| error.code);
         let right = [Some(ErrorCode::UpstreamRejected), Some(ErrorCode::StreamInterrupted)].contains(&code);
-        hold!(right && record.via.is_none(), "a caller's fault was answered with {code:?}, via {:?}", record.via);
+        let beside = record.attempts.iter().any(|a| a.outcome == AttemptOutcome::Passed);
+        let left = case.seen.left_us.is_some();
+        let right = right && record.via.is_none() || beside || left;
+        hold!(right, "a caller's fault was answered with {code:?}, via {:?}", record.via);
     }
     in_order(case)?;
     exchanged(case)?;
@@ -35,47 +48,62 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
     no_wait(case)
 }
 
-/// Fallbacks follow the order of the candidates, each once; a retry asks the same again.
+/// Fallbacks follow the order of the candidates, each once; a retry asks the same again; one passed over
+/// for want of time may get its turn at the end.
 fn in_order(case: &Case<'_>) -> Verdict {
     let Some(plan) = case.plan else { return Ok(()) };
     let attempts = &case.record.attempts;
-    let mut asked: Vec<&str> = Vec::new();
+    let (mut asked, mut hedged): (Vec<&str>, Option<&str>) = (Vec::new(), None);
     for (n, attempt) in attempts.iter().enumerate() {
         let model = attempt.model.as_str();
+        let before = attempts[..n].iter().rev().find(|before| before.model == attempt.model);
         match attempt.kind {
-            AttemptKind::Retry => {
-                let same = n.checked_sub(1).map(|before| &attempts[before]);
-                let failed = same.is_some_and(|before| {
-                    before.model == attempt.model
-                        && matches!(before.outcome, AttemptOutcome::Transient | AttemptOutcome::RateLimited)
+            // Where the lane was opened meanwhile, a retry is a probe.
+            AttemptKind::Retry | AttemptKind::Probe if attempt.kind == AttemptKind::Retry || before.is_some() => {
+                let failed = before.is_some_and(|before| {
+                    matches!(
+                        before.outcome,
+                        AttemptOutcome::Transient | AttemptOutcome::RateLimited | AttemptOutcome::NoTime
+                    )
                 });
                 hold!(failed, "{model} was tried again without a reason");
+                continue;
             }
             AttemptKind::Primary => hold!(n == 0, "the primary is number {n}"),
             AttemptKind::Fallback => hold!(n > 0, "the first attempt is a fallback"),
+            AttemptKind::Hedge => {
+                let share = plan.hedge_share;
+                hold!(n > 0 && share > 0.0 && before.is_none(), "{model} was a hedge, with a share of {share}");
+                hedged = Some(model);
+                continue;
+            }
+            AttemptKind::Retry | AttemptKind::Probe => {}
         }
-        if attempt.kind != AttemptKind::Retry {
-            hold!(!asked.contains(&model), "{model} was chosen twice");
+        let late = before.is_some_and(|before| before.outcome == AttemptOutcome::NoTime);
+        hold!(late || before.is_none(), "{model} was chosen twice");
+        if before.is_none() {
             asked.push(model);
         }
     }
     let config = &case.seen.ask.config;
     if config.models.is_none() && config.primary_model.is_none() && config.fallback_model.is_none() {
-        let order: Vec<&str> = plan.candidates.iter().map(|c| c.id.as_str()).collect();
-        hold!(asked[..] == order[..asked.len()], "asked {asked:?}, in the order {order:?}");
+        let order = plan.candidates.iter().map(|c| c.id.as_str()).filter(|model| Some(*model) != hedged);
+        let order: Vec<&str> = order.take(asked.len()).collect();
+        hold!(asked == order, "asked {asked:?}, in the order {order:?}, hedged with {hedged:?}");
     }
     Ok(())
 }
 
 /// The attempts that asked a model, each with its exchange.
-fn pairs<'a>(case: &Case<'a>) -> Result<Vec<(&'a AttemptRecord, &'a Exchange)>, String> {
+pub(super) fn pairs<'a>(case: &Case<'a>) -> Result<Vec<(&'a AttemptRecord, &'a Exchange)>, String> {
     let mut exchanges = case.exchanges.iter().peekable();
     let mut pairs = Vec::new();
     for attempt in case.record.attempts.iter().filter(|a| a.outcome.was_made() && a.model.as_str() != "local") {
         // Left before it was sent.
         let unsent = attempt.outcome == AttemptOutcome::Cancelled && attempt.duration_us == 0;
         let from = started_us(case.record) + attempt.start_us;
-        if unsent && exchanges.peek().is_none_or(|exchange| exchange.began_us != from) {
+        let asks = |exchange: &Exchange| exchange.began_us == from && model_of(exchange) == attempt.model.name();
+        if unsent && !exchanges.peek().is_some_and(|exchange| asks(exchange)) {
             continue;
         }
         let Some(exchange) = exchanges.next() else { return Err(format!("{} was never asked", attempt.model)) };
@@ -85,13 +113,23 @@ fn pairs<'a>(case: &Case<'a>) -> Result<Vec<(&'a AttemptRecord, &'a Exchange)>, 
     Ok(pairs)
 }
 
+fn model_of(exchange: &Exchange) -> String {
+    let request: serde_json::Value = serde_json::from_slice(&exchange.request).unwrap_or_default();
+    request["model"].as_str().unwrap_or_default().to_owned()
+}
+
+fn goes_on(attempt: &AttemptRecord) -> bool {
+    attempt.error.as_ref().is_some_and(|error| error.contains(ALONE))
+}
+
 /// An exchange is of its attempt's model, and begins and ends with it.
 fn exchanged(case: &Case<'_>) -> Verdict {
     for (attempt, exchange) in pairs(case)? {
         let from = started_us(case.record) + attempt.start_us;
-        let to = from + attempt.duration_us;
-        let request: serde_json::Value = serde_json::from_slice(&exchange.request).unwrap_or_default();
-        hold!(request["model"] == attempt.model.name(), "{} was asked for {}", request["model"], attempt.model);
+        let alone = goes_on(attempt);
+        let to = from + if alone { PROBE_MAX_US.max(attempt.duration_us) } else { attempt.duration_us };
+        let model = model_of(exchange);
+        hold!(model == attempt.model.name(), "{model} was asked for {}", attempt.model);
         hold!(
             exchange.began_us == from,
             "the exchange began at {}, the attempt at {}",
@@ -100,6 +138,11 @@ fn exchanged(case: &Case<'_>) -> Verdict {
         );
         let in_time = exchange.end != End::Open && exchange.ended_us <= to;
         hold!(in_time, "the exchange ended at {}, the attempt at {}", Ran::at(exchange.ended_us), Ran::at(to));
+        if alone {
+            let estimated = attempt.usage.is_some_and(|usage| usage.estimated);
+            hold!(estimated, "its end is not known, and its usage is {:?}", attempt.usage);
+            continue;
+        }
         let said = oracle::read(exchange);
         if let (true, Some(_), Some((input, output))) = (said.sound, &said.finish, said.usage) {
             // What could not be understood is estimated, never taken for free.
@@ -135,24 +178,21 @@ fn priced(view: &View<'_>, attempt: &AttemptRecord) -> Verdict {
     Ok(())
 }
 
-/// Passing over a candidate takes no time: the next thing happens at the same moment.
+/// Passing over a candidate takes no time, and where nobody is in the air the next thing happens at once.
 fn no_wait(case: &Case<'_>) -> Verdict {
     let attempts = &case.record.attempts;
-    for pair in attempts.windows(2) {
-        let end = pair[0].start_us + pair[0].duration_us;
-        let waited = pair[1].start_us > end && pair[1].kind != AttemptKind::Retry;
-        hold!(
-            !waited,
-            "after {} ({}) it waited for {} µs",
-            pair[0].model,
-            pair[0].outcome.as_str(),
-            pair[1].start_us - end
-        );
+    let mut end = attempts.first().map_or(0, |first| first.start_us);
+    for (n, attempt) in attempts.iter().enumerate() {
+        let again = attempts[..n].iter().any(|before| before.model == attempt.model);
+        let retry = attempt.kind == AttemptKind::Retry || (attempt.kind == AttemptKind::Probe && again);
+        let waited = attempt.start_us > end && !retry;
+        hold!(!waited, "before {} ({:?}) it waited for {} µs", attempt.model, attempt.kind, attempt.start_us - end);
+        end = end.max(attempt.start_us + attempt.duration_us);
     }
     let skipped = attempts.last().filter(|a| !a.outcome.was_made());
     let answered = matches!(case.record.via, Some(Via::CacheExact | Via::Coalesced));
     if let (Some(last), false) = (skipped, answered) {
-        hold!(last.start_us == case.record.duration_us, "it waited after the last candidate was passed over");
+        hold!(end.max(last.start_us) == case.record.duration_us, "it waited after the last candidate was passed over");
     }
     Ok(())
 }
@@ -197,54 +237,45 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
     Ok(())
 }
 
-/// What is certain of a breaker.
+/// What the records say of a breaker: what is certain, and what is possible.
+#[derive(Default)]
 struct Known {
-    /// Failures that surely count, since the last answer; `None` where it is not certain.
-    failures: Option<u32>,
-    /// It opened at .0, and is open before .1: it was closed before, and no answer came since.
+    /// Ends that may have been counted: second, whether it failed.
+    counted: Vec<(u64, bool)>,
+    /// It may have opened, and this was the last trouble since.
+    trouble_us: Option<u64>,
+    /// Failures in a row that are certain to have been counted, before it may have opened.
+    row: usize,
+    /// It opened at .0 for the first time, and is open before .1.
     open: (u64, u64),
-    /// The last answer, which closes it.
-    answered_us: u64,
     /// The last refusal with 429 or 529, which may hold it; and from when to when one certainly does.
     limited_us: Option<u64>,
     held: (u64, u64),
+    /// When the last probe beside others began.
+    probed_us: Option<u64>,
 }
 
 fn replay(happened: &[(u64, Happened<'_>)]) -> Verdict {
-    let mut known = Known { failures: Some(0), open: (0, 0), answered_us: u64::MAX, limited_us: None, held: (0, 0) };
+    let mut known = Known::default();
     for moment in happened.chunk_by(|a, b| a.0 == b.0) {
         let at = moment[0].0;
-        let mut answered = 0;
-        let ended: Vec<_> = moment
-            .iter()
-            .filter_map(|(_, what)| if let Happened::Ended(a, after) = what { Some((*a, *after)) } else { None })
-            .collect();
-        for (attempt, retry_after_s) in &ended {
-            known.learn(at, attempt, *retry_after_s);
-            answered += usize::from(answers(attempt));
+        let ended = moment.iter().filter_map(|(_, what)| {
+            if let Happened::Ended(attempt, after) = what { Some((*attempt, *after)) } else { None }
+        });
+        let mut ended: Vec<_> = ended.collect();
+        // Which came first is not known: failures first may open it, and make nothing certain.
+        ended.sort_by_key(|(attempt, _)| answers(attempt));
+        if ended.iter().any(|(attempt, _)| answers(attempt)) {
+            known.row = 0;
         }
-        if 0 < answered && answered < ended.len() {
-            // Which came first is not known.
-            (known.failures, known.open) = (None, (0, 0));
-        }
+        ended.iter().for_each(|(attempt, after)| known.learn(at, attempt, *after));
         for (_, what) in moment {
             match what {
-                Happened::Began(attempt) => {
-                    let open = known.open.0 < at && at < known.open.1;
-                    hold!(!open, "it was asked at {}, its breaker was open ({:?})", Ran::at(at), attempt.kind);
-                    let held = known.held.0 < at && at < known.held.1;
-                    hold!(
-                        !held,
-                        "it was asked at {}, before the time that it asked for ({:?})",
-                        Ran::at(at),
-                        attempt.kind
-                    );
-                }
+                Happened::Began(attempt) => known.began(at, attempt)?,
                 Happened::Skipped => {
-                    let held = known.limited_us.is_some_and(|since| at <= since + PERIOD_MAX_US);
-                    let open = known.failures.is_none_or(|failures| failures >= FAILURES_MAX);
-                    let reason = held || open || known.answered_us == at;
-                    hold!(reason, "it was passed over at {} as if broken, and had not failed", Ran::at(at));
+                    let held = known.limited_us.is_some_and(|since| at <= since + OPEN_MAX_US);
+                    let open = known.trouble_us.is_some_and(|since| at <= since + OPEN_MAX_US + PROBE_MAX_US);
+                    hold!(held || open, "it was passed over at {} as if broken, and had not failed", Ran::at(at));
                 }
                 Happened::Ended(..) => {}
             }
@@ -260,20 +291,29 @@ fn answers(attempt: &AttemptRecord) -> bool {
 }
 
 impl Known {
-    fn learn(&mut self, at: u64, attempt: &AttemptRecord, retry_after_s: Option<u64>) {
-        if answers(attempt) {
-            (self.failures, self.open, self.answered_us) = (Some(0), (0, 0), at);
-            return;
+    fn began(&mut self, at: u64, attempt: &AttemptRecord) -> Verdict {
+        let open = self.open.0 < at && at < self.open.1;
+        hold!(!open, "it was asked at {}, its breaker was open ({:?})", Ran::at(at), attempt.kind);
+        let held = self.held.0 < at && at < self.held.1;
+        hold!(!held, "it was asked at {}, before the time that it asked for ({:?})", Ran::at(at), attempt.kind);
+        if attempt.kind == AttemptKind::Probe {
+            hold!(self.trouble_us.is_some(), "it was probed at {}, and had not failed", Ran::at(at));
+            let early = self.probed_us.is_some_and(|last| at < last + PERIOD_US);
+            hold!(!early, "two probes within a period, the second at {}", Ran::at(at));
+            (self.probed_us, self.trouble_us) = (Some(at), Some(at));
         }
+        Ok(())
+    }
+
+    fn learn(&mut self, at: u64, attempt: &AttemptRecord, retry_after_s: Option<u64>) {
+        let second = at / 1_000_000;
+        let mut failed = false;
         match attempt.outcome {
-            AttemptOutcome::HardDown => self.fail(at, FAILURES_MAX),
-            AttemptOutcome::Transient => self.fail(at, 1),
-            AttemptOutcome::Slow if attempt.duration_us < SLOW_US => {}
-            // Of a stream that was begun the budget is not known, nor exactly on the border.
-            AttemptOutcome::Slow if attempt.duration_us == SLOW_US || attempt.duration_us > 2 * PERIOD_MAX_US => {
-                (self.failures, self.open) = (None, (0, 0));
-            }
-            AttemptOutcome::Slow => self.fail(at, 1),
+            _ if answers(attempt) => self.counted.push((second, false)),
+            AttemptOutcome::HardDown => (failed, self.row) = (true, ROW_MAX),
+            AttemptOutcome::Transient => (failed, self.row) = (true, self.row + 1),
+            // Whether its budget was fair is not known.
+            AttemptOutcome::Slow => failed = attempt.duration_us >= SLOW_MIN_US,
             AttemptOutcome::RateLimited => {
                 self.limited_us = Some(at);
                 let until = at + retry_after_s.unwrap_or(0) * 1_000_000;
@@ -283,14 +323,24 @@ impl Known {
             }
             _ => {}
         }
+        if failed {
+            self.counted.push((second, true));
+        }
+        if self.trouble_us.is_some() {
+            // What follows an opening prolongs it, or ends it unseen.
+            (self.trouble_us, self.row) = (if !answers(attempt) { Some(at) } else { self.trouble_us }, 0);
+        } else if failed && (self.row >= ROW_MAX || self.may_open(second)) {
+            let certain = self.row >= ROW_MAX;
+            (self.trouble_us, self.open) = (Some(at), if certain { (at, at + PERIOD_US) } else { (0, 0) });
+        }
     }
 
-    fn fail(&mut self, at: u64, weight: u32) {
-        let Some(before) = self.failures else { return };
-        self.failures = Some(before.saturating_add(weight));
-        // Only the first opening since the last answer is certain: later ones depend on probes.
-        if before < FAILURES_MAX && before + weight >= FAILURES_MAX {
-            self.open = (at, at + PERIOD_US);
-        }
+    /// Whether a run of failures, or half of a window's calls, may have opened it.
+    fn may_open(&self, second: u64) -> bool {
+        let row = self.counted.iter().rev().take_while(|(_, failed)| *failed).count();
+        let window = self.counted.iter().filter(|(at, _)| at + WINDOW_S > second);
+        let failures = window.clone().filter(|(_, failed)| *failed).count();
+        let calls = window.count();
+        row >= ROW_MAX || (calls >= CALLS_MIN && 2 * failures >= calls)
     }
 }

@@ -2,13 +2,13 @@
 //! or a default says so. Streams: one `End` or one `Error`, nothing after it, nothing missing.
 
 use baton_config::{IntentKind, OnExhausted, Plan};
-use baton_core::{ErrorCode, Severity, Status, Via};
+use baton_core::{AttemptOutcome, ErrorCode, Severity, Status, Via};
 use baton_engine::{Delivered, LogEvent};
 use baton_eval::Checks;
 use baton_wire::{Block, Delta};
 use serde_json::{Value, json};
 
-use super::{Case, Verdict, View, hold, oracle};
+use super::{Case, Verdict, View, hold, lanes, oracle};
 use crate::simulate::intents::{FALSE, Kind, text_field};
 use crate::simulate::tap::End;
 
@@ -75,7 +75,9 @@ fn gates(view: &View<'_>, case: &Case<'_>, plan: &Plan, output: &Value) -> Verdi
 
 /// The answer is what the bytes say, and they say all of it.
 fn said(case: &Case<'_>, delivered: &Delivered, plan: Option<&Plan>) -> Verdict {
-    let Some(exchange) = case.exchanges.last() else { return Err("a model's answer, and no model was asked".into()) };
+    let exchanges = lanes::pairs(case)?;
+    let passed = exchanges.into_iter().find(|(attempt, _)| attempt.outcome == AttemptOutcome::Passed);
+    let Some((_, exchange)) = passed else { return Err("a model's answer, and no model was asked".into()) };
     hold!(exchange.end != End::Failed, "the exchange broke, and was given as a success");
     let said = oracle::read(exchange);
     hold!(said.sound, "the bytes are broken, and were given as a success");
