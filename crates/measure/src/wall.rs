@@ -10,6 +10,7 @@ mod caller;
 mod cases;
 mod judge;
 mod machine;
+mod peer;
 mod truth;
 mod world;
 
@@ -33,6 +34,15 @@ pub(crate) struct Arguments {
     /// Only faults whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Who else stands on the wall
+    #[arg(long, value_enum)]
+    peer: Option<Peer>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Peer {
+    /// LiteLLM's proxy, from PyPI (python3 and its venv are needed)
+    Litellm,
 }
 
 /// A breaker that opened has let a probe pass by then.
@@ -48,9 +58,13 @@ async fn measure(arguments: Arguments) -> Result<Report> {
     let mut rows = models(&world, &wanted, arguments.concurrency).await?;
     rows.sort_by_key(|row| row.0);
     let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
-    rows.extend(machine::all(&world, wanted).await?);
+    rows.extend(machine::all(&world, &wanted).await?);
+    let mut report = report(&rows);
+    if arguments.peer.is_some() {
+        beside(&world, &wanted, &rows, &mut report).await?;
+    }
     world.sim.stop().await?;
-    Ok(report(&rows))
+    Ok(report)
 }
 
 /// Every fault of a model or of the way to it.
@@ -91,6 +105,8 @@ async fn models(world: &World, wanted: impl Fn(&str) -> bool, concurrency: usize
 /// Looks every execution up, and finds no other.
 async fn one_record_each(client: &Client, rows: &mut [(usize, Row)]) -> Result<()> {
     let mut records: HashMap<String, usize> = HashMap::new();
+    // They are listed a moment after they end.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     for execution in client.executions().await? {
         *records.entry(execution["executionId"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
     }
@@ -103,6 +119,32 @@ async fn one_record_each(client: &Client, rows: &mut [(usize, Row)]) -> Result<(
     if let (Some((_, row)), false) = (rows.first_mut(), records.is_empty()) {
         row.wrong.push(format!("{} records of executions that nobody called", records.len()));
     }
+    Ok(())
+}
+
+/// The same faults with LiteLLM in Baton's place.
+async fn beside(world: &World, wanted: impl Fn(&str) -> bool, rows: &[Row], report: &mut Report) -> Result<()> {
+    let cases: Vec<_> = cases::all().into_iter().filter(|case| wanted(case.fault)).collect();
+    // Models of its own names: none has a past.
+    let names: Vec<String> = cases.iter().enumerate().map(|(n, case)| world::model(n + 1000, case)).collect();
+    let peer = peer::LiteLlm::start(world, &names).await?;
+    progress(&format!("LiteLLM: {} faults", cases.len()));
+    let mut table = crate::report::table(&["fault", "form", "Baton", "LiteLLM", "ms", "its caller got"]);
+    let mut counts: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    for ((case, model), row) in cases.iter().zip(&names).zip(rows) {
+        let its = peer.run(world, model, case).await?;
+        let verdict = format!("{:?}", its.verdict).to_lowercase();
+        let ours = if row.wrong.is_empty() { "pass" } else { "FAIL" };
+        table.add_row([case.fault, case.form(), ours, &verdict, &its.took.as_millis().to_string(), &its.got]);
+        *counts.entry(verdict).or_default() += 1;
+    }
+    peer.stop().await?;
+    line(
+        "\nLiteLLM 1.99.4 on the same faults: a fallback for each model, 0.9 s an attempt, its own check of schemas\n",
+    );
+    line(&table.to_string());
+    line(&format!("{counts:?} of {}", cases.len()));
+    report.figure("litellm", serde_json::to_value(counts)?);
     Ok(())
 }
 

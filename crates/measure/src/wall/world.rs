@@ -96,6 +96,13 @@ impl World {
         Server::start(name, &mut command, self.folder.path()).await
     }
 
+    /// Where the provider of a model is asked.
+    pub(crate) fn url_of(&self, model: &str) -> String {
+        let provider = model.split_once('/').map_or(model, |(provider, _)| provider);
+        let gate = PROVIDERS.iter().find(|(_, name)| *name == provider);
+        gate.map_or_else(|| format!("http://{}/v1", self.sim.address), |(address, _)| self.gates.url(*address))
+    }
+
     /// Makes a simulated model misbehave; others always do.
     pub(crate) async fn spoil(&self, model: &str, does: &Does) -> Result<()> {
         match does {
@@ -150,7 +157,8 @@ pub(crate) fn model(number: usize, case: &Case) -> String {
     format!("{provider}/case-{number}")
 }
 
-fn name_of(model: &str) -> &str {
+/// A model without its provider.
+pub(crate) fn name_of(model: &str) -> &str {
     model.split_once('/').map_or(model, |(_, name)| name)
 }
 
