@@ -23,6 +23,7 @@ mod sections;
 mod structure;
 mod suggest;
 mod units;
+mod webhooks;
 
 pub use cases::share_of;
 pub use changes::Changes;
@@ -37,6 +38,7 @@ pub use plan::{
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};
 pub use units::duration as parse_duration;
+pub use webhooks::{Topic, WebhookSpec};
 
 /// The JSON Schema of `intent.toml`, for editors.
 #[must_use]
