@@ -113,6 +113,13 @@ impl Settings {
         let any = settings.traces.is_some() || settings.metrics.is_some() || settings.events.is_some();
         Ok(any.then_some(settings))
     }
+
+    /// Whether something travels by gRPC.
+    #[must_use]
+    pub fn uses_grpc(&self) -> bool {
+        let targets = [&self.traces, &self.metrics, &self.events];
+        targets.into_iter().flatten().any(|target| target.protocol == Protocol::Grpc)
+    }
 }
 
 struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
