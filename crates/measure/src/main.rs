@@ -16,6 +16,7 @@ mod records;
 mod report;
 mod simulate;
 mod sroie;
+mod trace;
 mod wall;
 
 use std::process::ExitCode;
@@ -63,6 +64,8 @@ enum Measure {
     Deadline(deadline::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
+    /// A trace with a fallback, a hedge and a check in real OTLP receivers
+    Trace(trace::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -95,5 +98,6 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
+        Measure::Trace(arguments) => trace::run(arguments),
     }
 }

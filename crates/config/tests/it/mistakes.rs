@@ -383,3 +383,18 @@ fn stores_that_this_version_does_not_have() {
         write `sqlite://` and a folder: `sqlite://.baton`, `sqlite:///var/lib/baton`
     "#);
 }
+
+#[test]
+fn webhooks_that_cannot_be() {
+    let hook = |url: &str, rest: &str| format!("[[webhooks]]\nurl = \"{url}\"\n{rest}\n");
+    let secret = "secret = { env = \"HOOK\" }";
+    let file = [
+        hook("https://me:pw@ops.example/", secret),
+        hook("ftp://ops.example/", secret),
+        hook("http://ops.example/", secret),
+        hook("http://ops.example/", "secret = \"whsec_inline\""),
+        hook("https://b.example/", "secret = { env = \"whsec_MfKQ9r8GKYqr+TwjUPD8ILPZIo2LaLaSw\" }"),
+        hook("https://c.example/", &format!("{secret}\nevents = [\"breakers\"]")),
+    ];
+    assert_snapshot!(Folder::smallest().with("baton.toml", file.concat()).diagnostics(), @"");
+}
