@@ -76,11 +76,11 @@ impl Way {
     }
 
     fn done(&self, count: u64, rejected: u64) {
-        // Rejected are spans, points or events; of ours none is taken without the others.
+        self.outlet.sent(count.saturating_sub(rejected));
+        // Rejected are spans, points or events: as many executions at most.
         if rejected > 0 && self.outlet.failed(rejected.min(count)) {
             tracing::warn!(signal = self.signal, rejected, "the collector rejected a part of the telemetry");
         }
-        self.outlet.sent(count.saturating_sub(rejected));
     }
 
     fn request(&self, message: &impl Message) -> HttpRequest {

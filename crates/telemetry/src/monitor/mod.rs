@@ -80,6 +80,8 @@ pub struct Monitor {
     seen: Look,
     /// By budget: its period, and how many levels were told.
     told: BTreeMap<String, (String, usize)>,
+    /// The minute in which objectives were looked at last.
+    minute: i64,
 }
 
 /// What calls are held against, in the order of [`Monitor::burns`].
@@ -111,10 +113,14 @@ impl Monitor {
     }
 
     fn objectives(&mut self, now_us: i64, snapshot: &Snapshot) -> Vec<Notice> {
-        // Intents that are gone are not watched any more.
-        self.burns.retain(|intent, _| snapshot.intents.contains_key(intent));
         let minute = now_us.div_euclid(60_000_000);
         let mut notices = Vec::new();
+        // A day of minutes is summed up: once in each is enough.
+        if std::mem::replace(&mut self.minute, minute) == minute {
+            return notices;
+        }
+        // Intents that are gone are not watched any more.
+        self.burns.retain(|intent, _| snapshot.intents.contains_key(intent));
         for (intent, burns) in &mut self.burns {
             let quality = snapshot.intents.get(intent).map_or(1.0, |plan| plan.objective.quality);
             for ((burn, objective), allowed) in burns.iter_mut().zip(OBJECTIVES).zip([LATE_ALLOWED, 1.0 - quality]) {
