@@ -4,6 +4,7 @@
 //! and ends with one line of JSON. The exit status is 0 only where every bar of it holds.
 
 mod banking77;
+mod checks;
 mod children;
 mod client;
 mod crash;
@@ -63,6 +64,8 @@ enum Measure {
     Deadline(deadline::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
+    /// What checks cost, and whether promptfoo says the same
+    Checks(checks::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -95,5 +98,6 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
+        Measure::Checks(arguments) => checks::run(arguments),
     }
 }
