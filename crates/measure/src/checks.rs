@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     /// How often ten checks are timed
     #[arg(long, default_value_t = 20_000)]
     rounds: usize,
-    /// A folder where promptfoo is installed (`npm install promptfoo`), instead of installing it
+    /// A folder where promptfoo is installed (`npm install promptfoo node-sql-parser`), instead of installing it
     #[arg(long, value_name = "FOLDER")]
     promptfoo: Option<PathBuf>,
     /// Do not ask promptfoo: its bar is missed then

@@ -228,8 +228,8 @@ impl<'a> Iterator for Pieces<'a> {
                 }
                 return Some(Piece::Open { name });
             } else {
-                let end = rest[1..].find('<').map_or(rest.len(), |at| at + 1);
-                let end = if rest.is_char_boundary(end) { end } else { rest.len() };
+                let first = rest.chars().next().map_or(1, char::len_utf8);
+                let end = rest[first..].find('<').map_or(rest.len(), |at| at + first);
                 self.at += end;
                 return Some(Piece::Text(&rest[..end]));
             }

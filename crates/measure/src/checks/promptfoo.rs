@@ -13,6 +13,8 @@ use crate::report::progress;
 
 /// The release that verdicts are compared with.
 pub(crate) const PACKAGE: &str = "promptfoo@0.121.20";
+/// What its `is-sql` needs, which it leaves to its users to install.
+const SQL_PACKAGE: &str = "node-sql-parser@5.4.0";
 /// Written by hand from promptfoo's documentation; the tests of `eval` run over them too.
 const FIXTURES: &str = include_str!("../../../eval/tests/promptfoo.json");
 const SCRIPT: &str = include_str!("promptfoo.mjs");
@@ -91,7 +93,7 @@ fn ours(fixture: &Value) -> (String, Option<f64>) {
 /// Installs promptfoo under the target folder, once.
 async fn install() -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/promptfoo");
-    if folder.join("node_modules/promptfoo/package.json").exists() {
+    if ["promptfoo", "node-sql-parser"].iter().all(|name| folder.join("node_modules").join(name).exists()) {
         return Ok(folder);
     }
     progress(&format!("installing {PACKAGE} from npm, which takes a minute"));
@@ -99,7 +101,8 @@ async fn install() -> Result<PathBuf> {
     std::fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
     // No scripts are run: the assertions need none of what those would build.
     let flags = ["--ignore-scripts", "--omit=optional", "--no-package-lock", "--no-audit", "--no-fund", "--silent"];
-    let status = Command::new("npm").arg("install").args(flags).arg(PACKAGE).current_dir(&folder).status().await;
+    let status =
+        Command::new("npm").arg("install").args(flags).args([PACKAGE, SQL_PACKAGE]).current_dir(&folder).status().await;
     if !status.context("npm is needed, or --promptfoo FOLDER where it is installed")?.success() {
         bail!("npm could not install {PACKAGE}");
     }
