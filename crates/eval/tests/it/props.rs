@@ -1,5 +1,7 @@
 //! Whatever the text: no panic, nothing made up, and JSON is read as JSON.
 
+use std::sync::LazyLock;
+
 use baton_config::{CheckKind, Expression, IntentKind, LetterCase, Markup};
 use baton_eval::{Assertion, Checks, Facts, Finish, PROMPTFOO_TYPES};
 use proptest::prelude::*;
@@ -74,15 +76,19 @@ fn every_kind() -> Vec<CheckKind> {
     kinds
 }
 
+static EVERY_KIND: LazyLock<Checks> = LazyLock::new(|| {
+    let specs: Vec<_> = every_kind().into_iter().map(|kind| check("it", None, kind)).collect();
+    let all = check("all", None, CheckKind::All(specs.clone()));
+    Checks::compile(&plan(IntentKind::Generation, None, [specs, vec![all]].concat()))
+});
+
 /// Text of the marks that forms are made of.
 const MARKS: &str = "([<>/!?&;#='\"a-zA-Z0-9 .,:{}()\\[\\]`~*\n-]|<p>|</p>|<!--|-->|```sql\n|SELECT |FROM |https://|é|日|\u{2019}){0,60}";
 
 proptest! {
     #[test]
     fn no_text_makes_a_kind_panic(text in MARKS, other in any::<String>(), source in MARKS) {
-        let specs: Vec<_> = every_kind().into_iter().map(|kind| check("it", None, kind)).collect();
-        let all = check("all", None, CheckKind::All(specs.clone()));
-        let checks = Checks::compile(&plan(IntentKind::Generation, None, [specs, vec![all]].concat()));
+        let checks = &*EVERY_KIND;
         for text in [text, other] {
             for result in checks.judge(&text, &json!(source), Finish::Complete).checks {
                 prop_assert_eq!(result.passed, result.reason.is_none());
