@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{BreakerState, Claimant, LaneId, Lanes, Moment, TeamId, Ticket};
+use crate::{Admission, BreakerState, Claimant, LaneId, Lanes, Moment, TeamId, Ticket};
 
 impl Lanes {
     /// So many calls at a time and so many waiters, from now on. What was learnt, and who waits, stays.
@@ -70,6 +70,23 @@ impl Lanes {
             lane.gate.grant(now, &mut woken);
         }
         self.woken = woken;
+    }
+
+    /// The lanes of one model in the order to ask: who takes calls and has room first, then who is
+    /// least busy for what it holds; where they are alike, who `seed` says.
+    #[must_use]
+    pub fn spread(&self, pool: &[LaneId], now: Moment, seed: u64) -> Vec<usize> {
+        let first = usize::try_from(seed % pool.len().max(1) as u64).unwrap_or_default();
+        let rank = |place: usize| {
+            let (lane, gate) = (pool[place], &self.get(pool[place]).gate);
+            let busy = u64::from(gate.limiter().in_flight()) + gate.waiting() as u64;
+            let filled = busy * 1000 / u64::from(gate.limiter().limit());
+            let turn = (place + pool.len() - first) % pool.len();
+            (self.peek(lane, now) != Admission::Allowed, !gate.has_room(), filled, turn)
+        };
+        let mut order: Vec<usize> = (0..pool.len()).collect();
+        order.sort_by_key(|place| rank(*place));
+        order
     }
 
     /// Who should look again; to be told by whoever changed something.

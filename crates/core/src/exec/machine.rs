@@ -334,8 +334,8 @@ impl Exec {
     fn end(&mut self, now: Moment, running: Running, disposition: Disposition, lanes: &mut Lanes) {
         let until = running.started + self.probe_time(running.candidate);
         if running.probes && !running.committed && now < until {
-            let (attempt, began) = (running.number, running.started);
-            return self.decisions.push_back(Decision::Detach { attempt, disposition, began, until });
+            let (attempt, candidate, began) = (running.number, running.candidate, running.started);
+            return self.decisions.push_back(Decision::Detach { attempt, candidate, disposition, began, until });
         }
         self.observe(now, running, Some(disposition), lanes);
         self.decisions.push_back(Decision::Cancel { attempt: running.number, disposition });
@@ -355,6 +355,24 @@ impl Exec {
             first_token: running.first_token,
         };
         lanes.observe(self.candidates[running.candidate].lane, now, &seen);
+    }
+
+    /// A fault of the driver's ended the execution: gives back what it took of its lanes. An attempt
+    /// that was to go on alone is over, too.
+    pub fn give_back(&mut self, now: Moment, lanes: &mut Lanes) {
+        for running in std::mem::take(&mut self.running) {
+            self.observe(now, running, Some(Disposition::Cancelled), lanes);
+        }
+        self.leave(now, lanes);
+        for decision in std::mem::take(&mut self.decisions) {
+            if let Decision::Detach { candidate, began, until, .. } = decision {
+                let (failed, stream) = (Some(Disposition::Cancelled), self.policy.stream);
+                let seen =
+                    Observation { failed, elapsed: now - began, budget: until - began, stream, first_token: None };
+                lanes.observe(self.candidates[candidate].lane, now, &seen);
+            }
+        }
+        self.done = true;
     }
 
     pub(super) fn finish(&mut self, now: Moment, finish: Finish, lanes: &mut Lanes) {

@@ -152,6 +152,8 @@ pub enum Decision {
     Detach {
         /// The attempt's number.
         attempt: usize,
+        /// Index among the ranked candidates.
+        candidate: usize,
         /// What it is to this execution: `slow` or `cancelled`.
         disposition: Disposition,
         /// When it began.
