@@ -15,7 +15,7 @@ use crate::{
 const START: Moment = Moment::from_micros(100_000_000);
 
 #[derive(Clone)]
-struct World {
+pub(super) struct World {
     policy: Policy,
     models: Vec<(Candidate, &'static str)>,
     lanes: Lanes,
@@ -27,7 +27,7 @@ struct World {
     others: Vec<(u64, usize, Option<Disposition>)>,
 }
 
-fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
@@ -36,7 +36,7 @@ fn seen(failed: Option<Disposition>, elapsed: u64) -> Observation {
 }
 
 /// Two seconds, two retries, commit at the verdict, and these models with their scripts.
-fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
+pub(super) fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
     let candidate = |(i, (name, script)): (usize, (&'static str, &'static str))| {
         let lane = LaneId(u32::try_from(i).unwrap());
         (Candidate { model: ModelId::new(name), lane, key: None, timeout: ms(60_000), price: None }, script)
@@ -62,7 +62,7 @@ fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
 }
 
 impl World {
-    fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+    pub(super) fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
         change(&mut self.policy);
         self
     }
@@ -73,7 +73,7 @@ impl World {
     }
 
     /// Lets a lane end some calls just before the start.
-    fn history(mut self, model: usize, calls: usize, failed: Option<Disposition>, elapsed: u64) -> Self {
+    pub(super) fn history(mut self, model: usize, calls: usize, failed: Option<Disposition>, elapsed: u64) -> Self {
         for _ in 0..calls {
             let lane = self.models[model].0.lane;
             self.lanes.admit(lane, START, &self.policy.who, false);
@@ -83,7 +83,12 @@ impl World {
     }
 
     /// So many places and waiters at a model, and a call of another on each that ends then, in ms.
-    fn busy<const N: usize>(mut self, model: usize, queue_max: usize, ends: [(u64, Option<Disposition>); N]) -> Self {
+    pub(super) fn busy<const N: usize>(
+        mut self,
+        model: usize,
+        queue_max: usize,
+        ends: [(u64, Option<Disposition>); N],
+    ) -> Self {
         let lane = self.models[model].0.lane;
         self.lanes.set_bounds(lane, START, (u32::try_from(N).unwrap(), queue_max));
         for (end, failed) in ends {
@@ -223,7 +228,7 @@ fn parse(attempt: usize, started: Moment, script: &str) -> Vec<(Moment, Event)> 
 
 /// Compares a world's transcript, leading white space aside.
 #[track_caller]
-fn check(world: World, expected: &str) {
+pub(super) fn check(world: World, expected: &str) {
     let trim = |text: &str| text.trim().lines().map(str::trim).collect::<Vec<_>>().join("\n");
     let transcript = world.transcript();
     assert!(trim(&transcript) == trim(expected), "it went:\n{transcript}\nexpected:\n{expected}");
