@@ -34,7 +34,7 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
                     event = match engine.decide(&mut exec, event) {
                         Decision::Start(attempt) => drive.open(attempt).await,
                         Decision::Skip { candidate, kind, outcome } => drive.skip(candidate, kind, outcome),
-                        Decision::Cancel { attempt, disposition } => drive.cancel(attempt, disposition),
+                        Decision::Cancel { attempt, disposition, breach } => drive.cancel(attempt, disposition, breach),
                         Decision::Detach { attempt, disposition, began, until } => {
                             drive.detach(attempt, disposition, (began, until))
                         }

@@ -12,12 +12,12 @@ use crate::{
     Unproven, Verdict,
 };
 
-const START: Moment = Moment::from_micros(100_000_000);
+pub(super) const START: Moment = Moment::from_micros(100_000_000);
 
 #[derive(Clone)]
-struct World {
-    policy: Policy,
-    models: Vec<(Candidate, &'static str)>,
+pub(super) struct World {
+    pub(super) policy: Policy,
+    pub(super) models: Vec<(Candidate, &'static str)>,
     lanes: Lanes,
     /// When the last reader leaves, in ms.
     abandoned: Option<u64>,
@@ -25,16 +25,16 @@ struct World {
     late: u64,
 }
 
-fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
 fn seen(failed: Option<Disposition>, elapsed: u64) -> Observation {
-    Observation { failed, elapsed: ms(elapsed), budget: ms(60_000), stream: false, first_token: None }
+    Observation { failed, elapsed: ms(elapsed), budget: ms(60_000), stream: false, first_token: None, breach: None }
 }
 
 /// Two seconds, two retries, commit at the verdict, and these models with their scripts.
-fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
+pub(super) fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
     let candidate = |(i, (name, script)): (usize, (&'static str, &'static str))| {
         let lane = LaneId(u32::try_from(i).unwrap());
         (Candidate { model: ModelId::new(name), lane, timeout: ms(60_000), price: None }, script)
@@ -47,7 +47,7 @@ fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
             retries: 2,
             commit: Commit::AtVerdict,
             unproven: Unproven::Pass,
-            stream: false,
+            stream: None,
             hedge_share: 0.0,
         },
         models: models.into_iter().enumerate().map(candidate).collect(),
@@ -58,7 +58,7 @@ fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
 }
 
 impl World {
-    fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+    pub(super) fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
         change(&mut self.policy);
         self
     }
@@ -69,7 +69,7 @@ impl World {
     }
 
     /// Lets a lane end some calls just before the start.
-    fn history(mut self, model: usize, calls: usize, failed: Option<Disposition>, elapsed: u64) -> Self {
+    pub(super) fn history(mut self, model: usize, calls: usize, failed: Option<Disposition>, elapsed: u64) -> Self {
         for _ in 0..calls {
             let lane = self.models[model].0.lane;
             self.lanes.admit(lane, START);
@@ -122,7 +122,9 @@ impl World {
             Decision::Skip { candidate, kind, outcome } => {
                 format!("skip {} {kind:?} {}", name(*candidate), outcome.as_str())
             }
-            Decision::Cancel { attempt, disposition } => format!("cancel {attempt} {disposition:?}"),
+            Decision::Cancel { attempt, disposition, breach } => {
+                format!("cancel {attempt} {disposition:?}{}", breach.map(|b| format!(": {b}")).unwrap_or_default())
+            }
             Decision::Detach { attempt, disposition, until, .. } => {
                 format!("detach {attempt} {disposition:?} until {}", (*until - START).as_millis())
             }
@@ -182,7 +184,8 @@ fn parse(attempt: usize, started: Moment, script: &str) -> Vec<(Moment, Event)> 
                 Some(("429", after)) => {
                     failed(Disposition::RateLimited { retry_after: Some(ms(after.parse().unwrap())) })
                 }
-                Some(("chunks", n)) => Event::Progress { attempt, chunks: n.parse().unwrap(), bytes: 1 },
+                Some(("chunks", n)) => Event::Progress { attempt, chunks: n.parse().unwrap(), bytes: 1, read: 1 },
+                Some(("read", n)) => Event::Progress { attempt, chunks: 1, bytes: 1, read: n.parse().unwrap() },
                 _ => panic!("what is `{other}`?"),
             },
         };
@@ -193,7 +196,7 @@ fn parse(attempt: usize, started: Moment, script: &str) -> Vec<(Moment, Event)> 
 
 /// Compares a world's transcript, leading white space aside.
 #[track_caller]
-fn check(world: World, expected: &str) {
+pub(super) fn check(world: World, expected: &str) {
     let trim = |text: &str| text.trim().lines().map(str::trim).collect::<Vec<_>>().join("\n");
     let transcript = world.transcript();
     assert!(trim(&transcript) == trim(expected), "it went:\n{transcript}\nexpected:\n{expected}");
@@ -201,7 +204,7 @@ fn check(world: World, expected: &str) {
 
 /// The last line of a world's transcript.
 #[track_caller]
-fn check_end(world: World, expected: &str) {
+pub(super) fn check_end(world: World, expected: &str) {
     let transcript = world.transcript();
     let last = transcript.trim_end().lines().last().unwrap_or_default().trim();
     assert!(last == expected, "it ended with `{last}` instead of `{expected}`:\n{transcript}");
@@ -648,7 +651,7 @@ fn unproven_fail_gives_only_what_passed() {
     check_end(world([("gpt", "undecided@100")]).policy(strict), "100 done: no_acceptable_answer");
 }
 
-fn stream(p: &mut Policy) {
+pub(super) fn stream(p: &mut Policy) {
     p.commit = Commit::After { chunks: 2, bytes: 1000 };
 }
 
