@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use baton_core::{
-    Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Breach, Disposition, Event, ExecutionId, Failure, ModelId, Moment,
-    NanoUsd, ProviderResponse, SpanId, Unproven, Usage, Verdict, verdict,
+    Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Breach, Disposition, Event, ExecutionId, Failure, ModelId,
+    Moment, NanoUsd, ProviderResponse, SpanId, Unproven, Usage, Verdict, verdict,
 };
 use baton_eval::Finish as AnswerFinish;
 use baton_provider::{Provider, Reply, ReplyStream};
@@ -400,12 +400,7 @@ impl<'a> Drive<'a> {
         let blocks = self.chat.messages.iter().flat_map(|m| &m.content);
         let read: usize = blocks.map(|b| if let Block::Text(t) = b { t.chars().count() } else { 0 }).sum();
         let tokens = |chars: usize| chars.div_ceil(4) as u64;
-        Usage {
-            input_tokens: tokens(read),
-            output_tokens: tokens(written),
-            estimated: true,
-            ..Usage::default()
-        }
+        Usage { input_tokens: tokens(read), output_tokens: tokens(written), estimated: true, ..Usage::default() }
     }
 
     /// The most that an attempt can cost, where its price is known.

@@ -164,7 +164,8 @@ impl Exec {
             Event::Woke => {}
             Event::Abandoned => self.finish(now, Finish::Cancelled, lanes),
             Event::Progress { attempt, chunks, bytes, read } => {
-                if let Some(pace) = self.running.iter_mut().find(|r| r.number == attempt).and_then(|r| r.pace.as_mut()) {
+                if let Some(pace) = self.running.iter_mut().find(|r| r.number == attempt).and_then(|r| r.pace.as_mut())
+                {
                     pace.progress(now, read);
                 }
                 self.progress(now, attempt, (chunks, bytes), lanes);
