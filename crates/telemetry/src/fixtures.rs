@@ -64,9 +64,11 @@ pub(crate) fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -
     let answered = outcome == AttemptOutcome::Passed;
     AttemptRecord {
         model: model.into(),
+        key: None,
         kind,
         outcome,
         start_us: 100_000,
+        queued_us: 0,
         duration_us: 700_000,
         first_token_us: answered.then_some(200_000),
         usage: answered.then_some(Usage {
@@ -89,7 +91,7 @@ pub(crate) fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -
 
 pub(crate) fn check(name: &str, passed: bool) -> CheckResult {
     let reason = (!passed).then(|| format!("“{}” is not in the input", CONTENT[1]));
-    CheckResult { check: name.into(), severity: Severity::Gate, passed, reason }
+    CheckResult { check: name.into(), severity: Severity::Gate, passed, score: None, reason }
 }
 
 /// A house that knows nothing but the built-in address of one provider.

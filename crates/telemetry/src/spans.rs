@@ -155,6 +155,9 @@ impl<'a> Deriver<'a> {
         if let Some(cost) = attempt.cost {
             to.int("baton.cost_nanousd", cost.0);
         }
+        if attempt.queued_us > 0 {
+            to.int("baton.attempt.queued_us", attempt.queued_us);
+        }
         to.flag("baton.simulated", attempt.simulated);
         let mut status = status(inference.error().is_some());
         if let (Some(status), Some(words), true) = (&mut status, &attempt.error, self.content) {
@@ -183,7 +186,8 @@ impl<'a> Deriver<'a> {
     fn evaluation(&self, attempt: &AttemptRecord, check: &CheckResult) -> Attributes {
         let mut to = Attributes::default();
         to.text("gen_ai.evaluation.name", check.check.as_str());
-        to.double("gen_ai.evaluation.score.value", if check.passed { 1.0 } else { 0.0 });
+        let whole = if check.passed { 1.0 } else { 0.0 };
+        to.double("gen_ai.evaluation.score.value", check.score.unwrap_or(whole));
         to.text("gen_ai.evaluation.score.label", if check.passed { "pass" } else { "fail" });
         // It quotes the answer.
         to.text_if("gen_ai.evaluation.explanation", check.reason.as_deref().filter(|_| self.content));

@@ -6,6 +6,7 @@ mod intent;
 mod prompts;
 mod schemas;
 mod store;
+mod stream;
 mod webhooks;
 
 pub(crate) use house::House;
