@@ -45,9 +45,11 @@ impl Outlet {
     }
 }
 
+type Open = Vec<(&'static str, Arc<Outlet>)>;
+
 /// All ways out that are open. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Outlets(Arc<Mutex<Vec<(&'static str, Arc<Outlet>)>>>);
+pub struct Outlets(Arc<Mutex<Open>>);
 
 impl Outlets {
     /// Opens one.
