@@ -9,9 +9,14 @@ mod client;
 mod crash;
 mod data;
 mod deadline;
+mod drift;
+mod frank;
+mod gate;
 mod ground;
 mod house;
+mod intervals;
 mod overhead;
+mod parallel;
 mod records;
 mod report;
 mod simulate;
@@ -63,6 +68,12 @@ enum Measure {
     Deadline(deadline::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
+    /// 95 % intervals of quality from real judges and people: coverage and width
+    Intervals(intervals::Arguments),
+    /// The quality gate on real judges and people: is its promise kept, does it open
+    Gate(gate::Arguments),
+    /// Simulated drift of a real judge and of quality: told apart, how soon
+    Drift(drift::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -95,5 +106,8 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
+        Measure::Intervals(arguments) => intervals::run(arguments),
+        Measure::Gate(arguments) => gate::run(arguments),
+        Measure::Drift(arguments) => drift::run(arguments),
     }
 }
