@@ -4,6 +4,7 @@
 //! and ends with one line of JSON. The exit status is 0 only where every bar of it holds.
 
 mod banking77;
+mod checks;
 mod children;
 mod client;
 mod crash;
@@ -13,10 +14,13 @@ mod drift;
 mod frank;
 mod gate;
 mod ground;
+mod hedge;
 mod house;
 mod intervals;
+mod outage;
 mod overhead;
 mod parallel;
+mod paused;
 mod records;
 mod report;
 mod simulate;
@@ -66,6 +70,10 @@ enum Measure {
     Crash(crash::Arguments),
     /// 2,000 executions against models that hang, trickle, refuse and fail
     Deadline(deadline::Arguments),
+    /// What asking a second model costs, and what the slowest callers gain
+    Hedge(hedge::Arguments),
+    /// A model is gone for a while: what its callers lose, probes, and its return
+    Outage(outage::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
     /// 95 % intervals of quality from real judges and people: coverage and width
@@ -74,6 +82,8 @@ enum Measure {
     Gate(gate::Arguments),
     /// Simulated drift of a real judge and of quality: told apart, how soon
     Drift(drift::Arguments),
+    /// What checks cost, and whether promptfoo says the same
+    Checks(checks::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -105,9 +115,12 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Sroie(arguments) => sroie::run(arguments),
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
+        Measure::Hedge(arguments) => hedge::run(arguments),
+        Measure::Outage(arguments) => outage::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
         Measure::Intervals(arguments) => intervals::run(arguments),
         Measure::Gate(arguments) => gate::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
+        Measure::Checks(arguments) => checks::run(arguments),
     }
 }
