@@ -201,13 +201,12 @@ fn report(arguments: &Arguments, cells: &[Cell]) -> Report {
 
 fn judge(report: &mut Report, cells: &[Cell]) {
     let worst = |of: fn(&Cell) -> f64| cells.iter().map(of).fold(0.0, f64::max);
-    let figures: [(&str, &str, fn(&Cell) -> f64); 3] = [
-        ("violations_worst", "fixed sequence", |cell| cell.fixed.violated as f64 / cell.sets as f64),
-        ("live_violations_worst", "labels one by one, at the worst label", |cell| cell.worst),
-        ("live_violations_ever_worst", "labels one by one, ever", |cell| cell.ever as f64 / cell.sets as f64),
+    let figures = [
+        ("violations_worst", "fixed sequence", worst(|cell| cell.fixed.violated as f64 / cell.sets as f64)),
+        ("live_violations_worst", "labels one by one, at the worst label", worst(|cell| cell.worst)),
+        ("live_violations_ever_worst", "labels one by one, ever", worst(|cell| cell.ever as f64 / cell.sets as f64)),
     ];
-    for (name, what, of) in figures {
-        let share = worst(of);
+    for (name, what, share) in figures {
         report.figure(name, share);
         report.bar(
             format!("{what}: violations {:.1} % <= 10 % in all of {} cells", share * 100.0, cells.len()),
