@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::extras::Extras;
 use crate::latencies::Latencies;
 use crate::{
-    Admission, Breaker, BreakerState, Claimant, Disposition, Gate, LaneId, Moment, Percentiles, Signal, Ticket,
+    Admission, Breach, Breaker, BreakerState, Claimant, Disposition, Gate, LaneId, Moment, Percentiles, Signal, Ticket,
 };
 
 /// The slow threshold of a lane without figures.
@@ -26,6 +26,8 @@ pub struct Observation {
     pub stream: bool,
     /// From its start to the first token, where a stream had one.
     pub first_token: Option<Duration>,
+    /// The limit of its stream that ended it.
+    pub breach: Option<Breach>,
 }
 
 /// One lane's breaker, recent latencies, the extra calls that it may get, and its places:
@@ -163,7 +165,11 @@ impl Lanes {
     pub fn observe(&mut self, id: LaneId, now: Moment, seen: &Observation) {
         let lane = self.lane(id);
         let was_held = lane.breaker.held(now).is_some();
-        let fair = seen.budget >= lane.slow(now, seen);
+        let fair = match seen.breach {
+            // Somebody's tight limits say nothing about a lane, as their short deadlines do not.
+            Some(breach) => breach.is_fair(lane.first_tokens(now).p90.unwrap_or(SLOW).max(SLOW_MIN)),
+            None => seen.budget >= lane.slow(now, seen),
+        };
         lane.breaker.observe(now, seen.failed, seen.elapsed, fair);
         let cut = matches!(seen.failed, Some(Disposition::Slow | Disposition::Cancelled));
         if cut || matches!(seen.failed, None | Some(Disposition::BadAnswer)) {
@@ -195,7 +201,7 @@ mod tests {
     }
 
     fn unary(failed: Option<Disposition>, elapsed: u64, budget: u64) -> Observation {
-        Observation { failed, elapsed: ms(elapsed), budget: ms(budget), stream: false, first_token: None }
+        Observation { failed, elapsed: ms(elapsed), budget: ms(budget), stream: false, first_token: None, breach: None }
     }
 
     fn now() -> Moment {

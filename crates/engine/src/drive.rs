@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use baton_core::{
-    Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Candidate, Disposition, Event, ExecutionId, Failure, ModelId,
-    Moment, NanoUsd, ProviderResponse, SpanId, Ticket, Unproven, Usage, Verdict, verdict,
+    Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Breach, Candidate, Disposition, Event, ExecutionId, Failure,
+    ModelId, Moment, NanoUsd, ProviderResponse, SpanId, Ticket, Unproven, Usage, Verdict, verdict,
 };
 use baton_eval::Finish as AnswerFinish;
 use baton_wire::{Block, ChatRequest, Completion, Delta, FinishReason, StreamEvent};
@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep_until;
 
-use crate::assemble::Assembly;
+use crate::assemble::{Assembly, chars_of};
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::flying::{Arrival, Flying, arrive, fly};
@@ -137,10 +137,11 @@ impl<'a> Drive<'a> {
     }
 
     /// Stops an attempt.
-    pub(crate) fn cancel(&mut self, number: usize, disposition: Disposition) -> Event {
+    pub(crate) fn cancel(&mut self, number: usize, disposition: Disposition, breach: Option<Breach>) -> Event {
         self.flights[number].flying = Flying::Landed;
-        let why = match disposition {
-            Disposition::Slow => format!("no answer within {} ms", self.elapsed_us(number) / 1000),
+        let why = match (breach, disposition) {
+            (Some(breach), _) => breach.to_string(),
+            (_, Disposition::Slow) => format!("no answer within {} ms", self.elapsed_us(number) / 1000),
             _ if self.log.is_deserted() => "nobody waits for it".to_owned(),
             _ => "another attempt answered first".to_owned(),
         };
@@ -226,30 +227,32 @@ impl<'a> Drive<'a> {
     }
 
     fn piece(&mut self, number: usize, event: StreamEvent) -> Event {
-        let progress = if let StreamEvent::Delta(delta) = &event {
-            let elapsed = self.elapsed_us(number);
-            self.record(number).first_token_us.get_or_insert(elapsed);
+        if let StreamEvent::Delta(delta) = &event {
             if self.released == Some(number) {
                 self.log.append(LogEvent::Delta(delta.clone()));
             } else if self.call.stream {
                 self.flights[number].held.push(delta.clone());
             }
-            true
-        } else {
-            false
-        };
+        }
         let assembly = &mut self.flights[number].assembly;
-        match assembly.take(event) {
+        let before = assembly.pieces;
+        let whole = assembly.take(event);
+        let Assembly { chunks, bytes, pieces, read, .. } = *assembly;
+        if pieces > before {
+            let elapsed = self.elapsed_us(number);
+            self.record(number).first_token_us.get_or_insert(elapsed);
+        }
+        match whole {
             Some(completion) => self.whole(number, completion),
-            None if !progress => Event::Woke,
-            None => Event::Progress { attempt: number, chunks: assembly.chunks, bytes: assembly.bytes },
+            None if pieces == before => Event::Woke,
+            None => Event::Progress { attempt: number, chunks, bytes, read },
         }
     }
 
     /// A complete answer: price it, judge it.
     fn whole(&mut self, number: usize, mut completion: Completion) -> Event {
         self.flights[number].flying = Flying::Landed;
-        let usage = completion.usage.unwrap_or_else(|| self.estimate(&completion.text()));
+        let usage = completion.usage.unwrap_or_else(|| self.estimate(chars_of(&completion.content)));
         let simulated = self.record(number).simulated;
         self.settle(number, usage);
         self.record(number).response = Some(ProviderResponse {
@@ -354,14 +357,15 @@ impl<'a> Drive<'a> {
         self.close(number, disposition.into());
         let flight = &mut self.flights[number];
         flight.given = None;
-        let read = flight.assembly.chunks > 0;
+        let (read, reported) = (flight.assembly.pieces > 0, flight.assembly.usage());
         let billed = matches!(disposition, Disposition::Slow | Disposition::Cancelled | Disposition::BadAnswer);
         match self.records[flight.place].usage {
             // A whole answer that may not be given: what it cost is known.
             Some(_) => {}
-            // It may well be billed: what was sent and read so far, marked as an estimate.
-            None if billed || read => {
-                let usage = self.estimate(self.flights[number].assembly.text());
+            // It may well be billed: what was sent and read so far, marked as an estimate where it was
+            // not reported.
+            None if billed || read || reported.is_some() => {
+                let usage = reported.unwrap_or_else(|| self.estimate(self.flights[number].assembly.chars()));
                 self.settle(number, usage);
             }
             None => self.record(number).cost = Some(NanoUsd(0)),
@@ -387,23 +391,18 @@ impl<'a> Drive<'a> {
     }
 
     /// Four characters a token, where the provider reported nothing.
-    fn estimate(&self, written: &str) -> Usage {
+    fn estimate(&self, written: usize) -> Usage {
         let blocks = self.chat.messages.iter().flat_map(|m| &m.content);
         let read: usize = blocks.map(|b| if let Block::Text(t) = b { t.chars().count() } else { 0 }).sum();
         let tokens = |chars: usize| chars.div_ceil(4) as u64;
-        Usage {
-            input_tokens: tokens(read),
-            output_tokens: tokens(written.chars().count()),
-            estimated: true,
-            ..Usage::default()
-        }
+        Usage { input_tokens: tokens(read), output_tokens: tokens(written), estimated: true, ..Usage::default() }
     }
 
     /// The most that an attempt can cost, where its price is known.
     fn reserved(&self, number: usize) -> NanoUsd {
         const OUTPUT_TOKENS: u64 = 4096;
         let output_tokens = self.chat.params.max_tokens.unwrap_or(OUTPUT_TOKENS);
-        let usage = Usage { output_tokens, ..self.estimate("") };
+        let usage = Usage { output_tokens, ..self.estimate(0) };
         let price = self.request.candidates[self.flights[number].attempt.candidate].price;
         price.map_or(NanoUsd(0), |price| price.cost(&usage))
     }

@@ -59,7 +59,7 @@ async fn perform(engine: &Arc<Engine>, drive: &mut Drive<'_>, policy: Policy) ->
                 Decision::Start(attempt) => drive.open(attempt).await,
                 Decision::Queue { candidate, ticket } => drive.queue(candidate, ticket),
                 Decision::Skip { candidate, kind, outcome } => drive.skip(candidate, kind, outcome),
-                Decision::Cancel { attempt, disposition } => drive.cancel(attempt, disposition),
+                Decision::Cancel { attempt, disposition, breach } => drive.cancel(attempt, disposition, breach),
                 Decision::Detach { attempt, disposition, began, until, .. } => {
                     drive.detach(attempt, disposition, (began, until))
                 }

@@ -131,7 +131,7 @@ impl Exec {
             return None;
         }
         let lane = lanes.get(lane);
-        let figures = if self.policy.stream { lane.first_tokens(now) } else { lane.answers(now) };
+        let figures = if self.policy.stream.is_some() { lane.first_tokens(now) } else { lane.answers(now) };
         figures.p95.map(|p95| now + p95.max(HEDGE_MIN))
     }
 

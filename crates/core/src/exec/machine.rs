@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pace::Pace;
 use super::wait::{Full, Queued};
 use super::{Attempt, Commit, Decision, Event, Finish, Policy, Unproven};
 use crate::breaker::PROBE_EXPIRY;
 use crate::{
-    Admission, AttemptKind, Candidate, Disposition, ErrorCode, LaneId, Lanes, Moment, Observation, Percentiles,
+    Admission, AttemptKind, Breach, Candidate, Disposition, ErrorCode, LaneId, Lanes, Moment, Observation, Percentiles,
     Verdict, handover,
 };
 
@@ -33,9 +34,23 @@ pub(super) struct Running {
     /// When it takes unusually long.
     pub(super) hedge_at: Option<Moment>,
     first_token: Option<Duration>,
+    /// Of a stream.
+    pace: Option<Pace>,
     committed: bool,
     /// Whether it holds the one probe slot of its lane.
     probes: bool,
+}
+
+impl Running {
+    /// When it is ended if nothing more comes of it.
+    fn due(&self) -> Moment {
+        self.pace.map_or(self.ends, |pace| pace.due().min(self.ends))
+    }
+
+    /// The limit of its stream that it broke.
+    fn breach(&self, now: Moment) -> Option<Breach> {
+        self.pace.filter(|pace| pace.due() <= now && pace.due() < self.ends).map(|pace| pace.breach())
+    }
 }
 
 /// The state of one execution after its candidates are ranked.
@@ -132,7 +147,7 @@ impl Exec {
         if self.retry.is_none() && self.queued.is_none() && !self.running.iter().any(|r| r.role == Role::Main) {
             return None;
         }
-        let ends = self.running.iter().map(|r| r.hedge_at.map_or(r.ends, |at| at.min(r.ends)));
+        let ends = self.running.iter().map(|r| r.hedge_at.map_or(r.due(), |at| at.min(r.due())));
         let queued = self.queued.map(|queued| queued.wakes());
         let until = ends.chain(self.retry.map(|(at, _)| at)).chain(queued).min()?;
         (now < until).then_some(until)
@@ -141,7 +156,7 @@ impl Exec {
     /// Something is due: an attempt's end, a hedge, a retry, or the choice of a candidate.
     fn advance(&mut self, now: Moment, lanes: &mut Lanes) {
         let due = |at: Option<Moment>| at.is_some_and(|at| at <= now);
-        if let Some(place) = self.running.iter().position(|r| r.ends <= now) {
+        if let Some(place) = self.running.iter().position(|r| r.due() <= now) {
             let running = self.running.remove(place);
             self.end(now, running, Disposition::Slow, lanes);
             self.failed(now, running, Disposition::Slow, lanes);
@@ -162,7 +177,13 @@ impl Exec {
             Event::Progress { attempt, .. } | Event::Answered { attempt, .. } if self.too_late(now, attempt) => {}
             Event::Woke => {}
             Event::Abandoned => self.finish(now, Finish::Cancelled, lanes),
-            Event::Progress { attempt, chunks, bytes } => self.progress(now, attempt, (chunks, bytes), lanes),
+            Event::Progress { attempt, chunks, bytes, read } => {
+                if let Some(pace) = self.running.iter_mut().find(|r| r.number == attempt).and_then(|r| r.pace.as_mut())
+                {
+                    pace.progress(now, read);
+                }
+                self.progress(now, attempt, (chunks, bytes), lanes);
+            }
             Event::Answered { attempt, verdict } => self.answered(now, attempt, verdict, lanes),
             Event::Failed { attempt, disposition } => {
                 let Some(running) = self.take(attempt) else {
@@ -177,7 +198,8 @@ impl Exec {
     /// Whether this attempt's answer, or the rest of its stream, may no longer be given.
     fn too_late(&self, now: Moment, attempt: usize) -> bool {
         let running = self.running.iter().find(|r| r.number == attempt);
-        running.is_some_and(|r| now > if r.committed { self.policy.stream_end } else { self.policy.deadline })
+        let until = |r: &Running| if r.committed { self.policy.stream_end } else { self.policy.deadline };
+        running.is_some_and(|r| now > r.pace.map_or(until(r), |pace| pace.due().min(until(r))))
     }
 
     fn progress(&mut self, now: Moment, attempt: usize, (chunks, bytes): (u32, u64), lanes: &mut Lanes) {
@@ -290,6 +312,7 @@ impl Exec {
             ends,
             hedge_at: hedge_at.filter(|at| *at < ends),
             first_token: None,
+            pace: self.policy.stream.map(|limits| Pace::new(now, limits)),
             committed: false,
             probes: admission == Admission::Probe,
         });
@@ -338,7 +361,8 @@ impl Exec {
             return self.decisions.push_back(Decision::Detach { attempt, candidate, disposition, began, until });
         }
         self.observe(now, running, Some(disposition), lanes);
-        self.decisions.push_back(Decision::Cancel { attempt: running.number, disposition });
+        let breach = running.breach(now).filter(|_| disposition == Disposition::Slow);
+        self.decisions.push_back(Decision::Cancel { attempt: running.number, disposition, breach });
     }
 
     /// The longest that a probe of this candidate may take.
@@ -351,8 +375,9 @@ impl Exec {
             failed,
             elapsed: now - running.started,
             budget: running.budget,
-            stream: self.policy.stream,
+            stream: self.policy.stream.is_some(),
             first_token: running.first_token,
+            breach: running.breach(now).filter(|_| failed == Some(Disposition::Slow)),
         };
         lanes.observe(self.candidates[running.candidate].lane, now, &seen);
     }
@@ -366,9 +391,9 @@ impl Exec {
         self.leave(now, lanes);
         for decision in std::mem::take(&mut self.decisions) {
             if let Decision::Detach { candidate, began, until, .. } = decision {
-                let (failed, stream) = (Some(Disposition::Cancelled), self.policy.stream);
-                let seen =
-                    Observation { failed, elapsed: now - began, budget: until - began, stream, first_token: None };
+                let (failed, elapsed) = (Some(Disposition::Cancelled), now - began);
+                let (budget, stream) = (until - began, self.policy.stream.is_some());
+                let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None };
                 lanes.observe(self.candidates[candidate].lane, now, &seen);
             }
         }

@@ -15,6 +15,7 @@
 
 mod choose;
 mod machine;
+mod pace;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -22,6 +23,7 @@ mod wait;
 use std::time::Duration;
 
 pub use machine::Exec;
+pub use pace::{Breach, StreamLimits};
 
 use crate::{AttemptKind, AttemptOutcome, Claimant, Disposition, ErrorCode, Moment, Ticket, Verdict};
 
@@ -63,9 +65,9 @@ pub struct Policy {
     pub commit: Commit,
     /// What happens to answers without evidence.
     pub unproven: Unproven,
-    /// Whether the answer is asked for as a stream: then its first token is the progress that a
-    /// hedge waits for.
-    pub stream: bool,
+    /// Where the answer is asked for as a stream: what each attempt's must keep to. Its first token
+    /// is the progress that a hedge waits for.
+    pub stream: Option<StreamLimits>,
     /// How many hedges a call pays for, in [0, 1]; 0 switches hedging off.
     pub hedge_share: f64,
     /// Who asks for places.
@@ -99,6 +101,8 @@ pub enum Event {
         chunks: u32,
         /// Bytes of text.
         bytes: u64,
+        /// Bytes of anything that the model wrote, thinking included.
+        read: u64,
     },
     /// An answer is complete, and its checks said this.
     Answered {
@@ -146,6 +150,8 @@ pub enum Decision {
         attempt: usize,
         /// `slow` or `cancelled`.
         disposition: Disposition,
+        /// The limit of its stream that it broke, where that is why.
+        breach: Option<Breach>,
     },
     /// This attempt is no longer waited for, and goes on: it shows whether its lane is back. Its
     /// end, or its first token, is told to [`crate::Lanes::observe`], at `until` as `slow`.

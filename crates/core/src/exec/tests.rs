@@ -4,4 +4,5 @@
 mod places;
 mod scenarios;
 mod shared;
+mod streams;
 // mod watch;

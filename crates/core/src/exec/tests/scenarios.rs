@@ -12,12 +12,12 @@ use crate::{
     Observation, Policy, TeamId, Unproven, Verdict,
 };
 
-const START: Moment = Moment::from_micros(100_000_000);
+pub(super) const START: Moment = Moment::from_micros(100_000_000);
 
 #[derive(Clone)]
 pub(super) struct World {
-    policy: Policy,
-    models: Vec<(Candidate, &'static str)>,
+    pub(super) policy: Policy,
+    pub(super) models: Vec<(Candidate, &'static str)>,
     lanes: Lanes,
     /// When the last reader leaves, in ms.
     abandoned: Option<u64>,
@@ -32,7 +32,7 @@ pub(super) fn ms(ms: u64) -> Duration {
 }
 
 fn seen(failed: Option<Disposition>, elapsed: u64) -> Observation {
-    Observation { failed, elapsed: ms(elapsed), budget: ms(60_000), stream: false, first_token: None }
+    Observation { failed, elapsed: ms(elapsed), budget: ms(60_000), stream: false, first_token: None, breach: None }
 }
 
 /// Two seconds, two retries, commit at the verdict, and these models with their scripts.
@@ -49,7 +49,7 @@ pub(super) fn world<const N: usize>(models: [(&'static str, &'static str); N]) -
             retries: 2,
             commit: Commit::AtVerdict,
             unproven: Unproven::Pass,
-            stream: false,
+            stream: None,
             hedge_share: 0.0,
             who: Claimant { team: TeamId::new("a"), share: 1 },
         },
@@ -156,7 +156,9 @@ impl World {
             Decision::Skip { candidate, kind, outcome } => {
                 format!("skip {} {kind:?} {}", name(*candidate), outcome.as_str())
             }
-            Decision::Cancel { attempt, disposition } => format!("cancel {attempt} {disposition:?}"),
+            Decision::Cancel { attempt, disposition, breach } => {
+                format!("cancel {attempt} {disposition:?}{}", breach.map(|b| format!(": {b}")).unwrap_or_default())
+            }
             Decision::Detach { attempt, disposition, until, .. } => {
                 format!("detach {attempt} {disposition:?} until {}", (*until - START).as_millis())
             }
@@ -217,7 +219,8 @@ fn parse(attempt: usize, started: Moment, script: &str) -> Vec<(Moment, Event)> 
                 Some(("429", after)) => {
                     failed(Disposition::RateLimited { retry_after: Some(ms(after.parse().unwrap())) })
                 }
-                Some(("chunks", n)) => Event::Progress { attempt, chunks: n.parse().unwrap(), bytes: 1 },
+                Some(("chunks", n)) => Event::Progress { attempt, chunks: n.parse().unwrap(), bytes: 1, read: 1 },
+                Some(("read", n)) => Event::Progress { attempt, chunks: 1, bytes: 1, read: n.parse().unwrap() },
                 _ => panic!("what is `{other}`?"),
             },
         };
@@ -236,7 +239,7 @@ pub(super) fn check(world: World, expected: &str) {
 
 /// The last line of a world's transcript.
 #[track_caller]
-fn check_end(world: World, expected: &str) {
+pub(super) fn check_end(world: World, expected: &str) {
     let transcript = world.transcript();
     let last = transcript.trim_end().lines().last().unwrap_or_default().trim();
     assert!(last == expected, "it ended with `{last}` instead of `{expected}`:\n{transcript}");
@@ -683,7 +686,7 @@ fn unproven_fail_gives_only_what_passed() {
     check_end(world([("gpt", "undecided@100")]).policy(strict), "100 done: no_acceptable_answer");
 }
 
-fn stream(p: &mut Policy) {
+pub(super) fn stream(p: &mut Policy) {
     p.commit = Commit::After { chunks: 2, bytes: 1000 };
 }
 

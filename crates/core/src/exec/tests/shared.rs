@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::{
     BreakerState, Candidate, Claimant, Commit, Decision, Disposition, Event, Exec, LaneId, Lanes, ModelId, Moment,
-    Observation, Policy, TeamId, Unproven, Verdict,
+    Observation, Policy, StreamLimits, TeamId, Unproven, Verdict,
 };
 
 const LANES: usize = 3;
@@ -80,7 +80,7 @@ impl Running {
             retries: 2,
             commit: if call.stream { Commit::After { chunks: 1, bytes: 1 } } else { Commit::AtVerdict },
             unproven: Unproven::Pass,
-            stream: call.stream,
+            stream: call.stream.then(StreamLimits::default),
             hedge_share: 0.5,
             who: Claimant { team: TeamId::new(&format!("team-{}", call.team)), share: 1 + call.team as u32 },
         };
@@ -177,7 +177,7 @@ impl World {
                     call.made += 1;
                     let (attempt, after) = (attempt.number, |ms| now + Duration::from_millis(ms));
                     if call.call.stream && failed.is_none() {
-                        call.events.push((after(takes / 2), Event::Progress { attempt, chunks: 1, bytes: 9 }));
+                        call.events.push((after(takes / 2), Event::Progress { attempt, chunks: 1, bytes: 9, read: 9 }));
                     }
                     let verdict = Verdict::Pass;
                     let end = failed.map_or(Event::Answered { attempt, verdict }, |disposition| Event::Failed {
@@ -245,7 +245,7 @@ impl World {
 
 fn seen(elapsed: Duration) -> Observation {
     let failed = Some(Disposition::Slow);
-    Observation { failed, elapsed, budget: elapsed, stream: false, first_token: None }
+    Observation { failed, elapsed, budget: elapsed, stream: false, first_token: None, breach: None }
 }
 
 proptest! {
