@@ -16,9 +16,11 @@ mod gate;
 mod ground;
 mod hedge;
 mod house;
+mod instruments;
 mod intervals;
 mod outage;
 mod overhead;
+mod overload;
 mod parallel;
 mod paused;
 mod records;
@@ -74,6 +76,8 @@ enum Measure {
     Hedge(hedge::Arguments),
     /// A model is gone for a while: what its callers lose, probes, and its return
     Outage(outage::Arguments),
+    /// Twice the calls that the models hold: goodput, deadlines, fairness
+    Overload(overload::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
     /// 95 % intervals of quality from real judges and people: coverage and width
@@ -117,6 +121,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Deadline(arguments) => deadline::run(arguments),
         Measure::Hedge(arguments) => hedge::run(arguments),
         Measure::Outage(arguments) => outage::run(arguments),
+        Measure::Overload(arguments) => overload::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
         Measure::Intervals(arguments) => intervals::run(arguments),
         Measure::Gate(arguments) => gate::run(arguments),
