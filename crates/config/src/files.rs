@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::check_file::CheckFile;
+use crate::webhooks::Topic;
 
 /// `intents/NAME/intent.toml`: the policy of one intent.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -292,6 +293,24 @@ pub(crate) struct BatonFile {
     pub(crate) store: StoreFile,
     /// How much the server takes on.
     pub(crate) server: ServerFile,
+    /// Who is told when something should be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub(crate) webhooks: Vec<WebhookFile>,
+}
+
+/// One `[[webhooks]]` entry: signed as the Standard Webhooks specification says.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookFile {
+    /// Where notices are sent: `https://…`.
+    pub(crate) url: String,
+    /// Where its secret is: `whsec_` and 24 to 64 bytes in base64.
+    pub(crate) secret: SecretFile,
+    /// What it is told of; everything if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub(crate) events: Option<Vec<Topic>>,
 }
 
 /// `[server]`.

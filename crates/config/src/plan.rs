@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_core::{Ceilings, IntentName, ModelId, NanoUsd, Price, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
-use crate::{CheckSpec, Prompt, Schema};
+use crate::{CheckSpec, Prompt, Schema, WebhookSpec};
 
 /// Everything that the configuration says, compiled.
 pub struct Snapshot {
@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub store: StoreSpec,
     /// How much the server takes on.
     pub server: ServerSpec,
+    /// Who is told when something should be looked at.
+    pub webhooks: Vec<WebhookSpec>,
     /// `baton.toml` as it is in effect, overrides and defaults in it, by section: what tells two
     /// versions apart. Of secrets it has the places only.
     pub settings: Map<String, Value>,

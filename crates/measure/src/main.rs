@@ -27,6 +27,7 @@ mod records;
 mod report;
 mod simulate;
 mod sroie;
+mod trace;
 mod wall;
 
 use std::process::ExitCode;
@@ -80,6 +81,8 @@ enum Measure {
     Overload(overload::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
+    /// A trace with a fallback, a hedge and a check in real OTLP receivers
+    Trace(trace::Arguments),
     /// 95 % intervals of quality from real judges and people: coverage and width
     Intervals(intervals::Arguments),
     /// The quality gate on real judges and people: is its promise kept, does it open
@@ -123,6 +126,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Outage(arguments) => outage::run(arguments),
         Measure::Overload(arguments) => overload::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
+        Measure::Trace(arguments) => trace::run(arguments),
         Measure::Intervals(arguments) => intervals::run(arguments),
         Measure::Gate(arguments) => gate::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),

@@ -441,6 +441,26 @@ fn stores_that_this_version_does_not_have() {
 }
 
 #[test]
+fn webhooks_that_cannot_be() {
+    let hook = |url: &str, rest: &str| format!("[[webhooks]]\nurl = \"{url}\"\n{rest}\n");
+    let secret = "secret = { env = \"HOOK\" }";
+    let misshapen = [
+        hook("http://ops.example/", "secret = \"whsec_inline\""),
+        hook("https://c.example/", &format!("{secret}\nevents = [\"breakers\"]")),
+        hook("https://d.example/", ""),
+    ];
+    assert_snapshot!(Folder::smallest().with("baton.toml", misshapen.concat()).diagnostics(), @"SHAPE");
+    let wrong = [
+        hook("https://me:pw@ops.example/", secret),
+        hook("ftp://ops.example/", secret),
+        hook("http://ops.example/", secret),
+        hook("http://ops.example/", secret),
+        hook("https://b.example/", "secret = { env = \"whsec_MfKQ9r8GKYqr+TwjUPD8ILPZIo2LaLaSw\" }"),
+    ];
+    assert_snapshot!(Folder::smallest().with("baton.toml", wrong.concat()).diagnostics(), @"WRONG");
+}
+
+#[test]
 fn limits_of_streams() {
     let folder =
         labelled("[stream]\nidle = \"0s\"\ntotal = \"two minutes\"\ngrace = \"2d\"\nmin_bytes_per_second = -1");

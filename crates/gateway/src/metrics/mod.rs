@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use baton_core::Record;
 use baton_engine::Orchestrator;
+use baton_telemetry::{OutletState, Outlets};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -42,12 +43,19 @@ pub struct Metrics {
     tokens: Family<ByTokens, Counter>,
     lanes: Lanes,
     states: States,
+    outlets: Outlets,
 }
 
 impl Metrics {
     /// Nothing counted yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
+        Self::watching(Outlets::default())
+    }
+
+    /// Nothing counted yet; these ways out are shown as well.
+    #[must_use]
+    pub fn watching(outlets: Outlets) -> Arc<Self> {
         let mut metrics = Self {
             registry: Registry::with_prefix("baton"),
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
@@ -58,6 +66,7 @@ impl Metrics {
             tokens: Family::default(),
             lanes: Lanes::default(),
             states: States::default(),
+            outlets,
         };
         metrics.register();
         Arc::new(metrics)
@@ -120,8 +129,13 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, orchestrator: &Orchestrator) -> String {
         self.lanes.read(orchestrator);
-        self.states.read(orchestrator);
+        self.states.read(orchestrator, &self.outlets.states());
         self.text()
+    }
+
+    /// How each way out of telemetry does.
+    pub(crate) fn outlets(&self) -> Vec<OutletState> {
+        self.outlets.states()
     }
 
     fn text(&self) -> String {
