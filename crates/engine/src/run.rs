@@ -17,10 +17,11 @@ use crate::route::route;
 /// One execution: from the call to the last event of its log, and exactly one record.
 pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) {
     let live = engine.live();
-    let request = match resolve(engine, Arc::clone(&live), call).and_then(|request| engine.admit().map(|()| request)) {
-        Ok(request) => request,
-        Err(failure) => return refused(engine, &live, call, (log, failure)).await,
-    };
+    let request =
+        match resolve(engine, Arc::clone(&live), call).and_then(|request| engine.admit(&request).map(|()| request)) {
+            Ok(request) => request,
+            Err(failure) => return refused(engine, &live, call, (log, failure)).await,
+        };
     let mut attempts = Vec::new();
     let outcome = match recall(engine, call, &request, log).await {
         Some(remembered) => remembered,

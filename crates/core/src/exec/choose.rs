@@ -197,7 +197,7 @@ impl Exec {
     }
 
     fn exhausted(&mut self, now: Moment, lanes: &mut Lanes) {
-        use Disposition::{Abstained, BadAnswer, TooLong};
+        use Disposition::{Abstained, BadAnswer, Limited, OverBudget, TooLong};
         // A lane that refused might have answered.
         let heard = !self.failures.is_empty() && self.refused_until.is_none();
         let all = |kinds: &[Disposition]| heard && self.failures.iter().all(|f| kinds.contains(f));
@@ -209,6 +209,10 @@ impl Exec {
             ErrorCode::ContextTooLong
         } else if all(&[BadAnswer, Abstained]) {
             ErrorCode::NoAcceptableAnswer
+        } else if all(&[OverBudget, Limited, Abstained]) {
+            // With more money another might have been asked at once; a minute passes by itself.
+            let money = self.failures.contains(&OverBudget);
+            if money { ErrorCode::BudgetExhausted } else { ErrorCode::RateLimit }
         } else {
             ErrorCode::AllCandidatesFailed
         };
