@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod budgets;
 mod departures;
 mod flights;
 mod house;
@@ -10,5 +11,6 @@ mod journal;
 mod models;
 mod reload;
 mod remembered;
+mod repeats;
 mod review;
 mod streams;

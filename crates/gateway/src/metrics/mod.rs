@@ -1,5 +1,6 @@
 //! Figures for Prometheus, derived from records. Labels are configured names and enums: bounded.
 
+mod budgets;
 mod labels;
 mod state;
 mod usd;
@@ -19,6 +20,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use budgets::Budgets;
 use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByModel, ByOutcome, ByTokens, TokenKind};
 use state::States;
 use usd::Usd;
@@ -42,6 +44,7 @@ pub struct Metrics {
     tokens: Family<ByTokens, Counter>,
     breakers: Family<ByModel, Gauge>,
     states: States,
+    budgets: Budgets,
 }
 
 impl Metrics {
@@ -58,6 +61,7 @@ impl Metrics {
             tokens: Family::default(),
             breakers: Family::default(),
             states: States::default(),
+            budgets: Budgets::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -84,6 +88,7 @@ impl Metrics {
         r.register("tokens", "Tokens; input includes cached, output includes reasoning", self.tokens.clone());
         r.register("breaker_state", "0 closed, 1 probing, 2 open", self.breakers.clone());
         self.states.register(r);
+        self.budgets.register(r);
     }
 
     /// Counts one record. A few hash look-ups: about a microsecond.
@@ -134,6 +139,7 @@ impl Metrics {
             self.breakers.get_or_create(&ByModel { model }).set(state);
         }
         self.states.read(orchestrator);
+        self.budgets.read(&orchestrator.budgets());
         self.text()
     }
 

@@ -248,6 +248,7 @@ impl Guest {
             permissions: allow.iter().copied().collect(),
             intents: intents.map(|names| names.iter().map(|name| (*name).into()).collect()),
             expires_at_us: None,
+            allowance: baton_core::Allowance::default(),
         };
         self.orchestrator.store().create_key(new).await.unwrap().1
     }

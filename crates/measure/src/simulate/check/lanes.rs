@@ -79,7 +79,10 @@ fn in_order(case: &Case<'_>) -> Verdict {
             }
             AttemptKind::Retry | AttemptKind::Probe => {}
         }
-        let late = before.is_some_and(|before| before.outcome == AttemptOutcome::NoTime);
+        let late = before.is_some_and(|before| {
+            let unasked = matches!(before.outcome, AttemptOutcome::OverBudget | AttemptOutcome::Limited);
+            before.outcome == AttemptOutcome::NoTime || (before.kind == AttemptKind::Hedge && unasked)
+        });
         hold!(late || before.is_none(), "{model} was chosen twice");
         if before.is_none() {
             asked.push(model);

@@ -10,13 +10,14 @@ use serde_json::Value;
 use super::{Case, Verdict, View, hold};
 use crate::simulate::intents::text_field;
 
-const REFUSALS: [ErrorCode; 6] = [
+const REFUSALS: [ErrorCode; 7] = [
     ErrorCode::UnknownIntent,
     ErrorCode::UnknownModel,
     ErrorCode::IntentNotAllowed,
     ErrorCode::OverrideNotPermitted,
     ErrorCode::InputInvalid,
     ErrorCode::JournalFull,
+    ErrorCode::RateLimit,
 ];
 
 pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
@@ -34,6 +35,8 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
             hold!(full, "journal_full, and the journal never was");
             Ok(())
         }
+        // Whose limit it is is asked in `budget`.
+        ([], Some(ErrorCode::RateLimit)) => Ok(()),
         // Without a schema the prompt decides whether it can be rendered.
         ([], Some(ErrorCode::InputInvalid)) if case.plan.is_some_and(|plan| plan.input_schema.is_none()) => Ok(()),
         ([], Some(code)) => Err(format!("refused as {code:?}, and nothing was wrong: {:?}", case.record.error)),
