@@ -4,6 +4,7 @@
 //! and ends with one line of JSON. The exit status is 0 only where every bar of it holds.
 
 mod banking77;
+mod budgets;
 mod children;
 mod client;
 mod crash;
@@ -61,6 +62,8 @@ enum Measure {
     Crash(crash::Arguments),
     /// 2,000 executions against models that hang, trickle, refuse and fail
     Deadline(deadline::Arguments),
+    /// 500 concurrent calls against budgets and rate limits for 100
+    Budgets(budgets::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
 }
@@ -94,6 +97,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Sroie(arguments) => sroie::run(arguments),
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
+        Measure::Budgets(arguments) => budgets::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
     }
 }

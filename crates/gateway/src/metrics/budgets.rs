@@ -55,7 +55,10 @@ impl Budgets {
             }
         }
         for ((kind, name), count) in refused {
-            self.refused.get_or_create(&ByBudget { kind: kind.to_owned(), name }).inner().store(count, Ordering::Relaxed);
+            self.refused
+                .get_or_create(&ByBudget { kind: kind.to_owned(), name })
+                .inner()
+                .store(count, Ordering::Relaxed);
         }
     }
 

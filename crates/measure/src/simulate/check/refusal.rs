@@ -60,6 +60,10 @@ fn expected(view: &View<'_>, case: &Case<'_>) -> Vec<ErrorCode> {
     let (ask, mut codes) = (&case.seen.ask, Vec::new());
     let config = &ask.config;
     let Some(name) = &ask.intent else {
+        // Who is limited to intents may not go around them.
+        if ask.allowed.is_some() {
+            return vec![ErrorCode::IntentNotAllowed];
+        }
         let model = ask.input["model"].as_str().unwrap_or_default();
         if !view.ran.world.aliases.contains_key(model) {
             codes.push(ErrorCode::UnknownModel);
