@@ -11,8 +11,11 @@ mod crash;
 mod data;
 mod deadline;
 mod ground;
+mod hedge;
 mod house;
+mod outage;
 mod overhead;
+mod paused;
 mod records;
 mod report;
 mod simulate;
@@ -64,6 +67,10 @@ enum Measure {
     Deadline(deadline::Arguments),
     /// 500 concurrent calls against budgets and rate limits for 100
     Budgets(budgets::Arguments),
+    /// What asking a second model costs, and what the slowest callers gain
+    Hedge(hedge::Arguments),
+    /// A model is gone for a while: what its callers lose, probes, and its return
+    Outage(outage::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
 }
@@ -98,6 +105,8 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
         Measure::Budgets(arguments) => budgets::run(arguments),
+        Measure::Hedge(arguments) => hedge::run(arguments),
+        Measure::Outage(arguments) => outage::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
     }
 }

@@ -63,16 +63,11 @@ impl Drive<'_> {
     }
 
     /// Four characters a token, where the provider reported nothing.
-    pub(super) fn estimate(&self, written: &str) -> Usage {
+    pub(super) fn estimate(&self, written: usize) -> Usage {
         let blocks = self.chat.messages.iter().flat_map(|m| &m.content);
         let read: usize = blocks.map(|b| if let Block::Text(t) = b { t.chars().count() } else { 0 }).sum();
         let tokens = |chars: usize| chars.div_ceil(4) as u64;
-        Usage {
-            input_tokens: tokens(read),
-            output_tokens: tokens(written.chars().count()),
-            estimated: true,
-            ..Usage::default()
-        }
+        Usage { input_tokens: tokens(read), output_tokens: tokens(written), estimated: true, ..Usage::default() }
     }
 
     /// The most that an attempt is thought to use: where a provider reports more, the rest is charged too.
