@@ -106,7 +106,7 @@ fn within(account: &Account, allowance: &Allowance, used: &mut Used) -> Verdict 
 
 /// A refusal is of somebody whose limit it is, and only where nobody else could answer.
 pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
-    use AttemptOutcome::{Abstained, Limited, NoTime, OverBudget};
+    use AttemptOutcome::{Abstained, Limited, NoRoom, NoTime, OverBudget};
     let payers = payers(view.ran, case.record);
     let limited = |of: fn(&Allowance) -> bool| payers.iter().any(|(_, allowance)| of(allowance));
     let attempts = &case.record.attempts;
@@ -118,8 +118,8 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
         };
         hold!(allowed, "{} was not asked, and nobody is limited", attempt.model);
     }
-    // One that was passed over for want of time had its turn after the others.
-    let unasked = attempts.iter().all(|a| matches!(a.outcome, OverBudget | Limited | Abstained | NoTime));
+    // One that was passed over for want of time or of a place had its turn after the others.
+    let unasked = attempts.iter().all(|a| matches!(a.outcome, OverBudget | Limited | Abstained | NoTime | NoRoom));
     match case.record.error.as_ref().map(|error| error.code) {
         Some(ErrorCode::BudgetExhausted) => {
             let money = attempts.iter().any(|a| a.outcome == OverBudget);
