@@ -13,8 +13,10 @@ mod deadline;
 mod ground;
 mod hedge;
 mod house;
+mod instruments;
 mod outage;
 mod overhead;
+mod overload;
 mod paused;
 mod records;
 mod report;
@@ -71,6 +73,8 @@ enum Measure {
     Hedge(hedge::Arguments),
     /// A model is gone for a while: what its callers lose, probes, and its return
     Outage(outage::Arguments),
+    /// Twice the calls that the models hold: goodput, deadlines, fairness
+    Overload(overload::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
 }
@@ -107,6 +111,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Budgets(arguments) => budgets::run(arguments),
         Measure::Hedge(arguments) => hedge::run(arguments),
         Measure::Outage(arguments) => outage::run(arguments),
+        Measure::Overload(arguments) => overload::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
     }
 }

@@ -150,10 +150,16 @@ impl Exec {
         self.queued = Some(Queued { look_at: None, ..queued });
         lanes.grant(lane, now);
         let open = lanes.peek(lane, now) != Admission::Allowed;
-        if open || !lanes.waits(lane, ticket, &self.policy.who.team) {
+        if open {
             self.queued = None;
             lanes.leave(lane, now, ticket, &self.policy.who.team);
             return self.consider(now, candidate, kind, lanes);
+        }
+        if !lanes.waits(lane, ticket, &self.policy.who.team) {
+            // It was sent away, and the lane is well again.
+            self.leave(now, lanes);
+            let (kind, outcome) = (AttemptKind::Fallback, AttemptOutcome::NoRoom);
+            return self.full.push(Full { candidate, kind, outcome, told: true });
         }
         if lanes.take(lane, ticket) {
             self.queued = None;

@@ -6,6 +6,7 @@ mod deadline;
 mod isolation;
 mod lanes;
 mod oracle;
+mod places;
 mod record;
 mod refusal;
 mod truth;
@@ -153,11 +154,12 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
         Err(broken) => return broken,
     };
     let mut broken = Vec::new();
-    let whole: [(&'static str, Verdict); 4] = [
+    let whole: [(&'static str, Verdict); 5] = [
         ("Record", record::of_seed(&view)),
         ("Bounds", bounds(ran)),
         ("Breaker", lanes::of_seed(&view)),
         ("Budgets", budget::of_seed(&view)),
+        ("Places", places::of_seed(&view)),
     ];
     broken.extend(
         whole.into_iter().filter_map(|(invariant, verdict)| {
