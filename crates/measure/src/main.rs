@@ -4,6 +4,7 @@
 //! and ends with one line of JSON. The exit status is 0 only where every bar of it holds.
 
 mod banking77;
+mod budgets;
 mod checks;
 mod children;
 mod client;
@@ -73,6 +74,8 @@ enum Measure {
     Crash(crash::Arguments),
     /// 2,000 executions against models that hang, trickle, refuse and fail
     Deadline(deadline::Arguments),
+    /// 500 concurrent calls against budgets and rate limits for 100
+    Budgets(budgets::Arguments),
     /// What asking a second model costs, and what the slowest callers gain
     Hedge(hedge::Arguments),
     /// A model is gone for a while: what its callers lose, probes, and its return
@@ -122,6 +125,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Sroie(arguments) => sroie::run(arguments),
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
+        Measure::Budgets(arguments) => budgets::run(arguments),
         Measure::Hedge(arguments) => hedge::run(arguments),
         Measure::Outage(arguments) => outage::run(arguments),
         Measure::Overload(arguments) => overload::run(arguments),

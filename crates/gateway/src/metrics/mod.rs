@@ -1,5 +1,6 @@
 //! Figures for Prometheus, derived from records. Labels are configured names and enums: bounded.
 
+mod budgets;
 mod labels;
 mod lanes;
 mod state;
@@ -19,6 +20,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use budgets::Budgets;
 use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByOutcome, ByTokens, TokenKind};
 use lanes::Lanes;
 use state::States;
@@ -44,6 +46,7 @@ pub struct Metrics {
     lanes: Lanes,
     states: States,
     outlets: Outlets,
+    budgets: Budgets,
 }
 
 impl Metrics {
@@ -67,6 +70,7 @@ impl Metrics {
             lanes: Lanes::default(),
             states: States::default(),
             outlets,
+            budgets: Budgets::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -93,6 +97,7 @@ impl Metrics {
         r.register("tokens", "Tokens; input includes cached, output includes reasoning", self.tokens.clone());
         self.lanes.register(r);
         self.states.register(r);
+        self.budgets.register(r);
     }
 
     /// Counts one record. A few hash look-ups: about a microsecond.
@@ -130,6 +135,7 @@ impl Metrics {
     pub fn render(&self, orchestrator: &Orchestrator) -> String {
         self.lanes.read(orchestrator);
         self.states.read(orchestrator, &self.outlets.states());
+        self.budgets.read(&orchestrator.budgets());
         self.text()
     }
 
