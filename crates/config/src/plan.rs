@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Ceilings, IntentName, ModelId, NanoUsd, Price, StreamLimits, TeamId, Unproven};
+use baton_core::{Allowance, Ceilings, IntentName, ModelId, Price, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
 use crate::{CheckSpec, Prompt, Schema, WebhookSpec};
@@ -89,8 +89,8 @@ pub enum Secret {
 pub struct Team {
     /// The intents that it may call; `None` is all.
     pub intents: Option<Vec<IntentName>>,
-    /// Money a day. Enforced from a later version on; refused by name until then.
-    pub usd_per_day: Option<NanoUsd>,
+    /// What all of its keys together may use.
+    pub allowance: Allowance,
     /// Its weight where teams compete, at least 1.
     pub share: u32,
 }
@@ -147,6 +147,8 @@ pub struct Plan {
     pub checks: Vec<CheckSpec>,
     /// The exact cache.
     pub cache: CacheSpec,
+    /// What it may use, whoever calls it.
+    pub allowance: Allowance,
     /// The built-in model.
     pub local: LocalSpec,
     /// What may be stored.

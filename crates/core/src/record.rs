@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AttemptRecord, ExecutionId, Failure, IntentName, ModelId, NanoUsd, Quality, Sampler, TeamId, Trace, Usage,
+    AttemptRecord, ExecutionId, Failure, Idempotency, IntentName, KeyId, ModelId, NanoUsd, Quality, Sampler, TeamId,
+    Trace, Usage,
 };
 
 /// Where an answer came from.
@@ -79,6 +80,12 @@ pub struct Record {
     pub intent: Option<IntentName>,
     /// Who called.
     pub team: TeamId,
+    /// With which key; `None` without keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    /// What makes a repeated call the same call, where the caller said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<Idempotency>,
     /// The partition of its scope.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition: Vec<Option<String>>,

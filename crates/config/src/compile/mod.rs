@@ -1,5 +1,6 @@
 //! From files in their shape to what the request path reads.
 
+mod budget;
 mod checks;
 mod house;
 mod intent;
