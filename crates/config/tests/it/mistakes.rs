@@ -452,7 +452,14 @@ fn webhooks_that_cannot_be() {
         hook("https://c.example/", &format!("{secret}\nevents = [\"breakers\"]")),
         hook("https://d.example/", ""),
     ];
-    assert_snapshot!(Folder::smallest().with("baton.toml", misshapen.concat()).diagnostics(), @"SHAPE");
+    assert_snapshot!(Folder::smallest().with("baton.toml", misshapen.concat()).diagnostics(), @r#"
+    baton.toml:3:10: a secret is written inline: `webhooks[0].secret`
+        write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
+    baton.toml:7:11: `webhooks[1].events[0]` must be "objective" or "budget" or "breaker" or "journal" or "configuration", not "breakers"
+        did you mean `breaker`? write one of these
+    baton.toml:8:1: `webhooks[2].secret` is missing
+        Where its secret is: `whsec_` and 24 to 64 bytes in base64.
+    "#);
     let wrong = [
         hook("https://me:pw@ops.example/", secret),
         hook("ftp://ops.example/", secret),
@@ -460,7 +467,18 @@ fn webhooks_that_cannot_be() {
         hook("http://ops.example/", secret),
         hook("https://b.example/", "secret = { env = \"whsec_MfKQ9r8GKYqr+TwjUPD8ILPZIo2LaLaSw\" }"),
     ];
-    assert_snapshot!(Folder::smallest().with("baton.toml", wrong.concat()).diagnostics(), @"WRONG");
+    assert_snapshot!(Folder::smallest().with("baton.toml", wrong.concat()).diagnostics(), @r#"
+    baton.toml:2:7: a secret is written inline, in the URL
+        receivers check the signature instead
+    baton.toml:5:7: this is no URL that notices can be sent to
+        write `https://host/path`
+    baton.toml:11:7: another webhook has this URL
+        write its events into one list
+    baton.toml:14:10: this names no variable or file; if it is the secret itself, it may not be here
+        write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
+    baton.toml:8:7: notices are sent in plain text
+        write `https://`, so that nobody on the way reads them
+    "#);
 }
 
 #[test]
