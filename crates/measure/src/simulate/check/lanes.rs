@@ -197,7 +197,7 @@ fn no_wait(case: &Case<'_>) -> Verdict {
         // Of somebody who has no place, or whose lane pauses, the record may tell only after the wait.
         let paused = attempt.outcome == AttemptOutcome::BreakerOpen
             && attempts[n + 1..].iter().any(|after| after.model == attempt.model && after.key == attempt.key);
-        let placeless = paused || attempts[n..].iter().any(|after| after.outcome == AttemptOutcome::NoRoom);
+        let placeless = paused || attempts.iter().any(|other| other.outcome == AttemptOutcome::NoRoom);
         let waited = start > end && !retry && !placeless;
         hold!(!waited, "before {} ({:?}) it waited for {} µs", attempt.model, attempt.kind, start - end);
         end = end.max(attempt.start_us + attempt.duration_us);
