@@ -50,10 +50,11 @@ impl Exec {
         self.decisions.push_back(Decision::Skip { candidate, kind, outcome });
     }
 
-    /// Records those without a place that stand before this candidate, or all: somebody else is
-    /// asked, or nobody is.
+    /// Records those without a place that stand before this candidate, or were to be asked again, or
+    /// all: somebody else is asked, or nobody is.
     pub(super) fn tell(&mut self, before: Option<usize>) {
-        for full in self.full.iter_mut().filter(|full| !full.told && before.is_none_or(|at| full.candidate < at)) {
+        let due = |full: &Full| full.kind == AttemptKind::Retry || before.is_none_or(|at| full.candidate < at);
+        for full in self.full.iter_mut().filter(|full| !full.told && due(full)) {
             full.told = true;
             let Full { candidate, kind, outcome, .. } = *full;
             self.decisions.push_back(Decision::Skip { candidate, kind, outcome });
@@ -106,6 +107,7 @@ impl Exec {
                 continue;
             };
             self.full.remove(place);
+            self.tell(Some(candidate));
             let kind = if told { AttemptKind::Fallback } else { kind };
             self.queued = Some(Queued { ticket, candidate, kind, until, look_at: lanes.held(lane, now) });
             self.decisions.push_back(Decision::Queue { candidate, ticket });

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use baton_core::Record;
 use baton_engine::Orchestrator;
+use baton_telemetry::{OutletState, Outlets};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -44,6 +45,7 @@ pub struct Metrics {
     tokens: Family<ByTokens, Counter>,
     lanes: Lanes,
     states: States,
+    outlets: Outlets,
     budgets: Budgets,
 }
 
@@ -51,6 +53,12 @@ impl Metrics {
     /// Nothing counted yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
+        Self::watching(Outlets::default())
+    }
+
+    /// Nothing counted yet; these ways out are shown as well.
+    #[must_use]
+    pub fn watching(outlets: Outlets) -> Arc<Self> {
         let mut metrics = Self {
             registry: Registry::with_prefix("baton"),
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
@@ -61,6 +69,7 @@ impl Metrics {
             tokens: Family::default(),
             lanes: Lanes::default(),
             states: States::default(),
+            outlets,
             budgets: Budgets::default(),
         };
         metrics.register();
@@ -125,9 +134,14 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, orchestrator: &Orchestrator) -> String {
         self.lanes.read(orchestrator);
-        self.states.read(orchestrator);
+        self.states.read(orchestrator, &self.outlets.states());
         self.budgets.read(&orchestrator.budgets());
         self.text()
+    }
+
+    /// How each way out of telemetry does.
+    pub(crate) fn outlets(&self) -> Vec<OutletState> {
+        self.outlets.states()
     }
 
     fn text(&self) -> String {
