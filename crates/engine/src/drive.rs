@@ -162,8 +162,12 @@ impl<'a> Drive<'a> {
     }
 
     /// Lets an attempt go on without this execution: its lane learns whether it is back.
-    pub(crate) fn detach(&mut self, number: usize, disposition: Disposition, times: (Moment, Moment)) -> Event {
+    pub(crate) async fn detach(&mut self, number: usize, disposition: Disposition, times: (Moment, Moment)) -> Event {
         let flight = &mut self.flights[number];
+        if flight.early.is_none() {
+            // It is sent even where nobody looked at it yet.
+            flight.early = glance(&mut flight.flying).await;
+        }
         let (flying, early) = (std::mem::replace(&mut flight.flying, Flying::Landed), flight.early.take());
         let lane = self.request.candidates[flight.attempt.candidate].lane;
         let probe = Probe::new(self.engine, &self.request.live, lane, times, self.call.stream);
