@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use baton_core::{Severity, Unproven as CoreUnproven};
+use baton_core::Unproven as CoreUnproven;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::check_file::CheckFile;
+use crate::webhooks::Topic;
 
 /// `intents/NAME/intent.toml`: the policy of one intent.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +58,9 @@ pub(crate) struct IntentFile {
     /// The cache of whole answers.
     #[serde(default)]
     pub(crate) cache: CacheFile,
+    /// What the intent may use, whoever calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget: Option<BudgetFile>,
     /// What is asked of every answer besides its form.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -236,86 +242,24 @@ pub(crate) struct CacheFile {
     pub(crate) partition: Vec<String>,
 }
 
-/// One `[[checks]]` entry. Which of the fields a check has depends on its type.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CheckFile {
-    /// What is asked.
-    #[serde(rename = "type")]
-    pub(crate) kind: CheckType,
-    /// What is looked at: a field of the output (`total`, `/items/0/price`); all of it if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) field: Option<String>,
-    /// `gate`: a failed answer is not given, the next candidate is asked. `signal`: it is given, and
-    /// the failure counts against its quality.
-    #[serde(default)]
-    pub(crate) on_fail: OnFailFile,
-    /// Turns the result around.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) not: bool,
-    /// `regex`: the regular expression that the text must match somewhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) pattern: Option<String>,
-    /// `contains`: the text that must occur.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) value: Option<String>,
-    /// `contains-all`, `contains-any`, `enum`: texts, or for `enum` any values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1000))]
-    pub(crate) values: Option<Vec<Value>>,
-    /// `length`, `range`: at least.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) min: Option<f64>,
-    /// `length`, `range`: at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) max: Option<f64>,
-    /// `length`: what is counted; `characters` if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) unit: Option<UnitFile>,
-    /// `span-in-source`: the fields that must occur in the input.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 100))]
-    pub(crate) fields: Option<Vec<String>>,
-}
-
-/// The type of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum CheckType {
-    Regex,
-    Contains,
-    ContainsAll,
-    ContainsAny,
-    Length,
-    Range,
-    Enum,
-    SpanInSource,
-}
-
-/// What a length counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum UnitFile {
-    Characters,
-    Words,
-}
-
-/// What a failed check does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OnFailFile {
-    #[default]
-    Gate,
-    Signal,
-}
-
-impl From<OnFailFile> for Severity {
-    fn from(file: OnFailFile) -> Self {
-        match file {
-            OnFailFile::Gate => Self::Gate,
-            OnFailFile::Signal => Self::Signal,
-        }
-    }
+/// `[budget]`. What is absent is not limited.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BudgetFile {
+    /// Calls in any 60 seconds; more are refused with `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_per_minute: Option<u64>,
+    /// Tokens, read and written, in any 60 seconds. A model that may need more than is left is not
+    /// asked; where no other is left, the error is `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens_per_minute: Option<u64>,
+    /// Dollars a day, which begins at 00:00 UTC. A model that may cost more than is left, or whose
+    /// price is not known, is not asked; where no other is left, the error is `budget_exhausted`.
+    #[schemars(range(min = 0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) usd_per_day: Option<f64>,
 }
 
 /// `[local]`.
@@ -372,6 +316,24 @@ pub(crate) struct BatonFile {
     pub(crate) store: StoreFile,
     /// How much the server takes on.
     pub(crate) server: ServerFile,
+    /// Who is told when something should be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub(crate) webhooks: Vec<WebhookFile>,
+}
+
+/// One `[[webhooks]]` entry: signed as the Standard Webhooks specification says.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookFile {
+    /// Where notices are sent: `https://…`.
+    pub(crate) url: String,
+    /// Where its secret is: `whsec_` and 24 to 64 bytes in base64.
+    pub(crate) secret: SecretFile,
+    /// What it is told of; everything if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub(crate) events: Option<Vec<Topic>>,
 }
 
 /// `[server]`.
@@ -476,11 +438,35 @@ pub(crate) struct TeamFile {
     /// Its weight where teams compete for places: 2 gets twice as many as 1.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) share: u32,
+    /// Calls of all its keys in any 60 seconds; more are refused with `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_per_minute: Option<u64>,
+    /// Tokens of all its keys, read and written, in any 60 seconds. A model that may need more than is
+    /// left is not asked; where no other is left, the error is `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens_per_minute: Option<u64>,
+    /// Dollars of all its keys a day, which begins at 00:00 UTC. A model that may cost more than is
+    /// left, or whose price is not known, is not asked; where no other is left, the error is
+    /// `budget_exhausted`.
+    #[schemars(range(min = 0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) usd_per_day: Option<f64>,
+}
+
+impl TeamFile {
+    /// What it may use.
+    pub(crate) fn budget(&self) -> BudgetFile {
+        let Self { calls_per_minute, tokens_per_minute, usd_per_day, .. } = *self;
+        BudgetFile { calls_per_minute, tokens_per_minute, usd_per_day }
+    }
 }
 
 impl Default for TeamFile {
     fn default() -> Self {
-        Self { intents: None, share: 1 }
+        let (intents, calls_per_minute, tokens_per_minute, usd_per_day) = Default::default();
+        Self { intents, share: 1, calls_per_minute, tokens_per_minute, usd_per_day }
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Ceilings, IntentName, ModelId, NanoUsd, Price, Severity, StreamLimits, TeamId, Unproven};
+use baton_core::{Allowance, Ceilings, IntentName, ModelId, Price, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
-use crate::{Prompt, Schema};
+use crate::{CheckSpec, Prompt, Schema, WebhookSpec};
 
 /// Everything that the configuration says, compiled.
 pub struct Snapshot {
@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub store: StoreSpec,
     /// How much the server takes on.
     pub server: ServerSpec,
+    /// Who is told when something should be looked at.
+    pub webhooks: Vec<WebhookSpec>,
     /// `baton.toml` as it is in effect, overrides and defaults in it, by section: what tells two
     /// versions apart. Of secrets it has the places only.
     pub settings: Map<String, Value>,
@@ -87,8 +89,8 @@ pub enum Secret {
 pub struct Team {
     /// The intents that it may call; `None` is all.
     pub intents: Option<Vec<IntentName>>,
-    /// Money a day. Enforced from a later version on; refused by name until then.
-    pub usd_per_day: Option<NanoUsd>,
+    /// What all of its keys together may use.
+    pub allowance: Allowance,
     /// Its weight where teams compete, at least 1.
     pub share: u32,
 }
@@ -145,6 +147,8 @@ pub struct Plan {
     pub checks: Vec<CheckSpec>,
     /// The exact cache.
     pub cache: CacheSpec,
+    /// What it may use, whoever calls it.
+    pub allowance: Allowance,
     /// The built-in model.
     pub local: LocalSpec,
     /// What may be stored.
@@ -209,63 +213,6 @@ pub enum OnExhausted {
     Stale,
     /// This output, labelled.
     Default(Value),
-}
-
-/// One `[[checks]]` entry.
-#[derive(Clone, Debug)]
-pub struct CheckSpec {
-    /// The type's name as written, for results and messages.
-    pub name: String,
-    /// What it looks at: a JSON pointer into the output, `None` for all of it (as text: the label,
-    /// the generated text, or the JSON).
-    pub field: Option<String>,
-    /// What it asks.
-    pub kind: CheckKind,
-    /// Whether its result is turned around.
-    pub not: bool,
-    /// What a failure does.
-    pub on_fail: Severity,
-}
-
-/// What a check asks.
-#[derive(Clone, Debug)]
-pub enum CheckKind {
-    /// The text matches.
-    Regex(regex::Regex),
-    /// The text contains all of these (`contains`, `contains-all`).
-    ContainsAll(Vec<String>),
-    /// The text contains one of these (`contains-any`).
-    ContainsAny(Vec<String>),
-    /// The text's length.
-    Length {
-        /// At least.
-        min: Option<u64>,
-        /// At most.
-        max: Option<u64>,
-        /// Of what.
-        unit: LengthUnit,
-    },
-    /// A number within bounds (`range`); text that is a plain decimal counts as a number.
-    Range {
-        /// At least.
-        min: Option<f64>,
-        /// At most.
-        max: Option<f64>,
-    },
-    /// The value is one of these (`enum`).
-    Enum(Vec<Value>),
-    /// Each of these fields (JSON pointers) occurs in the input, after normalisation
-    /// (`span-in-source`): numbers literally, text by token match. `null` passes.
-    SpanInSource(Vec<String>),
-}
-
-/// What a length counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LengthUnit {
-    /// Unicode scalar values.
-    Characters,
-    /// Runs of non-white space.
-    Words,
 }
 
 /// The exact cache of an intent.

@@ -8,6 +8,7 @@ mod report;
 mod run;
 mod serve;
 mod sim;
+mod webhooks;
 
 use clap::{Parser, Subcommand};
 
@@ -45,6 +46,7 @@ enum Command {
     Report(report::Report),
     Keys(keys::Keys),
     Sim(sim::Sim),
+    Webhooks(webhooks::Webhooks),
 }
 
 impl Arguments {
@@ -56,7 +58,7 @@ impl Arguments {
             Command::Check(command) => command.json,
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
-            Command::Init(_) | Command::Serve(_) | Command::Sim(_) => false,
+            Command::Init(_) | Command::Serve(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
 }
@@ -71,5 +73,6 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Report(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Sim(command) => command.run().await,
+        Command::Webhooks(command) => command.run().await,
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod admission;
+mod budgets;
 mod departures;
 mod flights;
 mod house;
@@ -12,5 +13,6 @@ mod models;
 mod paced;
 mod reload;
 mod remembered;
+mod repeats;
 mod review;
 mod streams;

@@ -45,6 +45,8 @@ pub(crate) struct Asked {
     pub(crate) key: Option<String>,
     /// Text of all its messages.
     pub(crate) prompt: String,
+    /// How many alternatives of each token it was asked for.
+    pub(crate) top_logprobs: Option<u64>,
 }
 
 #[derive(Default)]
@@ -93,7 +95,8 @@ impl Models {
         let name = if state.scripts.contains_key(&keyed) { &keyed } else { &model };
         let script = state.scripts.get_mut(name).unwrap_or_else(|| panic!("{model} has nothing to say"));
         let says = if script.len() > 1 { script.pop_front().unwrap() } else { script[0].clone() };
-        state.asked.push(Asked { model, key, prompt });
+        let top_logprobs = request["top_logprobs"].as_u64().filter(|_| request["logprobs"] == true);
+        state.asked.push(Asked { model, key, prompt, top_logprobs });
         state.open += 1;
         says
     }

@@ -1,5 +1,6 @@
 //! Figures for Prometheus, derived from records. Labels are configured names and enums: bounded.
 
+mod budgets;
 mod labels;
 mod lanes;
 mod state;
@@ -12,12 +13,14 @@ use std::sync::Arc;
 
 use baton_core::Record;
 use baton_engine::Orchestrator;
+use baton_telemetry::{OutletState, Outlets};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use budgets::Budgets;
 use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByOutcome, ByTokens, TokenKind};
 use lanes::Lanes;
 use state::States;
@@ -42,12 +45,20 @@ pub struct Metrics {
     tokens: Family<ByTokens, Counter>,
     lanes: Lanes,
     states: States,
+    outlets: Outlets,
+    budgets: Budgets,
 }
 
 impl Metrics {
     /// Nothing counted yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
+        Self::watching(Outlets::default())
+    }
+
+    /// Nothing counted yet; these ways out are shown as well.
+    #[must_use]
+    pub fn watching(outlets: Outlets) -> Arc<Self> {
         let mut metrics = Self {
             registry: Registry::with_prefix("baton"),
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
@@ -58,6 +69,8 @@ impl Metrics {
             tokens: Family::default(),
             lanes: Lanes::default(),
             states: States::default(),
+            outlets,
+            budgets: Budgets::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -84,6 +97,7 @@ impl Metrics {
         r.register("tokens", "Tokens; input includes cached, output includes reasoning", self.tokens.clone());
         self.lanes.register(r);
         self.states.register(r);
+        self.budgets.register(r);
     }
 
     /// Counts one record. A few hash look-ups: about a microsecond.
@@ -120,8 +134,14 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, orchestrator: &Orchestrator) -> String {
         self.lanes.read(orchestrator);
-        self.states.read(orchestrator);
+        self.states.read(orchestrator, &self.outlets.states());
+        self.budgets.read(&orchestrator.budgets());
         self.text()
+    }
+
+    /// How each way out of telemetry does.
+    pub(crate) fn outlets(&self) -> Vec<OutletState> {
+        self.outlets.states()
     }
 
     fn text(&self) -> String {
