@@ -14,6 +14,7 @@ use crate::live::Live;
 use crate::log::EventLog;
 use crate::reload::Configured;
 use crate::resolve::Request;
+use crate::review::Reviews;
 use crate::tasks::Tasks;
 
 /// Sees every record before it is journalled: metrics and logs derive from it.
@@ -32,6 +33,7 @@ pub(crate) struct Engine {
     pub(crate) tasks: Tasks,
     pub(crate) on_record: Option<Observer>,
     pub(crate) sampler: Sampler,
+    pub(crate) reviews: Reviews,
 }
 
 impl Engine {

@@ -21,6 +21,7 @@ mod probe;
 mod recall;
 mod reload;
 mod resolve;
+mod review;
 mod route;
 mod run;
 mod tasks;

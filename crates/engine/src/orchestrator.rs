@@ -24,6 +24,7 @@ use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::reload::{Configuration, Configured};
+use crate::review::Reviews;
 use crate::run::run;
 use crate::tasks::Tasks;
 
@@ -163,6 +164,7 @@ impl Builder {
             tasks: Tasks::default(),
             on_record: self.on_record,
             sampler: self.sampler,
+            reviews: Reviews::default(),
         })))
     }
 }

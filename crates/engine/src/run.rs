@@ -44,6 +44,7 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
                     };
                 };
                 let outcome = finished(engine, &request, &mut drive, finish);
+                let outcome = Outcome { rejected: drive.rejected(), ..outcome };
                 attempts = drive.records;
                 outcome
             }

@@ -1,13 +1,15 @@
-//! Pure numbers: seeded random streams, quantiles and latency sketches, binomial intervals
-//! and calibration. This crate knows nothing of models or requests, so that the
+//! Pure numbers: seeded random streams, quantiles and latency sketches, binomial intervals,
+//! calibration and agreement. This crate knows nothing of models or requests, so that the
 //! statistics every decision rests on can be tested against known values by themselves.
 
+mod agreement;
 mod binomial;
 mod isotonic;
 mod platt;
 mod quantile;
 mod rng;
 
+pub use agreement::krippendorff_alpha;
 pub use binomial::{
     binomial_cdf, clopper_pearson_lower, clopper_pearson_upper, labels_needed, wilson_lower, wilson_upper,
 };
