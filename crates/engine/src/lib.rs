@@ -8,6 +8,7 @@ mod call;
 mod clock;
 mod close;
 mod connect;
+mod desk;
 mod drive;
 mod engine;
 mod flights;
@@ -29,6 +30,10 @@ mod tools;
 
 pub use call::{Call, Caller, Target};
 pub use connect::Connect;
+pub use desk::{
+    Agreement, Content, CriterionView, Desk, IntentReviews, ItemFilter, LabelView, ReviewStats, ReviewView,
+    ReviewerStats, Verdict, check_output,
+};
 pub use engine::Observer;
 pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, Execution, LaneState, Orchestrator};

@@ -22,8 +22,6 @@ pub use journal::{
 pub use keys::{KeyInfo, NewKey, Permission};
 pub use latencies::Latencies;
 pub use report::{ExecutionFilter, Report, ReportQuery};
-pub use reviews::{
-    Label, LabelQuery, RESERVATION_US, ReviewAct, ReviewError, ReviewFilter, Reviewer,
-};
+pub use reviews::{Label, LabelQuery, RESERVATION_US, ReviewAct, ReviewError, ReviewFilter, Reviewer};
 pub use store::{Ingestion, Retention, Store};
 pub use tally::{CallTally, ModelTally, Tally};

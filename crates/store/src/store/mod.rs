@@ -10,6 +10,8 @@ mod reviews;
 mod rows;
 
 #[cfg(test)]
+mod review_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
@@ -92,7 +94,12 @@ impl Store {
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(reader, writer, control.clone())?;
         let disk = Disk { records, control, ingest: Some(ingest) };
-        let store = Self(Arc::new(Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: Some(disk) }));
+        let store = Self(Arc::new(Inner {
+            journal,
+            keys: KeyCache::default(),
+            reviews: MemoryReviews::default(),
+            disk: Some(disk),
+        }));
         store.close_orphans().await?;
         Ok(store)
     }
@@ -112,7 +119,12 @@ impl Store {
         let disk = Disk { records: Records::open(&spec.dir).await?, control, ingest: None };
         let journal = Journal::memory();
         journal.clone().close().await;
-        Ok(Self(Arc::new(Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: Some(disk) })))
+        Ok(Self(Arc::new(Inner {
+            journal,
+            keys: KeyCache::default(),
+            reviews: MemoryReviews::default(),
+            disk: Some(disk),
+        })))
     }
 
     /// A store that keeps the last 65,536 entries and its keys in memory: for simulation, tests,

@@ -8,9 +8,7 @@ use baton_core::{ExecutionId, IntentName, Record, ReviewItem, ReviewLabel, Revie
 
 use super::{Store, memory};
 use crate::reviews::{Change, ITEMS_MAX, act, is_next, rank};
-use crate::{
-    Feedback, Label, LabelQuery, ReviewAct, ReviewError, ReviewFilter, Reviewer, StoreError, feedback,
-};
+use crate::{Feedback, Label, LabelQuery, ReviewAct, ReviewError, ReviewFilter, Reviewer, StoreError, feedback};
 
 /// Items of a store in memory, by team and execution.
 #[derive(Default)]
