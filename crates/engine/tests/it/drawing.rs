@@ -6,7 +6,7 @@ use crate::house::{House, SORT, sort};
 use crate::models::Says;
 
 /// Two hundred answers of an intent with these settings for reviews: what was drawn.
-async fn drawn(review: &str, says: &str) -> Vec<Option<ReviewDraw>> {
+async fn drawn(review: &str, says: &'static str) -> Vec<Option<ReviewDraw>> {
     let policy = format!("{SORT}[retry]\nmax = 0\n{review}");
     let house = House::sort(&policy).open();
     for n in 0..200 {
