@@ -50,7 +50,7 @@ pub(super) fn draw(screen: &Screen, frame: &mut Frame<'_>) {
 
 fn help_line(mode: &Mode) -> &'static str {
     match mode {
-        Mode::Deciding => " p pass  f fail  1-9 wrong  c correct  m comment  s skip  u undo  ? help  q leave ",
+        Mode::Deciding => " p pass  f fail  ? help  q leave  1-9 wrong  c correct  m comment  s skip  u undo ",
         Mode::Help => " any key goes back ",
         Mode::Commenting(_) | Mode::Correcting(_) => " Enter keeps  Alt-Enter new line  Ctrl-U clears  Esc leaves ",
     }
@@ -80,14 +80,22 @@ fn answer(screen: &Screen, item: &ReviewView, frame: &mut Frame<'_>, area: Rect)
         Some(Content::Gone) => "Its content has gone: records are kept as long as the intent says.".into(),
         Some(Content::Stored) | None => "(none)".into(),
     };
-    let text = |value: Option<&Value>| value.map_or_else(|| missing.clone(), |value| shown(&readable(value)));
+    let text = |value: Option<&Value>, read: fn(&Value) -> String| {
+        value.map_or_else(|| missing.clone(), |value| shown(&read(value)))
+    };
     let pane = |title: &'static str, text: String, scroll: u16| {
         Paragraph::new(text).wrap(Wrap { trim: false }).scroll((scroll, 0)).block(Block::bordered().title(title))
     };
     let (input, output) = screen.scroll;
-    frame.render_widget(pane(" Input ", text(item.input.as_ref()), input), left);
+    frame.render_widget(pane(" Input ", text(item.input.as_ref(), readable), input), left);
     let title = if item.rejected { " Answer that was not given " } else { " Answer " };
-    frame.render_widget(pane(title, text(item.output.as_ref()), output), right);
+    frame.render_widget(pane(title, text(item.output.as_ref(), answered), output), right);
+}
+
+/// An output for reading: its one text without the field, as one would correct it.
+fn answered(output: &Value) -> String {
+    let text = written(Some(output));
+    if text.starts_with('{') { readable(output) } else { text }
 }
 
 /// An input or output for reading: a text as it is, fields as lines.
@@ -162,8 +170,9 @@ fn guidelines(screen: &Screen, frame: &mut Frame<'_>) {
         let guideline = criterion.guideline.as_deref().unwrap_or("(no guideline)");
         text += &format!("[{}] {}: {}\n{}\n\n", n + 1, criterion.id, criterion.ask, guideline.trim());
     }
-    text += "p: it passes, and so does each criterion.\nf: it fails; what is not marked passes, and where nothing is \
-             marked\n   something else is wrong.\ns: not yours to say; you are not asked again.\n\
+    text += "p: it passes, and so does each criterion.\n\
+             f: it fails. What is not marked passes; where nothing\n   is marked, something else is wrong.\n\
+             s: not yours to say; you are not asked again.\n\
              u: takes your last label or skip back.\nj k: scroll the answer.  J K: scroll the input.";
     let area = over(frame, frame.area().height.saturating_sub(2));
     let block = Block::bordered().title(" How to decide ");
@@ -192,7 +201,7 @@ fn writing(title: &str, field: &Field, frame: &mut Frame<'_>) {
     let first = (cursor.0 + 1).saturating_sub(usize::from(at.height));
     let visible: Vec<Line<'_>> = lines.iter().skip(first).map(|line| Line::from(shown(line))).collect();
     frame.render_widget(Text::from(visible), at);
-    let (row, column) = (cursor.0 - first, cursor.1);
+    let (row, column) = (cursor.0.saturating_sub(first), cursor.1);
     let place = |base: u16, add: usize| base.saturating_add(u16::try_from(add).unwrap_or(u16::MAX));
     frame.set_cursor_position(Position::new(place(at.x, column), place(at.y, row)));
 }

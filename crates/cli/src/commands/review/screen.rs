@@ -42,8 +42,8 @@ pub(super) struct Screen {
     pub(super) mode: Mode,
     /// Said to the person, until the next key.
     pub(super) note: String,
-    /// What was done since the start and not undone: whether each was a label, or else a skip.
-    pub(super) acts: Vec<bool>,
+    /// What was done since the start and not undone: labels, and `None` for a skip.
+    pub(super) acts: Vec<Option<Verdict>>,
     /// Items that wait, as last counted.
     pub(super) waiting: u64,
     /// Lines that input and output are scrolled by.
@@ -71,7 +71,7 @@ impl Screen {
 
     /// Labels given since the start.
     pub(super) fn labelled(&self) -> usize {
-        self.acts.iter().filter(|label| **label).count()
+        self.acts.iter().flatten().count()
     }
 
     /// Another item, or none.
@@ -81,6 +81,19 @@ impl Screen {
         (self.comment, self.correction) = (None, None);
         self.mode = Mode::Deciding;
         self.scroll = (0, 0);
+    }
+
+    /// An item that was decided before, as it was decided where that is known: to change it, not to
+    /// begin anew.
+    pub(super) fn show_again(&mut self, item: ReviewView) {
+        let before = self.acts.pop().flatten();
+        self.show(Some(item));
+        if let (Some(verdict), Some(item)) = (before, &self.item) {
+            let failed = |id: &String| verdict.criteria.get(id) == Some(&false);
+            self.marked = (0..item.criteria.len()).filter(|n| failed(&item.criteria[*n].id)).collect();
+            (self.comment, self.correction) = (verdict.comment, verdict.correction);
+        }
+        self.note = "undone: decide again".into();
     }
 
     pub(super) fn key(&mut self, key: KeyEvent) -> Effect {

@@ -59,23 +59,20 @@ async fn perform(screen: &mut Screen, place: &Place, effect: Effect) -> Result<(
     let id = screen.item.as_ref().map(|item| item.execution_id);
     match (effect, id) {
         (Effect::Label(verdict), Some(id)) => {
-            place.label(id, verdict).await?;
-            screen.acts.push(true);
+            place.label(id, verdict.clone()).await?;
+            screen.acts.push(Some(verdict));
             advance(screen, place).await
         }
         (Effect::Skip, Some(id)) => {
             place.pass(id, Pass::Skip).await?;
-            screen.acts.push(false);
+            screen.acts.push(None);
             advance(screen, place).await?;
             "skipped: u brings it back".clone_into(&mut screen.note);
             Ok(())
         }
         (Effect::Undo, _) => {
-            let item = place.undo().await?;
-            screen.acts.pop();
-            screen.show(Some(item));
-            "undone: decide again".clone_into(&mut screen.note);
-            Ok(())
+            screen.show_again(place.undo().await?);
+            count(screen, place).await
         }
         (Effect::Next, _) => advance(screen, place).await,
         _ => Ok(()),
@@ -85,6 +82,10 @@ async fn perform(screen: &mut Screen, place: &Place, effect: Effect) -> Result<(
 /// The next item, and how many wait.
 async fn advance(screen: &mut Screen, place: &Place) -> Result<(), Exit> {
     screen.show(place.next().await?);
+    count(screen, place).await
+}
+
+async fn count(screen: &mut Screen, place: &Place) -> Result<(), Exit> {
     let stats = place.stats().await?;
     screen.waiting = stats.intents.values().map(|intent| intent.open + intent.second + intent.disputed).sum();
     Ok(())

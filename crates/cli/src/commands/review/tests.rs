@@ -83,7 +83,21 @@ fn labels(keys: &str, expected: Value) {
 fn an_item_side_by_side() {
     let mut screen = screen(Some(ticket()));
     press(&mut screen, "1mwrong desk⏎");
-    assert_snapshot!(shown(&screen, (84, 13)), @"");
+    assert_snapshot!(shown(&screen, (84, 13)), @"
+    classify-ticket  ann: 0 labelled, 7 wait
+    ┌ Input ─────────────────────────────────┐┌ Answer ────────────────────────────────┐
+    │ticket:                                 ││bug                                     │
+    │I was charged twice                     ││                                        │
+    │for the same month                      ││                                        │
+    │                                        ││                                        │
+    │                                        ││                                        │
+    └────────────────────────────────────────┘└────────────────────────────────────────┘
+    [1] x Does this reach the right team?
+    [2]   Is it polite?
+    comment: wrong desk
+
+     p pass  f fail  ? help  q leave  1-9 wrong  c correct  m comment  s skip  u undo
+    ");
 }
 
 #[test]
@@ -99,21 +113,85 @@ fn a_narrow_terminal_and_a_dispute() {
     };
     let labels = vec![says("bob", true), says("cid", false)];
     let disputed = ReviewView { state: ReviewState::Disputed, labels, ..ticket() };
-    assert_snapshot!(shown(&screen(Some(disputed)), (50, 16)), @"");
+    assert_snapshot!(shown(&screen(Some(disputed)), (50, 16)), @"
+    classify-ticket  two labels disagree: you decide
+    ┌ Input ─────────────────────────────────────────┐
+    │ticket:                                         │
+    │I was charged twice                             │
+    │for the same month                              │
+    └────────────────────────────────────────────────┘
+    ┌ Answer ────────────────────────────────────────┐
+    │bug                                             │
+    │                                                │
+    └────────────────────────────────────────────────┘
+    [1]   Does this reach the right team?
+    [2]   Is it polite?
+    bob says pass
+    cid says fail polite
+
+     p pass  f fail  ? help  q leave  1-9 wrong  c cor
+    ");
 }
 
 #[test]
 fn guidelines_and_writing_lie_over_it() {
     let mut screen = screen(Some(ticket()));
     press(&mut screen, "?");
-    assert_snapshot!(shown(&screen, (70, 20)), @"");
+    assert_snapshot!(shown(&screen, (70, 20)), @"
+    classify-ticket  ann: 0 labelled, 7 wait
+    ┌ In┌ How to decide ─────────────────────────────────────────────┐───┐
+    │tic│[1] right-team: Does this reach the right team?             │   │
+    │I w│Refunds are billing.                                        │   │
+    │for│                                                            │   │
+    │   │[2] polite: Is it polite?                                   │   │
+    │   │(no guideline)                                              │   │
+    │   │                                                            │   │
+    └───│p: it passes, and so does each criterion.                   │───┘
+    ┌ An│f: it fails. What is not marked passes; where nothing       │───┐
+    │bug│   is marked, something else is wrong.                      │   │
+    │   │s: not yours to say; you are not asked again.               │   │
+    │   │u: takes your last label or skip back.                      │   │
+    │   │j k: scroll the answer.  J K: scroll the input.             │   │
+    │   │                                                            │   │
+    └───│                                                            │───┘
+    [1] │                                                            │
+    [2] │                                                            │
+        └────────────────────────────────────────────────────────────┘
+     any key goes back
+    ");
     press(&mut screen, "xmso");
-    assert_snapshot!(shown(&screen, (50, 14)), @"");
+    assert_snapshot!(shown(&screen, (50, 14)), @"
+    classify-ticket  ann: 0 labelled, 7 wait
+    ┌ Input ─────────────────────────────────────────┐
+    │ticket:                                         │
+    │I w┌ Comment ───────────────────────────────┐   │
+    │for│so                                      │   │
+    └───│                                        │───┘
+    ┌ An│                                        │───┐
+    │bug│                                        │   │
+    │   │                                        │   │
+    └───│                                        │───┘
+    [1] └────────────────────────────────────────┘
+    [2]   Is it polite?
+
+     Enter keeps  Alt-Enter new line  Ctrl-U clears  E
+    ");
 }
 
 #[test]
 fn nothing_waits_and_what_is_not_stored() {
-    assert_snapshot!(shown(&screen(None), (60, 10)), @"");
+    assert_snapshot!(shown(&screen(None), (60, 10)), @"
+    ann: 0 labelled, 7 wait
+    ┌──────────────────────────────────────────────────────────┐
+    │Nothing waits for you.                                    │
+    │                                                          │
+    │r looks again, u takes back your last label, q leaves.    │
+    │                                                          │
+    │                                                          │
+    └──────────────────────────────────────────────────────────┘
+
+     p pass  f fail  ? help  q leave  1-9 wrong  c correct  m co
+    ");
     let private = ReviewView { content: Some(Content::NotStored), input: None, output: None, ..ticket() };
     assert!(shown(&screen(Some(private)), (90, 12)).contains("00000000-0001-7000-8000-000000000000"));
 }
@@ -157,6 +235,18 @@ fn the_other_keys() {
     for (key, effect) in [("r", Effect::Next), ("p", Effect::Nothing), ("c", Effect::Nothing), ("u", Effect::Undo)] {
         assert_eq!(press(&mut screen, key), effect, "{key}");
     }
+}
+
+#[test]
+fn what_was_decided_is_there_again_to_be_changed() {
+    let mut screen = screen(Some(ticket()));
+    let Effect::Label(verdict) = press(&mut screen, "2mso⏎c⇧billing⏎f") else { panic!("no label") };
+    screen.acts.extend([Some(verdict.clone()), None]);
+    screen.show_again(ticket());
+    assert_eq!((screen.labelled(), screen.marked.len()), (1, 0), "the skip");
+    screen.show_again(ticket());
+    assert_eq!(press(&mut screen, "f"), Effect::Label(verdict));
+    assert_eq!(screen.labelled(), 0);
 }
 
 #[test]
