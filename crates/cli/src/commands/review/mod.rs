@@ -98,6 +98,12 @@ pub(crate) struct Whose {
     folder: Folder,
 }
 
+impl Whose {
+    fn name(&self) -> Option<&str> {
+        self.reviewer.as_deref().filter(|name| !name.trim().is_empty())
+    }
+}
+
 impl Review {
     pub(super) fn json(&self) -> bool {
         matches!(self.command, Some(Command::Stats { json: true, .. }))
@@ -106,8 +112,10 @@ impl Review {
     pub(crate) async fn run(self) -> Result<(), Exit> {
         match self.command {
             None => {
-                let place = Place::open(self.whose, self.intent.as_deref()).await?;
-                terminal::review(&place).await
+                if self.whose.name().is_none() {
+                    return Err(Exit::usage("who reviews? give your name with --reviewer NAME"));
+                }
+                terminal::review(&Place::open(self.whose, self.intent.as_deref()).await?).await
             }
             Some(Command::Stats { intent, json, whose }) => {
                 let place = Place::open(whose, intent.as_deref()).await?;

@@ -36,8 +36,7 @@ pub(super) enum Pass {
 
 impl Place {
     pub(super) async fn open(whose: Whose, intent: Option<&str>) -> Result<Self, Exit> {
-        let name = whose.reviewer.filter(|name| !name.trim().is_empty());
-        let name = name.ok_or_else(|| Exit::usage("who reviews? give your name with --reviewer NAME"))?;
+        let name = whose.name().unwrap_or("local").to_owned();
         let at = match whose.server {
             Some(url) => At::Server(Remote::new(&url, whose.key_env.as_deref())?),
             None => {
