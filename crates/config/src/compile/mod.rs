@@ -7,6 +7,7 @@ mod prompts;
 mod review;
 mod schemas;
 mod store;
+mod stream;
 
 pub(crate) use house::House;
 pub(crate) use intent::{IntentSources, compile_intent, intent_settings};
