@@ -9,6 +9,7 @@ mod review;
 mod run;
 mod serve;
 mod sim;
+mod webhooks;
 
 use clap::{Parser, Subcommand};
 
@@ -47,6 +48,7 @@ enum Command {
     Review(review::Review),
     Keys(keys::Keys),
     Sim(sim::Sim),
+    Webhooks(webhooks::Webhooks),
 }
 
 impl Arguments {
@@ -59,7 +61,7 @@ impl Arguments {
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
             Command::Review(command) => command.json(),
-            Command::Init(_) | Command::Serve(_) | Command::Sim(_) => false,
+            Command::Init(_) | Command::Serve(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
 }
@@ -75,5 +77,6 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Review(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Sim(command) => command.run().await,
+        Command::Webhooks(command) => command.run().await,
     }
 }

@@ -7,3 +7,4 @@ mod http;
 mod models;
 mod reload;
 mod serving;
+mod telemetry;

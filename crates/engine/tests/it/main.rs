@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod admission;
+mod budgets;
 mod departures;
 mod drawing;
 mod flights;
@@ -12,5 +14,6 @@ mod models;
 mod paced;
 mod reload;
 mod remembered;
+mod repeats;
 mod review;
 mod streams;
