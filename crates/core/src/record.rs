@@ -185,6 +185,8 @@ impl Record {
             execution: self.execution,
             intent: self.intent.clone(),
             team: self.team.clone(),
+            key: self.key.clone(),
+            idempotency: self.idempotency.clone(),
             partition: self.partition.clone(),
             version: self.version.clone(),
             answer_hash: self.answer_hash.clone(),

@@ -26,6 +26,8 @@ pub(crate) fn record() -> Record {
     Record {
         execution,
         intent: Some("sort".into()),
+        key: None,
+        idempotency: None,
         team: "default".into(),
         partition: Vec::new(),
         version: "abcd1234".into(),
