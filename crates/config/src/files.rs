@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::check_file::CheckFile;
+use crate::privacy_file::PrivacyFile;
 use crate::review_file::{CriterionFile, ReviewFile};
 use crate::webhooks::Topic;
 
@@ -279,31 +280,6 @@ pub(crate) struct LocalFile {
     #[schemars(range(min = 0, max = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cut: Option<f64>,
-}
-
-/// `[privacy]`. Governs journal, cache and traces too.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct PrivacyFile {
-    /// `full`: inputs and outputs are stored. `none`: they are not.
-    pub(crate) store: StoreContentFile,
-    /// How long records are kept: `30d`.
-    pub(crate) keep: String,
-}
-
-impl Default for PrivacyFile {
-    fn default() -> Self {
-        Self { store: StoreContentFile::Full, keep: "30d".into() }
-    }
-}
-
-/// What is stored of inputs and outputs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum StoreContentFile {
-    #[default]
-    Full,
-    None,
 }
 
 /// `baton.toml`: what the intents share. Optional, as is everything in it.

@@ -19,6 +19,7 @@ mod json;
 mod later;
 mod load;
 mod plan;
+mod privacy_file;
 mod prompt;
 mod review_file;
 mod schema;

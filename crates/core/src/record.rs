@@ -214,6 +214,7 @@ impl Record {
             session: self.session.clone(),
             subject: self.subject.clone(),
             trace: self.trace.clone(),
+            review: self.review.as_ref().map(ReviewDraw::without_content),
             content_dropped: self.content_dropped,
             input: None,
             output: None,

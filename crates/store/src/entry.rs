@@ -225,9 +225,7 @@ impl Entry {
         }
         let mut record = record.clone();
         (record.input, record.output, record.content_dropped) = (None, None, true);
-        if let Some(rejected) = record.review.as_mut().and_then(|draw| draw.rejected.as_mut()) {
-            rejected.output = None;
-        }
+        record.review = record.review.as_ref().map(baton_core::ReviewDraw::without_content);
         Some(Self::Finished(record))
     }
 }

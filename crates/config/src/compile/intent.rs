@@ -12,12 +12,13 @@ use crate::cases::{self, Forms};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
 use crate::effective::{Effective, settings};
-use crate::files::{IntentFile, OnExhaustedFile, RouteFile, StoreContentFile};
+use crate::files::{IntentFile, OnExhaustedFile, RouteFile};
 use crate::hash::{AnswerParts, hash, hashes};
 use crate::json::child;
 use crate::plan::{
     CacheSpec, Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Route, Share,
 };
+use crate::privacy_file::StoreContentFile;
 use crate::units;
 
 /// The files of an intent's folder.
