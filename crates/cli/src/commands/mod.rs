@@ -5,6 +5,7 @@ mod demo;
 mod init;
 mod keys;
 mod report;
+mod review;
 mod run;
 mod serve;
 mod sim;
@@ -44,6 +45,7 @@ enum Command {
     Serve(serve::Serve),
     Check(check::Check),
     Report(report::Report),
+    Review(review::Review),
     Keys(keys::Keys),
     Sim(sim::Sim),
     Webhooks(webhooks::Webhooks),
@@ -58,6 +60,7 @@ impl Arguments {
             Command::Check(command) => command.json,
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
+            Command::Review(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
@@ -71,6 +74,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Serve(command) => command.run().await,
         Command::Check(command) => command.run(),
         Command::Report(command) => command.run().await,
+        Command::Review(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Sim(command) => command.run().await,
         Command::Webhooks(command) => command.run().await,
