@@ -20,6 +20,7 @@ mod latencies;
 mod limits;
 mod moment;
 mod money;
+mod places;
 mod quality;
 mod record;
 mod retry;

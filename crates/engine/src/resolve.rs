@@ -6,8 +6,8 @@ use std::time::Duration;
 use baton_cache::Key;
 use baton_config::{IntentKind, PromptRole};
 use baton_core::{
-    Candidate, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, SERVER_CEILINGS, Scope, Severity,
-    StreamLimits, Unproven, handover,
+    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, SERVER_CEILINGS, Scope,
+    Severity, StreamLimits, Unproven, handover,
 };
 use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};
 use serde_json::{Map, Value};
@@ -170,7 +170,15 @@ impl Request {
             unproven,
             stream: stream.then_some(self.stream),
             hedge_share: plan.map_or(0.0, |plan| plan.hedge_share),
+            who: self.claimant(),
         }
+    }
+
+    /// Who asks for places, with its team's share.
+    fn claimant(&self) -> Claimant {
+        let team = self.scope.team.clone();
+        let share = self.live.snapshot.teams.get(&team).map_or(1, |team| team.share);
+        Claimant { team, share }
     }
 
     /// The conversation to send, the model's name left open.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::Pace;
+use super::wait::{Full, Queued};
 use super::{Attempt, Commit, Decision, Event, Finish, Policy, Unproven};
 use crate::breaker::PROBE_EXPIRY;
 use crate::{
@@ -67,6 +68,12 @@ pub struct Exec {
     pub(super) no_time: Vec<usize>,
     /// A retry was passed over for want of time.
     pub(super) out_of_time: bool,
+    /// Candidates whose lane had no place in their turn.
+    pub(super) full: Vec<Full>,
+    /// The place that is waited for.
+    pub(super) queued: Option<Queued>,
+    /// Why waiting for a place was of no use, and when it may be better.
+    pub(super) turned_away: Option<(ErrorCode, Duration)>,
     /// In the order in which they began.
     pub(super) running: Vec<Running>,
     /// The back-off of a retry, and of which candidate.
@@ -97,6 +104,9 @@ impl Exec {
             next: 0,
             no_time: Vec::new(),
             out_of_time: false,
+            full: Vec::new(),
+            queued: None,
+            turned_away: None,
             running: Vec::new(),
             retry: None,
             retries: 0,
@@ -116,6 +126,7 @@ impl Exec {
     pub fn step(&mut self, now: Moment, event: Event, lanes: &mut Lanes) -> Decision {
         if !self.done {
             self.learn(now, event, lanes);
+            self.look(now, lanes);
         }
         loop {
             if let Some(decision) = self.decisions.pop_front() {
@@ -133,11 +144,12 @@ impl Exec {
         if self.done {
             return Some(Moment::from_micros(u64::MAX));
         }
-        if self.retry.is_none() && !self.running.iter().any(|r| r.role == Role::Main) {
+        if self.retry.is_none() && self.queued.is_none() && !self.running.iter().any(|r| r.role == Role::Main) {
             return None;
         }
         let ends = self.running.iter().map(|r| r.hedge_at.map_or(r.due(), |at| at.min(r.due())));
-        let until = ends.chain(self.retry.map(|(at, _)| at)).min()?;
+        let queued = self.queued.map(|queued| queued.wakes());
+        let until = ends.chain(self.retry.map(|(at, _)| at)).chain(queued).min()?;
         (now < until).then_some(until)
     }
 
@@ -152,6 +164,8 @@ impl Exec {
             self.hedge(now, place, lanes);
         } else if due(self.retry.map(|(at, _)| at)) {
             self.retry_now(now, lanes);
+        } else if self.queued.is_some() {
+            self.look(now, lanes);
         } else {
             self.choose(now, lanes);
         }
@@ -205,6 +219,7 @@ impl Exec {
             // From here on it is the only one.
             running.role = Role::Main;
             self.retry = None;
+            self.leave(now, lanes);
             self.cancel_others(now, Some(attempt), lanes);
             self.decisions.push_back(Decision::Commit(attempt));
         }
@@ -221,6 +236,7 @@ impl Exec {
         }
         self.observe(now, running, None, lanes);
         // Before the commit, which may have to wait.
+        self.leave(now, lanes);
         self.cancel_others(now, None, lanes);
         if !running.committed {
             self.decisions.push_back(Decision::Commit(attempt));
@@ -254,7 +270,10 @@ impl Exec {
                 None => self.retry = self.retry(now, running.candidate, disposition, lanes),
             },
             // What is in the air may still answer.
-            (_, CallersFault) => (self.rejected, self.retry) = (true, None),
+            (_, CallersFault) => {
+                (self.rejected, self.retry) = (true, None);
+                self.leave(now, lanes);
+            }
             (Role::Hedge | Role::Probe, _) => {}
         }
     }
@@ -269,9 +288,10 @@ impl Exec {
 
     /// Begins an attempt: the one place where a lane is asked, and where whatever an attempt needs
     /// is reserved.
-    pub(super) fn start(&mut self, now: Moment, attempt: Attempt, lanes: &mut Lanes) {
+    pub(super) fn start(&mut self, now: Moment, attempt: Attempt, granted: bool, lanes: &mut Lanes) {
+        self.tell(Some(attempt.candidate));
         let candidate = &self.candidates[attempt.candidate];
-        let admission = lanes.admit(candidate.lane, now);
+        let admission = lanes.admit(candidate.lane, now, &self.policy.who, granted);
         let role = match attempt.kind {
             AttemptKind::Hedge => Role::Hedge,
             AttemptKind::Probe => Role::Probe,
@@ -337,8 +357,8 @@ impl Exec {
     fn end(&mut self, now: Moment, running: Running, disposition: Disposition, lanes: &mut Lanes) {
         let until = running.started + self.probe_time(running.candidate);
         if running.probes && !running.committed && now < until {
-            let (attempt, began) = (running.number, running.started);
-            return self.decisions.push_back(Decision::Detach { attempt, disposition, began, until });
+            let (attempt, candidate, began) = (running.number, running.candidate, running.started);
+            return self.decisions.push_back(Decision::Detach { attempt, candidate, disposition, began, until });
         }
         self.observe(now, running, Some(disposition), lanes);
         let breach = running.breach(now).filter(|_| disposition == Disposition::Slow);
@@ -362,7 +382,26 @@ impl Exec {
         lanes.observe(self.candidates[running.candidate].lane, now, &seen);
     }
 
+    /// A fault of the driver's ended the execution: gives back what it took of its lanes. An attempt
+    /// that was to go on alone is over, too.
+    pub fn give_back(&mut self, now: Moment, lanes: &mut Lanes) {
+        for running in std::mem::take(&mut self.running) {
+            self.observe(now, running, Some(Disposition::Cancelled), lanes);
+        }
+        self.leave(now, lanes);
+        for decision in std::mem::take(&mut self.decisions) {
+            if let Decision::Detach { candidate, began, until, .. } = decision {
+                let (failed, stream) = (Some(Disposition::Cancelled), self.policy.stream.is_some());
+                let (elapsed, budget) = (now - began, until - began);
+                let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None };
+                lanes.observe(self.candidates[candidate].lane, now, &seen);
+            }
+        }
+        self.done = true;
+    }
+
     pub(super) fn finish(&mut self, now: Moment, finish: Finish, lanes: &mut Lanes) {
+        self.leave(now, lanes);
         self.cancel_others(now, None, lanes);
         self.retry = None;
         self.done = true;

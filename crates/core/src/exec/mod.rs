@@ -8,19 +8,24 @@
 //! it fails, the next is chosen. A *hedge* runs beside one that takes unusually long, on another
 //! lane, and takes its place where it fails. A *probe* runs beside the others and is waited for
 //! only where nobody else is left. The first acceptable answer wins, the others are cancelled.
+//!
+//! An attempt needs a place at its lane. Where a lane has none, the next candidate that has one is
+//! asked; where nobody has one, the machine waits in the queue of the lane that is likely to be free
+//! first, as long as an answer may still come in time. Hedges and probes never wait for a place.
 
 mod choose;
 mod machine;
 mod pace;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::time::Duration;
 
 pub use machine::Exec;
 pub use pace::{Breach, StreamLimits};
 
-use crate::{AttemptKind, AttemptOutcome, Disposition, ErrorCode, Moment, Verdict};
+use crate::{AttemptKind, AttemptOutcome, Claimant, Disposition, ErrorCode, Moment, Ticket, Verdict};
 
 /// When the log is released to its readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,8 @@ pub struct Policy {
     pub stream: Option<StreamLimits>,
     /// How many hedges a call pays for, in [0, 1]; 0 switches hedging off.
     pub hedge_share: f64,
+    /// Who asks for places.
+    pub who: Claimant,
 }
 
 /// An attempt to start.
@@ -120,13 +127,21 @@ pub enum Event {
 pub enum Decision {
     /// Open this attempt.
     Start(Attempt),
+    /// It waits in the queue of this candidate's lane from now on. Whoever grants the place, or sends
+    /// it away, wakes this ticket; what follows is a `Start` or a `Skip` of the candidate.
+    Queue {
+        /// Index among the ranked candidates.
+        candidate: usize,
+        /// Its number in the queue.
+        ticket: Ticket,
+    },
     /// Record that a candidate was passed over.
     Skip {
         /// Index among the ranked candidates.
         candidate: usize,
         /// What it would have been.
         kind: AttemptKind,
-        /// `no_time` or `breaker_open`.
+        /// `no_time`, `breaker_open` or `no_room`.
         outcome: AttemptOutcome,
     },
     /// Stop this attempt; it ended so.
@@ -143,6 +158,8 @@ pub enum Decision {
     Detach {
         /// The attempt's number.
         attempt: usize,
+        /// Index among the ranked candidates.
+        candidate: usize,
         /// What it is to this execution: `slow` or `cancelled`.
         disposition: Disposition,
         /// When it began.
