@@ -19,6 +19,7 @@ mod records;
 mod report;
 mod simulate;
 mod sroie;
+mod storage;
 mod wall;
 
 use std::process::ExitCode;
@@ -68,6 +69,8 @@ enum Measure {
     Hedge(hedge::Arguments),
     /// A model is gone for a while: what its callers lose, probes, and its return
     Outage(outage::Arguments),
+    /// Store, journal, disk or clock fail: what callers get, and where it shows
+    Storage(storage::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
 }
@@ -103,6 +106,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Deadline(arguments) => deadline::run(arguments),
         Measure::Hedge(arguments) => hedge::run(arguments),
         Measure::Outage(arguments) => outage::run(arguments),
+        Measure::Storage(arguments) => storage::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
     }
 }

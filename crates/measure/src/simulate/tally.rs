@@ -8,12 +8,14 @@ use comfy_table::{Table, presets};
 use serde_json::json;
 
 use crate::report::{Report, line};
+use crate::simulate::check::pace;
 use crate::simulate::run::Ran;
 
 /// What must come up in a run of a hundred worlds.
-const EXPECTED: [(&str, &[&str]); 6] = [
+const EXPECTED: [(&str, &[&str]); 7] = [
     ("kinds", &["fallback", "hedge", "primary", "probe", "retry"]),
     ("statuses", &["cancelled", "failed", "interrupted", "succeeded"]),
+    ("limits", &["first token", "floor", "idle"]),
     ("via", &["cache-exact", "coalesced", "default", "model", "stale"]),
     (
         "errors",
@@ -102,6 +104,7 @@ impl Tally {
             for attempt in &record.attempts {
                 tally.count("kinds", AttemptKind::as_str(attempt.kind), 1);
                 tally.count("attempts", AttemptOutcome::as_str(attempt.outcome), 1);
+                pace::limit(attempt).iter().for_each(|limit| tally.count("limits", limit, 1));
             }
         }
         for seen in &ran.seen {

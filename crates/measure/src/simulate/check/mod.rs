@@ -5,6 +5,7 @@ mod deadline;
 mod isolation;
 mod lanes;
 mod oracle;
+pub(crate) mod pace;
 mod record;
 mod refusal;
 mod truth;
@@ -160,7 +161,7 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
         }),
     );
     for case in &view.cases {
-        let verdicts: [(&'static str, Verdict); 7] = [
+        let verdicts: [(&'static str, Verdict); 8] = [
             ("Record", record::of(case)),
             ("Truth", truth::of(&view, case)),
             ("Isolation", isolation::of(&view, case)),
@@ -168,6 +169,7 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
             ("Dispositions", lanes::of(&view, case)),
             ("Refusals", refusal::of(&view, case)),
             ("Streams", truth::stream(case)),
+            ("Limits of streams", pace::of(case)),
         ];
         broken.extend(verdicts.into_iter().filter_map(|(invariant, verdict)| {
             verdict.err().map(|what| Violation { invariant, what, execution: Some(case.seen.id) })

@@ -14,6 +14,7 @@ fn exchange(body: &str, events: bool) -> Exchange {
         events,
         retry_after_s: None,
         body: body.as_bytes().to_vec(),
+        pieces: Vec::new(),
         began_us: 0,
         ended_us: 0,
         end: End::Whole,
