@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use super::Row;
 use crate::client::{Client, Ending, Outcome};
+use crate::paused::TRUTH;
 
 /// What must be seen is seen within this.
 const SOON: Duration = Duration::from_secs(30);
@@ -29,6 +30,7 @@ const DEADLINE_MS: u64 = 2000;
 pub(super) struct Ground {
     pub(super) place: PathBuf,
     sim: Sim,
+    store: Store,
     address: SocketAddr,
     client: Client,
     http: reqwest::Client,
@@ -51,11 +53,12 @@ impl Ground {
         let given = Given { env: &|_| None, flags: &[], known_providers: &[], price: &|_| None };
         let loaded = load(place, &given).map_err(|report| anyhow::anyhow!("the folder is wrong:\n{report}"))?;
         let store = Store::open_with(&loaded.snapshot.store, journal).await?;
-        let sim = Sim::new(Scenario::default().model("main", Behaviour::default())?, 7);
+        let cases = TRUTH.map(|(input, label)| (json!(input), json!({ "label": label })));
+        let sim = Sim::new(Scenario::default().model("main", Behaviour::default())?.cases(cases)?, 7);
         let metrics = Metrics::new();
         let observed = Arc::clone(&metrics);
         let observer: Observer = Arc::new(move |record| observed.observe(record));
-        let orchestrator = Orchestrator::builder(loaded.snapshot, store)
+        let orchestrator = Orchestrator::builder(loaded.snapshot, store.clone())
             .transport("sim", Arc::new(sim.transport()))
             .on_record(observer)
             .build()?;
@@ -68,13 +71,14 @@ impl Ground {
         let served = tokio::spawn(serve(listener, orchestrator, metrics, GatewayOptions::default(), shutdown));
         let (client, http) = (Client::new(), reqwest::Client::new());
         let place = place.to_owned();
-        Ok(Self { place, sim, address, client, http, stop, served, answered: Vec::new(), calls: 0 })
+        Ok(Self { place, sim, store, address, client, http, stop, served, answered: Vec::new(), calls: 0 })
     }
 
     /// A call whose input has so many bytes, every other one a stream of text.
     pub(super) async fn call(&mut self, row: &mut Row, bytes: usize) -> Ending {
         self.calls += 1;
-        let input = format!("Ticket {}: it stops. {}", self.calls, "x".repeat(bytes));
+        let (ticket, _) = TRUTH[self.calls % TRUTH.len()];
+        let input = format!("{ticket} {}", "x".repeat(bytes));
         let (intent, stream) = if self.calls.is_multiple_of(2) { ("write", true) } else { ("sort", false) };
         let config = json!({ "maxLatencyMs": DEADLINE_MS });
         let body = json!({ "intent": intent, "input": input, "stream": stream, "config": config });
@@ -146,6 +150,7 @@ impl Ground {
     pub(super) async fn close(self, row: &mut Row) -> Result<()> {
         let _told = self.stop.send(());
         self.served.await??;
+        self.store.close().await;
         let recorded = crate::records::read(&self.place).await?;
         let count: HashMap<_, usize> = recorded.records.iter().map(|(id, records)| (*id, records.len())).collect();
         for id in &self.answered {

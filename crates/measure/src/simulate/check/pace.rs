@@ -45,8 +45,9 @@ fn written(exchange: &Exchange) -> Vec<(u64, u64)> {
     // Sizes are those of the bytes: what is not UTF-8 is broken, and its attempt over.
     for event in text.split_inclusive("\n\n").filter(|event| event.ends_with("\n\n")) {
         end += event.len();
-        let chunk: Option<Value> = event.strip_prefix("data: ").and_then(|data| serde_json::from_str(data).ok());
-        let delta = chunk.map(|mut chunk| chunk["choices"][0]["delta"].take()).unwrap_or_default();
+        let chunk = event.strip_prefix("data: ").and_then(|data| serde_json::from_str::<Value>(data).ok());
+        let chunk = chunk.unwrap_or_default();
+        let delta = &chunk["choices"][0]["delta"];
         let text = |name: &str| delta[name].as_str().map_or(0, str::len);
         let bytes = text("content") + text("refusal");
         if let (true, Some((at, _))) = (bytes > 0, exchange.pieces.iter().find(|(_, until)| *until >= end)) {
