@@ -398,8 +398,8 @@ impl Exec {
         self.leave(now, lanes);
         for decision in std::mem::take(&mut self.decisions) {
             if let Decision::Detach { candidate, began, until, .. } = decision {
-                let (failed, stream) = (Some(Disposition::Cancelled), self.policy.stream.is_some());
-                let (elapsed, budget) = (now - began, until - began);
+                let (failed, elapsed) = (Some(Disposition::Cancelled), now - began);
+                let (budget, stream) = (until - began, self.policy.stream.is_some());
                 let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None };
                 lanes.observe(self.candidates[candidate].lane, now, &seen);
             }
