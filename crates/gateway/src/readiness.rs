@@ -91,7 +91,11 @@ fn of_configuration(configuration: &Configuration) -> Part {
 
 fn of_lanes(lanes: &[LaneState]) -> Part {
     let asked = || lanes.iter().filter(|lane| lane.model.as_str() != "local");
-    let down: Vec<&str> = asked().filter(|lane| lane.open_for.is_some()).map(|lane| lane.model.as_str()).collect();
+    let name = |lane: &LaneState| match lane.key {
+        Some(key) => format!("{} with key {key}", lane.model),
+        None => lane.model.to_string(),
+    };
+    let down: Vec<String> = asked().filter(|lane| lane.open_for.is_some()).map(name).collect();
     let state = match down.len() {
         0 => return OK,
         n if n == asked().count() => "all_down",

@@ -17,9 +17,9 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use sse_stream::SseStream;
 
-/// Pooled keep-alive connections.
+/// Pooled keep-alive connections, and the key that calls are made with.
 #[derive(Clone)]
-pub(crate) struct Client(Pool<HttpConnector, Full<Bytes>>);
+pub(crate) struct Client(Pool<HttpConnector, Full<Bytes>>, Option<String>);
 
 /// How a call ended, as the client saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,12 @@ impl Client {
     pub(crate) fn new() -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
-        Self(Pool::builder(TokioExecutor::new()).build(tcp))
+        Self(Pool::builder(TokioExecutor::new()).build(tcp), None)
+    }
+
+    /// The same connections, for whoever has this key.
+    pub(crate) fn with_key(&self, key: &str) -> Self {
+        Self(self.0.clone(), Some(format!("Bearer {key}")))
     }
 
     /// Sends a call and reads what comes to its end.
@@ -67,7 +72,10 @@ impl Client {
     }
 
     async fn try_execute(&self, to: SocketAddr, call: &Value, started: Instant, outcome: &mut Outcome) -> Result<()> {
-        let request = Request::post(format!("http://{to}/v1/execute")).header(CONTENT_TYPE, "application/json");
+        let mut request = Request::post(format!("http://{to}/v1/execute")).header(CONTENT_TYPE, "application/json");
+        if let Some(key) = &self.1 {
+            request = request.header(AUTHORIZATION, key);
+        }
         let response = self.0.request(request.body(Full::from(call.to_string()))?).await.context("no response")?;
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !kind.starts_with("text/event-stream") {

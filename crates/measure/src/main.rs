@@ -13,8 +13,10 @@ mod deadline;
 mod ground;
 mod hedge;
 mod house;
+mod instruments;
 mod outage;
 mod overhead;
+mod overload;
 mod paused;
 mod records;
 mod report;
@@ -72,6 +74,8 @@ enum Measure {
     Outage(outage::Arguments),
     /// Store, journal, disk or clock fail: what callers get, and where it shows
     Storage(storage::Arguments),
+    /// Twice the calls that the models hold: goodput, deadlines, fairness
+    Overload(overload::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
     /// What checks cost, and whether promptfoo says the same
@@ -110,6 +114,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Hedge(arguments) => hedge::run(arguments),
         Measure::Outage(arguments) => outage::run(arguments),
         Measure::Storage(arguments) => storage::run(arguments),
+        Measure::Overload(arguments) => overload::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
     }

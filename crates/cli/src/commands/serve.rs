@@ -80,8 +80,7 @@ impl Serve {
             tell!("stopping: open calls finish first; once more to cut them");
             tokio::spawn(signals::again());
         };
-        let options = GatewayOptions { max_running: baton.snapshot().server.max_running, ..GatewayOptions::default() };
-        let served = serve(listener, baton, metrics, options, stop).await;
+        let served = serve(listener, baton, metrics, GatewayOptions::default(), stop).await;
         maintenance.abort();
         following.abort();
         store.close().await;

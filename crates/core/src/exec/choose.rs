@@ -27,7 +27,7 @@ impl Exec {
         let fallback = self.fallback(now, lanes);
         let delay = match disposition {
             // Another candidate is a better use of the time than waiting.
-            Disposition::RateLimited { .. } if fallback.is_some() => return None,
+            Disposition::RateLimited { .. } if fallback.is_some() || !self.full.is_empty() => return None,
             Disposition::RateLimited { retry_after: Some(after) } => after,
             _ => full_jitter(self.retries, uniform(self.seed, self.retries)),
         };

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod admission;
 mod departures;
 mod flights;
 mod house;

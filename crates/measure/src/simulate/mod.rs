@@ -7,6 +7,7 @@ mod dice;
 mod intents;
 mod journal;
 mod models;
+mod places;
 mod run;
 mod tally;
 mod tap;

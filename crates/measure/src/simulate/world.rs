@@ -14,6 +14,7 @@ use crate::simulate::dice::Dice;
 use crate::simulate::intents::{self, Folder};
 use crate::simulate::journal::JournalPlan;
 use crate::simulate::models;
+use crate::simulate::places::Places;
 
 /// Teams of every world; the third is always there, so that some share inputs and nothing else.
 pub(crate) const TEAMS: [&str; 3] = ["north", "south", "east"];
@@ -32,6 +33,8 @@ pub(crate) struct World {
     pub(crate) sim: Sim,
     /// How the journal behaves.
     pub(crate) journal: JournalPlan,
+    /// How many calls are taken on.
+    pub(crate) places: Places,
 }
 
 /// The world of a seed, and the configuration to start an engine with. Files are written to `dir`.
@@ -40,7 +43,9 @@ pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> 
     let names: Vec<String> = (0..dice.between(2, 4)).map(|n| format!("m{n}")).collect();
     let folders: Vec<Folder> =
         (0..dice.between(1, 3)).map(|n| intents::folder(&mut dice, n as usize, &names)).collect();
-    let mut toml = "[providers.sim]\nkind = \"simulated\"\nscenario = \"scenario.toml\"\n".to_owned();
+    // A stream of its own: what else there is in a world stays as it was.
+    let places = Places::random(&mut Dice::new(seed, 3));
+    let mut toml = places.toml();
     let mut scenario = Scenario::default();
     for name in &names {
         write!(toml, "[models.{name}]\nid = \"sim/{name}\"\n")?;
@@ -57,6 +62,9 @@ pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> 
     for folder in &folders {
         scenario = scenario.cases(folder.cases.iter().cloned())?;
     }
+    for (file, key) in places.files() {
+        std::fs::write(dir.join(file), key)?;
+    }
     write_files(dir, &toml, &folders).context("cannot write the intents' folders")?;
     let given = Given { env: &|_| None, flags: &[], known_providers: &[], price: &|_| None };
     let loaded =
@@ -69,6 +77,7 @@ pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> 
         aliases: snapshot.aliases.clone(),
         sim: Sim::new(scenario, seed),
         journal: JournalPlan::random(&mut dice),
+        places,
     };
     Ok((world, snapshot))
 }

@@ -6,6 +6,7 @@ mod isolation;
 mod lanes;
 mod oracle;
 pub(crate) mod pace;
+mod places;
 mod record;
 mod refusal;
 mod truth;
@@ -153,8 +154,12 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
         Err(broken) => return broken,
     };
     let mut broken = Vec::new();
-    let whole: [(&'static str, Verdict); 3] =
-        [("Record", record::of_seed(&view)), ("Bounds", bounds(ran)), ("Breaker", lanes::of_seed(&view))];
+    let whole: [(&'static str, Verdict); 4] = [
+        ("Record", record::of_seed(&view)),
+        ("Bounds", bounds(ran)),
+        ("Breaker", lanes::of_seed(&view)),
+        ("Places", places::of_seed(&view)),
+    ];
     broken.extend(
         whole.into_iter().filter_map(|(invariant, verdict)| {
             verdict.err().map(|what| Violation { invariant, what, execution: None })

@@ -61,6 +61,10 @@ fn expected(view: &View<'_>, case: &Case<'_>) -> Vec<ErrorCode> {
         if !view.ran.world.aliases.contains_key(model) {
             codes.push(ErrorCode::UnknownModel);
         }
+        // Who is limited to intents calls no models.
+        if ask.allowed.is_some() {
+            codes.push(ErrorCode::IntentNotAllowed);
+        }
         codes.extend(over(config, &SERVER_CEILINGS, |_| false));
         return codes;
     };

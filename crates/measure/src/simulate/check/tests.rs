@@ -8,6 +8,7 @@ use crate::simulate::tap::{End, Exchange};
 fn exchange(body: &str, events: bool) -> Exchange {
     Exchange {
         task: None,
+        key: None,
         request: bytes::Bytes::new(),
         status: Some(200),
         length: None,
