@@ -150,9 +150,13 @@ impl<'a> Drive<'a> {
     }
 
     /// Lets an attempt go on without this execution: its lane learns whether it is back.
-    pub(crate) fn detach(&mut self, number: usize, disposition: Disposition, times: (Moment, Moment)) -> Event {
+    pub(crate) async fn detach(&mut self, number: usize, disposition: Disposition, times: (Moment, Moment)) -> Event {
         let flight = &mut self.flights[number];
-        let (flying, early) = (std::mem::replace(&mut flight.flying, Flying::Landed), flight.early.take());
+        let (mut flying, mut early) = (std::mem::replace(&mut flight.flying, Flying::Landed), flight.early.take());
+        if early.is_none() {
+            // Its caller may have left before anybody looked: it is sent by its own execution all the same.
+            early = glance(&mut flying).await;
+        }
         let lane = self.request.candidates[flight.attempt.candidate].lane;
         let probe = Probe::new(self.engine, &self.request.live, lane, times, self.call.stream);
         tokio::spawn(probe.finish(flying, early));
