@@ -4,6 +4,8 @@
 
 mod binomial;
 mod isotonic;
+mod matched;
+mod normal;
 mod platt;
 mod quantile;
 mod rng;
@@ -12,6 +14,8 @@ pub use binomial::{
     binomial_cdf, clopper_pearson_lower, clopper_pearson_upper, labels_needed, wilson_lower, wilson_upper,
 };
 pub use isotonic::Isotonic;
+pub use matched::{Difference, Matched, paired_bootstrap};
+pub use normal::{normal_cdf, normal_quantile, t_quantile};
 pub use platt::Platt;
 pub use quantile::{Sketch, quantile};
 pub use rng::SplitMix64;
