@@ -1,13 +1,17 @@
 //! One file a command.
 
+mod cases;
 mod check;
+mod compare;
 mod demo;
+mod eval;
 mod init;
 mod keys;
 mod report;
 mod run;
 mod serve;
 mod sim;
+mod table;
 
 use clap::{Parser, Subcommand};
 
@@ -42,6 +46,9 @@ enum Command {
     Run(run::Run),
     Serve(serve::Serve),
     Check(check::Check),
+    Eval(eval::Eval),
+    Compare(compare::Compare),
+    Cases(cases::Cases),
     Report(report::Report),
     Keys(keys::Keys),
     Sim(sim::Sim),
@@ -54,9 +61,11 @@ impl Arguments {
             Command::Demo(command) => command.json,
             Command::Run(command) => command.json,
             Command::Check(command) => command.json,
+            Command::Eval(command) => command.json,
+            Command::Compare(command) => command.json,
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
-            Command::Init(_) | Command::Serve(_) | Command::Sim(_) => false,
+            Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) => false,
         }
     }
 }
@@ -68,6 +77,9 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Run(command) => command.run().await,
         Command::Serve(command) => command.run().await,
         Command::Check(command) => command.run(),
+        Command::Eval(command) => command.run().await,
+        Command::Compare(command) => command.run().await,
+        Command::Cases(command) => command.run().await,
         Command::Report(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Sim(command) => command.run().await,

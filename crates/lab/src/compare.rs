@@ -1,0 +1,318 @@
+//! Two candidates on the same cases: differences in pairs with intervals, and the verdict that
+//! follows from an interval's bound, never from a mean.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use baton_stats::{Difference, Matched, paired_bootstrap};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Case, Column};
+
+/// What a candidate did with each case, by the case's key: the mean of its repetitions.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    /// The candidate.
+    pub name: String,
+    /// By the case's key.
+    pub cases: BTreeMap<String, CaseResult>,
+}
+
+/// One case: means over repetitions.
+#[derive(Clone, Debug, Default)]
+pub struct CaseResult {
+    name: String,
+    calls: f64,
+    passed: f64,
+    score: f64,
+    cost_usd: Option<f64>,
+    ms: f64,
+}
+
+/// What a difference is held against.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Rules {
+    /// How much worse still counts as equal, as a share of cases.
+    pub margin: f64,
+    /// Of every interval, two-sided.
+    pub confidence: f64,
+    /// Of the bootstraps.
+    pub seed: u64,
+}
+
+/// What the interval shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The candidate is worse by more than the margin.
+    Worse,
+    /// It is not worse by more than the margin.
+    NotWorse,
+    /// Either may be.
+    Open,
+}
+
+/// An interval as it is reported.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Pairing {
+    /// Candidate − baseline.
+    pub mean: f64,
+    /// The lower end.
+    pub lower: f64,
+    /// The upper end.
+    pub upper: f64,
+}
+
+impl From<Difference> for Pairing {
+    fn from(Difference { mean, lower, upper }: Difference) -> Self {
+        Self { mean, lower, upper }
+    }
+}
+
+/// A candidate beside a baseline.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// What it is compared with.
+    pub baseline: String,
+    /// What is compared.
+    pub candidate: String,
+    /// Cases that both have.
+    pub cases: usize,
+    /// The share of right answers, candidate − baseline.
+    pub quality: Pairing,
+    /// McNemar's exact two-sided p-value; only where each case was asked once.
+    pub p_value: Option<f64>,
+    /// The mean score, where scores say more than right and wrong.
+    pub score: Option<Pairing>,
+    /// Dollars for each call, where both are known for some cases.
+    pub cost_usd: Option<Pairing>,
+    /// Milliseconds for each call.
+    pub ms: Pairing,
+    /// What the quality's interval shows.
+    pub verdict: Verdict,
+    /// Where the verdict is open: about how many more cases would settle it, where that can be said.
+    pub needs_more: Option<u64>,
+    /// Cases that the candidate got wrong and the baseline right.
+    pub worse: Vec<String>,
+    /// Cases that the candidate got right and the baseline wrong.
+    pub better: Vec<String>,
+    /// What it was held against.
+    pub rules: Rules,
+}
+
+/// A column's results, by case.
+#[must_use]
+pub fn results(column: &Column, cases: &[Case]) -> Results {
+    let mut results = Results { name: column.name.clone(), ..Results::default() };
+    for cell in &column.cells {
+        let Some(case) = cases.get(cell.case) else { continue };
+        let cost = cell.given.cost.map(|cost| cost.0 as f64 / 1e9);
+        let one = One { passed: cell.grade.passed, score: cell.grade.score, cost, ms: cell.given.ms };
+        results.cases.entry(case.key.clone()).or_default().add(&case.name, one);
+    }
+    results
+}
+
+struct One {
+    passed: bool,
+    score: f64,
+    cost: Option<f64>,
+    ms: f64,
+}
+
+impl CaseResult {
+    fn add(&mut self, name: &str, one: One) {
+        let n = self.calls;
+        let mean = |old: f64, new: f64| (old * n + new) / (n + 1.0);
+        self.passed = mean(self.passed, f64::from(one.passed));
+        self.score = mean(self.score, one.score);
+        self.ms = mean(self.ms, one.ms);
+        self.cost_usd = match (one.cost, self.cost_usd) {
+            (Some(cost), _) if n < 0.5 => Some(cost),
+            (Some(cost), Some(old)) => Some(mean(old, cost)),
+            _ => None,
+        };
+        self.calls = n + 1.0;
+        name.clone_into(&mut self.name);
+    }
+}
+
+/// A line of an earlier run's JSONL, as far as a comparison reads it.
+#[derive(Deserialize)]
+struct Row {
+    candidate: String,
+    case: String,
+    key: String,
+    passed: bool,
+    score: f64,
+    cost_usd: Option<String>,
+    ms: f64,
+}
+
+/// The results of an earlier run, from the JSONL that it wrote: of the candidate named, or of the
+/// only one.
+///
+/// # Errors
+/// What is wrong with the file, and what to do.
+pub fn baseline_of_file(path: &Path, candidate: Option<&str>) -> Result<Results, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+    let mut all: BTreeMap<String, Results> = BTreeMap::new();
+    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let row: Row = serde_json::from_str(line).map_err(|error| {
+            format!("{shown}:{}: not a line that `baton eval --jsonl` writes: {error}", n + 1)
+        })?;
+        let results = all.entry(row.candidate.clone()).or_default();
+        results.name = format!("{} ({shown})", row.candidate);
+        let cost = row.cost_usd.and_then(|usd| usd.parse::<baton_core::NanoUsd>().ok()).map(|cost| cost.0 as f64 / 1e9);
+        let one = One { passed: row.passed, score: row.score, cost, ms: row.ms };
+        results.cases.entry(row.key).or_default().add(&row.case, one);
+    }
+    let names = || all.keys().cloned().collect::<Vec<_>>().join(", ");
+    match candidate {
+        Some(name) if all.contains_key(name) => Ok(all.remove(name).unwrap_or_default()),
+        Some(name) => Err(format!("{shown} has no candidate `{name}`; it has: {}", names())),
+        None if all.len() == 1 => Ok(all.into_values().next().unwrap_or_default()),
+        None if all.is_empty() => Err(format!("{shown} has no results")),
+        None => Err(format!("{shown} has several candidates: name one as `{shown}#NAME`, of: {}", names())),
+    }
+}
+
+/// Compares on the cases that both have.
+#[must_use]
+pub fn compare(baseline: &Results, candidate: &Results, rules: Rules) -> Comparison {
+    compare_bounded(baseline, candidate, rules, None)
+}
+
+/// The same, where it is not known of every case which answer is right: `bounds` gives for a case the
+/// least and the most that the candidate may be better. The interval then holds whatever is true.
+#[must_use]
+pub fn compare_bounded(
+    baseline: &Results,
+    candidate: &Results,
+    rules: Rules,
+    bounds: Option<&BTreeMap<String, (f64, f64)>>,
+) -> Comparison {
+    let pairs: Vec<(&String, &CaseResult, &CaseResult)> = baseline
+        .cases
+        .iter()
+        .filter_map(|(key, base)| candidate.cases.get(key).map(|result| (key, base, result)))
+        .collect();
+    let known = |key: &String, base: &CaseResult, result: &CaseResult| {
+        let difference = result.passed - base.passed;
+        bounds.and_then(|bounds| bounds.get(key)).copied().unwrap_or((difference, difference))
+    };
+    let least: Vec<f64> = pairs.iter().map(|(key, base, result)| known(key, base, result).0).collect();
+    let most: Vec<f64> = pairs.iter().map(|(key, base, result)| known(key, base, result).1).collect();
+    let (low, high) = (share_difference(&least, rules), share_difference(&most, rules));
+    let quality =
+        Difference { mean: 0.5 * (low.mean + high.mean), lower: low.lower, upper: high.upper };
+    let verdict = match quality {
+        q if q.upper < -rules.margin => Verdict::Worse,
+        q if q.lower > -rules.margin => Verdict::NotWorse,
+        _ => Verdict::Open,
+    };
+    let binary = whole(&least) && whole(&most);
+    let exact = binary && bounds.is_none() && !pairs.is_empty();
+    // Of bounds, more cases can only show what the worst of them allows.
+    let reachable = bounds.is_none() || low.mean > -rules.margin;
+    let needs_more = (verdict == Verdict::Open && binary && reachable).then(|| needed(&least, rules)).flatten();
+    let of = |value: fn(&CaseResult) -> f64| -> Vec<f64> {
+        pairs.iter().map(|(_, base, result)| value(result) - value(base)).collect()
+    };
+    let interval = |values: &[f64], range: f64| paired_bootstrap(values, range, rules.confidence, rules.seed);
+    let scores = of(|result| result.score);
+    let finer = pairs.iter().any(|(_, base, result)| {
+        (result.score - result.passed).abs() > 1e-9 || (base.score - base.passed).abs() > 1e-9
+    });
+    let costs: Vec<f64> =
+        pairs.iter().filter_map(|(_, base, result)| Some(result.cost_usd? - base.cost_usd?)).collect();
+    let names = |worse: bool| -> Vec<String> {
+        let differs = |d: f64| if worse { d < -0.5 } else { d > 0.5 };
+        let changed = pairs.iter().filter(|(_, base, result)| differs(result.passed - base.passed));
+        changed.map(|(_, _, result)| result.name.clone()).collect()
+    };
+    Comparison {
+        baseline: baseline.name.clone(),
+        candidate: candidate.name.clone(),
+        cases: pairs.len(),
+        quality: quality.into(),
+        p_value: exact.then(|| counted(&least).p_value()),
+        score: (finer && !pairs.is_empty()).then(|| interval(&scores, 1.0).into()),
+        cost_usd: (!costs.is_empty()).then(|| interval(&costs, 0.0).into()),
+        ms: interval(&of(|result| result.ms), 0.0).into(),
+        verdict,
+        needs_more,
+        worse: names(true),
+        better: names(false),
+        rules,
+    }
+}
+
+/// The mean of differences of shares: by counts where each is −1, 0 or 1, else by resampling.
+fn share_difference(differences: &[f64], rules: Rules) -> Difference {
+    if whole(differences) {
+        return counted(differences).difference(rules.confidence);
+    }
+    paired_bootstrap(differences, 1.0, rules.confidence, rules.seed)
+}
+
+fn whole(differences: &[f64]) -> bool {
+    differences.iter().all(|d| (d - d.round()).abs() < 1e-9)
+}
+
+fn counted(differences: &[f64]) -> Matched {
+    Matched::of(differences.iter().map(|d| (*d < -0.5, *d > 0.5)))
+}
+
+/// How many cases more would settle it, at least one.
+fn needed(differences: &[f64], rules: Rules) -> Option<u64> {
+    let needed = counted(differences).pairs_needed(rules.margin, rules.confidence)?;
+    Some(needed.saturating_sub(differences.len() as u64).max(1))
+}
+
+impl Comparison {
+    /// "May I replace the baseline by the candidate?", in a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let points = |share: f64| format!("{:+.1}", 100.0 * share);
+        let Pairing { mean, lower, upper } = self.quality;
+        let interval = format!(
+            "{} points of quality, {:.0} % interval {} to {}, on {} cases",
+            points(mean),
+            100.0 * self.rules.confidence,
+            points(lower),
+            points(upper),
+            self.cases
+        );
+        let margin = format!("{:.1} points", 100.0 * self.rules.margin);
+        let (baseline, candidate) = (&self.baseline, &self.candidate);
+        match (self.verdict, self.needs_more) {
+            (Verdict::NotWorse, _) => format!(
+                "Yes: `{candidate}` may replace `{baseline}`; it is at most {margin} worse ({interval})."
+            ),
+            (Verdict::Worse, _) => {
+                format!("No: `{candidate}` is more than {margin} worse than `{baseline}` ({interval}).")
+            }
+            (Verdict::Open, Some(more)) => format!(
+                "Not enough evidence whether `{candidate}` may replace `{baseline}` at a margin of {margin}: \
+                 needs about {more} more ({interval})."
+            ),
+            (Verdict::Open, None) => format!(
+                "Not enough evidence whether `{candidate}` may replace `{baseline}` at a margin of {margin}; \
+                 how many more cases it needs cannot be said ({interval})."
+            ),
+        }
+    }
+
+    /// As one JSON value, the sentence in it.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let mut document = serde_json::to_value(self).unwrap_or_default();
+        if let Some(document) = document.as_object_mut() {
+            document.insert("sentence".into(), Value::from(self.sentence()));
+        }
+        document
+    }
+}
