@@ -231,7 +231,9 @@ pub fn compare_bounded(
     let names = |worse: bool| -> Vec<String> {
         let differs = |d: f64| if worse { d < -0.5 } else { d > 0.5 };
         let changed = pairs.iter().filter(|(_, base, result)| differs(result.passed - base.passed));
-        changed.map(|(_, _, result)| result.name.clone()).collect()
+        let mut names: Vec<String> = changed.map(|(_, _, result)| result.name.clone()).collect();
+        names.sort_by_cached_key(|name| (name.len(), name.clone()));
+        names
     };
     Comparison {
         baseline: baseline.name.clone(),
@@ -290,8 +292,11 @@ impl Comparison {
         let (baseline, candidate) = (&self.baseline, &self.candidate);
         match (self.verdict, self.needs_more) {
             (Verdict::NotWorse, _) => format!(
-                "Yes: `{candidate}` may replace `{baseline}`; it is at most {margin} worse ({interval})."
+                "Yes: `{candidate}` may replace `{baseline}`; it is less than {margin} worse, or better ({interval})."
             ),
+            (Verdict::Worse, _) if self.rules.margin <= 0.0 => {
+                format!("No: `{candidate}` is worse than `{baseline}` ({interval}).")
+            }
             (Verdict::Worse, _) => {
                 format!("No: `{candidate}` is more than {margin} worse than `{baseline}` ({interval}).")
             }
@@ -304,6 +309,12 @@ impl Comparison {
                  how many more cases it needs cannot be said ({interval})."
             ),
         }
+    }
+
+    /// The exact p-value as people read it.
+    #[must_use]
+    pub fn p_shown(&self) -> Option<String> {
+        self.p_value.map(|p| if p < 0.001 { format!("{p:.1e}") } else { format!("{p:.3}") })
     }
 
     /// As one JSON value, the sentence in it.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use baton_config::{IntentKind, Plan, canonical};
-use baton_core::Severity;
+use baton_core::{ErrorCode, Severity};
 use baton_eval::Checks;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Case, Given};
+use crate::{Case, Given, Refusal};
 
 /// The longest reason shown of one thing that was wrong, in characters.
 const REASON_CHARS_MAX: usize = 300;
@@ -73,6 +73,16 @@ impl Grader {
         parts.finish()
     }
 
+    /// A kept answer as it would be given now: one that fails a gate that was not there is none.
+    pub(crate) fn under_todays_checks(&self, case: &Case, given: Given) -> Given {
+        let Some(output) = &given.output else { return given };
+        let results = self.checks.judge_output(output, &case.input);
+        let Some(failed) = results.into_iter().find(|r| r.severity == Severity::Gate && !r.passed) else { return given };
+        let message = format!("{}: {}", failed.check, failed.reason.unwrap_or_default());
+        let code = ErrorCode::NoAcceptableAnswer.as_str().to_owned();
+        Given { output: None, refusal: Some(Refusal { code, message, quality: true }), ..given }
+    }
+
     fn expected(&self, output: &Value, expected: &Value, parts: &mut Parts) {
         match &self.plan.kind {
             IntentKind::Classification(_) => {
@@ -101,11 +111,10 @@ impl Grader {
     }
 
     fn checked(&self, output: &Value, input: &Value, parts: &mut Parts) {
-        let own = |n: usize| n > 0;
         let scored = self.plan.kind == IntentKind::Generation;
+        // The first is the form that every answer has to have; the others are the intent's own.
         for (n, result) in self.checks.judge_output(output, input).into_iter().enumerate() {
-            // The first is the form that every answer has to have; the others are the intent's own.
-            if own(n) {
+            if n > 0 {
                 parts.note(&result.check, result.passed, None);
             }
             if scored {

@@ -126,7 +126,7 @@ impl<'a> Runner<'a> {
         let known = self.cache.get(&key, &self.checks);
         let cached = known.is_some();
         let given = match known {
-            Some(given) => given,
+            Some(given) => self.grader.under_todays_checks(case, given),
             None => {
                 let given = self.ask(case).await;
                 self.cache.put(key, &self.checks, &given);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use baton_config::IntentKind;
 use baton_lab::{
     Case, Column, Comparison, Evaluation, Options, Results, Rules, ShareAsked, Variant, baseline_of_file, compare,
     figures, html, jsonl, junit, markdown, of_plan, read, results,
@@ -198,6 +199,10 @@ impl Eval {
             let codes: Vec<String> = figures.errors.iter().map(|(code, n)| format!("{code} {n}")).collect();
             let told = "calls without an answer count as wrong";
             notes.push(format!("{}: {told}: {}.", figures.candidate, codes.join(", ")));
+        }
+        let unstated = |case: &Case| case.asserts.is_empty();
+        if variants.iter().any(|v| v.plan.kind == IntentKind::Generation) && cases.iter().any(unstated) {
+            notes.push("Texts are graded by their checks alone: one in good form that says a wrong thing passes.".into());
         }
         let intent = self.intent.clone();
         Evaluation { intent, source, cases, repeat, columns, figures, comparisons, rules, notes }

@@ -100,7 +100,7 @@ pub(super) fn differences(comparison: &Comparison, paint: &Paint) {
         100.0 * rules.margin,
         rules.seed
     );
-    let p = comparison.p_value.map_or_else(String::new, |p| format!(", exact p {p:.2e}"));
+    let p = comparison.p_shown().map_or_else(String::new, |p| format!(", exact p {p}"));
     let quality = format!("{} points{p}: {verdict}", scaled(&comparison.quality, 100.0, 1));
     say!("  quality  {}", colour(paint, &quality));
     if let Some(score) = &comparison.score {

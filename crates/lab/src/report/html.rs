@@ -11,6 +11,8 @@ use crate::{Cell, Column, Comparison, Figures, Verdict};
 const ROWS_MAX: usize = 2000;
 /// The longest text of a cell, in characters.
 const CELL_CHARS_MAX: usize = 2000;
+/// Of an input, in the line of its case.
+const SUMMARY_CHARS: usize = 110;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -45,7 +47,7 @@ fn head(evaluation: &Evaluation, body: &mut String) {
         body.push_str("<p class=\"simulated\">Simulated models answered: these figures measure no real model.</p>\n");
     }
     for conclusion in evaluation.conclusions() {
-        let _ = writeln!(body, "<p class=\"conclusion\">{}</p>", text(&conclusion));
+        let _ = writeln!(body, "<p class=\"conclusion\">{}</p>", named(&conclusion));
     }
     body.push_str("</header>\n");
 }
@@ -53,12 +55,14 @@ fn head(evaluation: &Evaluation, body: &mut String) {
 fn table(body: &mut String, title: &str, columns: &[&str]) {
     let _ = write!(body, "<h2>{title}</h2>\n<div class=\"wide\"><table>\n<thead><tr>");
     for (n, column) in columns.iter().enumerate() {
-        let class = if n == 0 { "" } else { " class=\"number\"" };
+        let class = if n == 0 || WORDS.contains(column) { "" } else { " class=\"number\"" };
         let _ = write!(body, "<th{class}>{column}</th>");
     }
     body.push_str("</tr></thead>\n<tbody>\n");
 }
 
+/// Columns of words, to the left; those of numbers are to the right.
+const WORDS: [&str; 2] = ["against", "verdict"];
 const END: &str = "</tbody>\n</table></div>\n";
 
 fn candidates(evaluation: &Evaluation, body: &mut String) {
@@ -138,7 +142,7 @@ fn differences(evaluation: &Evaluation, body: &mut String) {
             text(&comparison.candidate),
             text(&comparison.baseline),
             points(&comparison.quality),
-            comparison.p_value.map_or_else(dash, |p| format!("{p:.2e}")),
+            comparison.p_shown().unwrap_or_else(dash),
             comparison.score.as_ref().map_or_else(dash, points),
             comparison.cost_usd.as_ref().map_or_else(dash, |cost| amounts(cost, 6)),
             amounts(&comparison.ms, 0),
@@ -157,7 +161,7 @@ fn differences(evaluation: &Evaluation, body: &mut String) {
 }
 
 fn changed(comparison: &Comparison, body: &mut String) {
-    let _ = writeln!(body, "<p>{}</p>", text(&comparison.sentence()));
+    let _ = writeln!(body, "<p>{}</p>", named(&comparison.sentence()));
     for (class, title, names) in [("bad", "lost", &comparison.worse), ("good", "gained", &comparison.better)] {
         if !names.is_empty() {
             let shown = names.iter().take(50).map(|name| text(name)).collect::<Vec<_>>().join(", ");
@@ -205,21 +209,26 @@ fn cases(evaluation: &Evaluation, body: &mut String) {
     let _ = writeln!(body, "<h2>Cases</h2>");
     let per_case = evaluation.columns.len() * evaluation.repeat.max(1) as usize;
     let shown = evaluation.cases.len().min((ROWS_MAX / per_case.max(1)).max(1));
-    let mut by_case: Vec<Vec<(&Column, &Cell)>> = vec![Vec::new(); shown];
+    let mut by_case: Vec<Vec<(&Column, &Cell)>> = vec![Vec::new(); evaluation.cases.len()];
     for (column, cell, _) in evaluation.rows() {
         if let Some(cells) = by_case.get_mut(cell.case) {
             cells.push((column, cell));
         }
     }
-    for (case, cells) in evaluation.cases.iter().zip(by_case) {
-        let wrong = cells.iter().filter(|(_, cell)| !cell.grade.passed).count();
+    let mut cases: Vec<_> = evaluation.cases.iter().zip(by_case).collect();
+    let wrong = |cells: &[(&Column, &Cell)]| cells.iter().filter(|(_, cell)| !cell.grade.passed).count();
+    // What is to be read comes first.
+    cases.sort_by_key(|(_, cells)| wrong(cells) == 0);
+    for (case, cells) in cases.into_iter().take(shown) {
+        let wrong = wrong(&cells);
         let (open, class) = if wrong > 0 { (" open", "bad") } else { ("", "good") };
         let state = if wrong > 0 { format!("{wrong} of {} wrong", cells.len()) } else { "all right".into() };
         let _ = writeln!(
             body,
-            "<details{open}><summary>{} <span class=\"state {class}\">{state}</span></summary>\n<dl>\
+            "<details{open}><summary>{} <span class=\"state {class}\">{state}</span> <small>{}</small></summary>\n<dl>\
              <dt>input</dt><dd><pre>{}</pre></dd>",
             text(&case.name),
+            text(&pretty(&case.input).chars().take(SUMMARY_CHARS).collect::<String>()),
             text(&short(&pretty(&case.input)))
         );
         if let Some(expected) = &case.expected {
@@ -245,6 +254,12 @@ fn cases(evaluation: &Evaluation, body: &mut String) {
     if shown < evaluation.cases.len() {
         let _ = writeln!(body, "<p class=\"note\">{} more cases are in the JSONL.</p>", evaluation.cases.len() - shown);
     }
+}
+
+/// A sentence, its names between backticks set apart.
+fn named(sentence: &str) -> String {
+    let part = |(n, part): (usize, &str)| if n % 2 == 1 { format!("<code>{}</code>", text(part)) } else { text(part) };
+    sentence.split('`').enumerate().map(part).collect()
 }
 
 /// A text as it is, or JSON.
