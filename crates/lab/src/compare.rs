@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use baton_stats::{Difference, Matched, paired_bootstrap};
+use baton_stats::{Difference, PairedTally, normal_quantile, paired_bootstrap};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -65,8 +65,8 @@ pub struct Pairing {
 }
 
 impl From<Difference> for Pairing {
-    fn from(Difference { mean, lower, upper }: Difference) -> Self {
-        Self { mean, lower, upper }
+    fn from(Difference { value, lower, upper }: Difference) -> Self {
+        Self { mean: value, lower, upper }
     }
 }
 
@@ -83,12 +83,13 @@ pub struct Comparison {
     pub quality: Pairing,
     /// McNemar's exact two-sided p-value; only where each case was asked once.
     pub p_value: Option<f64>,
-    /// The mean score, where scores say more than right and wrong.
+    /// The mean score, where scores say more than right and wrong. This and the two below need ten
+    /// cases.
     pub score: Option<Pairing>,
     /// Dollars for each call, where both are known for some cases.
     pub cost_usd: Option<Pairing>,
     /// Milliseconds for each call.
-    pub ms: Pairing,
+    pub ms: Option<Pairing>,
     /// What the quality's interval shows.
     pub verdict: Verdict,
     /// Where the verdict is open: about how many more cases would settle it, where that can be said.
@@ -199,29 +200,34 @@ pub fn compare_bounded(
         .iter()
         .filter_map(|(key, base)| candidate.cases.get(key).map(|result| (key, base, result)))
         .collect();
-    let known = |key: &String, base: &CaseResult, result: &CaseResult| {
-        let difference = result.passed - base.passed;
-        bounds.and_then(|bounds| bounds.get(key)).copied().unwrap_or((difference, difference))
+    // What is right of the baseline and of the candidate, at its least and its most favourable.
+    let shares = |most: bool| -> Vec<(f64, f64)> {
+        let known = |(key, base, result): &(&String, &CaseResult, &CaseResult)| {
+            match bounds.and_then(|bounds| bounds.get(*key)).map(|(low, high)| if most { *high } else { *low }) {
+                None => (base.passed, result.passed),
+                Some(difference) if difference < 0.0 => (1.0, 0.0),
+                Some(difference) if difference > 0.0 => (0.0, 1.0),
+                Some(_) => (base.passed, base.passed),
+            }
+        };
+        pairs.iter().map(known).collect()
     };
-    let least: Vec<f64> = pairs.iter().map(|(key, base, result)| known(key, base, result).0).collect();
-    let most: Vec<f64> = pairs.iter().map(|(key, base, result)| known(key, base, result).1).collect();
+    let (least, most) = (shares(false), shares(true));
     let (low, high) = (share_difference(&least, rules), share_difference(&most, rules));
-    let quality =
-        Difference { mean: 0.5 * (low.mean + high.mean), lower: low.lower, upper: high.upper };
+    let quality = Difference { value: 0.5 * (low.value + high.value), lower: low.lower, upper: high.upper };
     let verdict = match quality {
         q if q.upper < -rules.margin => Verdict::Worse,
         q if q.lower > -rules.margin => Verdict::NotWorse,
         _ => Verdict::Open,
     };
-    let binary = whole(&least) && whole(&most);
-    let exact = binary && bounds.is_none() && !pairs.is_empty();
+    let exact = tally(&least).filter(|_| bounds.is_none() && !pairs.is_empty());
     // Of bounds, more cases can only show what the worst of them allows.
-    let reachable = bounds.is_none() || low.mean > -rules.margin;
-    let needs_more = (verdict == Verdict::Open && binary && reachable).then(|| needed(&least, rules)).flatten();
+    let reachable = verdict == Verdict::Open && (bounds.is_none() || low.value > -rules.margin);
+    let needs_more = tally(&least).filter(|_| reachable).and_then(|tally| needed(&tally, rules));
     let of = |value: fn(&CaseResult) -> f64| -> Vec<f64> {
         pairs.iter().map(|(_, base, result)| value(result) - value(base)).collect()
     };
-    let interval = |values: &[f64], range: f64| paired_bootstrap(values, range, rules.confidence, rules.seed);
+    let interval = |values: &[f64]| mean_difference(values, None, rules).map(Pairing::from);
     let scores = of(|result| result.score);
     let finer = pairs.iter().any(|(_, base, result)| {
         (result.score - result.passed).abs() > 1e-9 || (base.score - base.passed).abs() > 1e-9
@@ -240,10 +246,10 @@ pub fn compare_bounded(
         candidate: candidate.name.clone(),
         cases: pairs.len(),
         quality: quality.into(),
-        p_value: exact.then(|| counted(&least).p_value()),
-        score: (finer && !pairs.is_empty()).then(|| interval(&scores, 1.0).into()),
-        cost_usd: (!costs.is_empty()).then(|| interval(&costs, 0.0).into()),
-        ms: interval(&of(|result| result.ms), 0.0).into(),
+        p_value: exact.map(|tally| tally.p_value()),
+        score: finer.then(|| interval(&scores)).flatten(),
+        cost_usd: interval(&costs),
+        ms: interval(&of(|result| result.ms)),
         verdict,
         needs_more,
         worse: names(true),
@@ -252,26 +258,45 @@ pub fn compare_bounded(
     }
 }
 
-/// The mean of differences of shares: by counts where each is −1, 0 or 1, else by resampling.
-fn share_difference(differences: &[f64], rules: Rules) -> Difference {
-    if whole(differences) {
-        return counted(differences).difference(rules.confidence);
-    }
-    paired_bootstrap(differences, 1.0, rules.confidence, rules.seed)
+/// Draws of a bootstrap: fewer where there are very many cases.
+const DRAWS: usize = 10_000;
+const DRAWN_MAX: usize = 100_000_000;
+
+/// The difference of shares: by counts where each result is right or wrong, else by resampling, whose
+/// few values can show no more than that all is possible.
+fn share_difference(shares: &[(f64, f64)], rules: Rules) -> Difference {
+    let counted = tally(shares).map(|tally| tally.exact_difference(1.0 - rules.confidence));
+    let differences = || shares.iter().map(|(base, candidate)| candidate - base).collect::<Vec<_>>();
+    let difference = counted.unwrap_or_else(|| mean_difference(&differences(), Some(1.0), rules));
+    difference.unwrap_or(Difference { value: 0.0, lower: -1.0, upper: 1.0 })
 }
 
-fn whole(differences: &[f64]) -> bool {
-    differences.iter().all(|d| (d - d.round()).abs() < 1e-9)
-}
-
-fn counted(differences: &[f64]) -> Matched {
-    Matched::of(differences.iter().map(|d| (*d < -0.5, *d > 0.5)))
+/// Counts, where each case is right or wrong and nothing between.
+fn tally(shares: &[(f64, f64)]) -> Option<PairedTally> {
+    let right = |share: f64| if share > 1.0 - 1e-9 { Some(true) } else { (share < 1e-9).then_some(false) };
+    let pairs: Option<Vec<(bool, bool)>> =
+        shares.iter().map(|(base, candidate)| Some((right(*base)?, right(*candidate)?))).collect();
+    pairs.map(PairedTally::of)
 }
 
 /// How many cases more would settle it, at least one.
-fn needed(differences: &[f64], rules: Rules) -> Option<u64> {
-    let needed = counted(differences).pairs_needed(rules.margin, rules.confidence)?;
-    Some(needed.saturating_sub(differences.len() as u64).max(1))
+fn needed(tally: &PairedTally, rules: Rules) -> Option<u64> {
+    let needed = tally.pairs_needed(rules.margin, 1.0 - rules.confidence)?;
+    Some(needed.saturating_sub(tally.pairs()).max(1))
+}
+
+/// The mean with its bootstrap interval. Where every difference is the same, resampling shows no
+/// spread: the interval then has the room that a score bound has where nothing differs, z² / (n + z²)
+/// of the most that a difference can be, `range`.
+fn mean_difference(differences: &[f64], range: Option<f64>, rules: Rules) -> Option<Difference> {
+    let n = differences.len();
+    let draws = DRAWS.min((DRAWN_MAX / n.max(1)).max(1000));
+    let delta = 1.0 - rules.confidence;
+    let drawn = paired_bootstrap(differences, delta, draws, rules.seed)?;
+    let Some(range) = range.filter(|_| drawn.upper - drawn.lower < 1e-12) else { return Some(drawn) };
+    let z2 = normal_quantile(1.0 - 0.5 * delta).powi(2);
+    let room = range * z2 / (n as f64 + z2);
+    Some(Difference { value: drawn.value, lower: drawn.value - room, upper: drawn.value + room })
 }
 
 impl Comparison {

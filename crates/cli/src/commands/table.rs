@@ -109,7 +109,9 @@ pub(super) fn differences(comparison: &Comparison, paint: &Paint) {
     if let Some(cost) = &comparison.cost_usd {
         say!("  cost     {} USD a call", scaled(cost, 1.0, 7));
     }
-    say!("  latency  {} ms", scaled(&comparison.ms, 1.0, 0));
+    if let Some(ms) = &comparison.ms {
+        say!("  latency  {} ms", scaled(ms, 1.0, 0));
+    }
     if !comparison.worse.is_empty() {
         say!("  {}", paint.red(&format!("- lost {}: {}", comparison.worse.len(), listed(&comparison.worse))));
     }

@@ -145,7 +145,7 @@ fn differences(evaluation: &Evaluation, body: &mut String) {
             comparison.p_shown().unwrap_or_else(dash),
             comparison.score.as_ref().map_or_else(dash, points),
             comparison.cost_usd.as_ref().map_or_else(dash, |cost| amounts(cost, 6)),
-            amounts(&comparison.ms, 0),
+            comparison.ms.as_ref().map_or_else(dash, |ms| amounts(ms, 0)),
         );
     }
     body.push_str(END);

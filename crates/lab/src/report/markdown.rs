@@ -50,7 +50,8 @@ pub fn markdown(evaluation: &Evaluation) -> String {
         };
         let cost = comparison.cost_usd.as_ref().map_or_else(|| "–".into(), |cost| amounts(cost, 6));
         let name = format!("{} − {}", comparison.candidate, comparison.baseline);
-        let (quality, ms) = (points(&comparison.quality), amounts(&comparison.ms, 0));
+        let ms = comparison.ms.as_ref().map_or_else(|| "–".into(), |ms| amounts(ms, 0));
+        let quality = points(&comparison.quality);
         let _ = writeln!(out, "| {} | {verdict} | {quality} | {cost} | {ms} |", cell(&name));
     }
     wrong(evaluation, &mut out);
