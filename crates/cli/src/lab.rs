@@ -194,5 +194,6 @@ impl Paint {
 /// Writes a report's file, its folder made where it is not there.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Exit> {
     let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    made.and_then(|()| std::fs::write(path, text)).map_err(|error| Exit::outside(format!("{}: {error}", path.display())))
+    made.and_then(|()| std::fs::write(path, text))
+        .map_err(|error| Exit::outside(format!("{}: {error}", path.display())))
 }

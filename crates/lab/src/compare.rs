@@ -161,9 +161,8 @@ pub fn baseline_of_file(path: &Path, candidate: Option<&str>) -> Result<Results,
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
     let mut all: BTreeMap<String, Results> = BTreeMap::new();
     for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let row: Row = serde_json::from_str(line).map_err(|error| {
-            format!("{shown}:{}: not a line that `baton eval --jsonl` writes: {error}", n + 1)
-        })?;
+        let row: Row = serde_json::from_str(line)
+            .map_err(|error| format!("{shown}:{}: not a line that `baton eval --jsonl` writes: {error}", n + 1))?;
         let results = all.entry(row.candidate.clone()).or_default();
         results.name = format!("{} ({shown})", row.candidate);
         let cost = row.cost_usd.and_then(|usd| usd.parse::<baton_core::NanoUsd>().ok()).map(|cost| cost.0 as f64 / 1e9);
@@ -202,13 +201,14 @@ pub fn compare_bounded(
         .collect();
     // What is right of the baseline and of the candidate, at its least and its most favourable.
     let shares = |most: bool| -> Vec<(f64, f64)> {
-        let known = |(key, base, result): &(&String, &CaseResult, &CaseResult)| {
-            match bounds.and_then(|bounds| bounds.get(*key)).map(|(low, high)| if most { *high } else { *low }) {
-                None => (base.passed, result.passed),
-                Some(difference) if difference < 0.0 => (1.0, 0.0),
-                Some(difference) if difference > 0.0 => (0.0, 1.0),
-                Some(_) => (base.passed, base.passed),
-            }
+        let known = |(key, base, result): &(&String, &CaseResult, &CaseResult)| match bounds
+            .and_then(|bounds| bounds.get(*key))
+            .map(|(low, high)| if most { *high } else { *low })
+        {
+            None => (base.passed, result.passed),
+            Some(difference) if difference < 0.0 => (1.0, 0.0),
+            Some(difference) if difference > 0.0 => (0.0, 1.0),
+            Some(_) => (base.passed, base.passed),
         };
         pairs.iter().map(known).collect()
     };

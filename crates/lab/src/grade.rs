@@ -77,7 +77,9 @@ impl Grader {
     pub(crate) fn under_todays_checks(&self, case: &Case, given: Given) -> Given {
         let Some(output) = &given.output else { return given };
         let results = self.checks.judge_output(output, &case.input);
-        let Some(failed) = results.into_iter().find(|r| r.severity == Severity::Gate && !r.passed) else { return given };
+        let Some(failed) = results.into_iter().find(|r| r.severity == Severity::Gate && !r.passed) else {
+            return given;
+        };
         let message = format!("{}: {}", failed.check, failed.reason.unwrap_or_default());
         let code = ErrorCode::NoAcceptableAnswer.as_str().to_owned();
         Given { output: None, refusal: Some(Refusal { code, message, quality: true }), ..given }

@@ -202,7 +202,9 @@ impl Eval {
         }
         let unstated = |case: &Case| case.asserts.is_empty();
         if variants.iter().any(|v| v.plan.kind == IntentKind::Generation) && cases.iter().any(unstated) {
-            notes.push("Texts are graded by their checks alone: one in good form that says a wrong thing passes.".into());
+            notes.push(
+                "Texts are graded by their checks alone: one in good form that says a wrong thing passes.".into(),
+            );
         }
         let intent = self.intent.clone();
         Evaluation { intent, source, cases, repeat, columns, figures, comparisons, rules, notes }
@@ -242,12 +244,7 @@ impl Eval {
     }
 }
 
-fn comparisons(
-    columns: &[Column],
-    cases: &[Case],
-    baseline: &Baseline,
-    rules: Rules,
-) -> Result<Vec<Comparison>, Exit> {
+fn comparisons(columns: &[Column], cases: &[Case], baseline: &Baseline, rules: Rules) -> Result<Vec<Comparison>, Exit> {
     let all: Vec<Results> = columns.iter().map(|column| results(column, cases)).collect();
     let compared: Vec<Comparison> = match baseline {
         Baseline::None => Vec::new(),
@@ -262,7 +259,9 @@ fn comparisons(
         Baseline::Earlier(earlier) => all.iter().map(|candidate| compare(earlier, candidate, rules)).collect(),
     };
     match compared.iter().find(|comparison| comparison.cases == 0) {
-        Some(apart) => Err(Exit::usage(format!("`{}` and `{}` have no case in common", apart.baseline, apart.candidate))),
+        Some(apart) => {
+            Err(Exit::usage(format!("`{}` and `{}` have no case in common", apart.baseline, apart.candidate)))
+        }
         None => Ok(compared),
     }
 }
@@ -302,13 +301,16 @@ impl Asked {
         let found = cases.len();
         let removed = side.seen.remove_from(&mut cases);
         if removed > 0 {
-            let told = "left out, a candidate has seen them: they are examples of the prompt, or `local` learnt from them";
+            let told =
+                "left out, a candidate has seen them: they are examples of the prompt, or `local` learnt from them";
             notes.push(format!("{removed} of {found} cases were {told}."));
         }
         if cases.is_empty() {
             let help = "add cases to cases.jsonl (about two of ten belong to the evaluation share), mark some with \
                         \"share\": \"evaluation\", or give --cases FILE";
-            return Err(Exit::usage(format!("there are no cases to evaluate on: {found} in {source}, {removed} seen; {help}")));
+            return Err(Exit::usage(format!(
+                "there are no cases to evaluate on: {found} in {source}, {removed} seen; {help}"
+            )));
         }
         Ok((cases, source))
     }

@@ -41,7 +41,8 @@ fn candidates(evaluation: &Evaluation) -> comfy_table::Table {
     let ms = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
     for figures in &evaluation.figures {
         let (low, high) = figures.quality_interval;
-        let unknown = if figures.cost_unknown > 0 { format!(" + {} unknown", figures.cost_unknown) } else { String::new() };
+        let unknown =
+            if figures.cost_unknown > 0 { format!(" + {} unknown", figures.cost_unknown) } else { String::new() };
         table.add_row([
             figures.candidate.clone(),
             format!("{:.1} %", 100.0 * figures.quality),

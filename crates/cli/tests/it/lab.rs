@@ -105,7 +105,10 @@ fn a_rerun_costs_nothing_until_something_changes() {
     let told = folder.run(&["eval", "sort", "--json", "--no-cache"]).done().json();
     assert_eq!(cached(&told), 0);
     // An answer can be checked again; another prompt asks for another answer.
-    folder.write("intents/sort/intent.toml", &format!("{SORT}[[checks]]\ntype = \"contains\"\nvalue = \"bug\"\non_fail = \"gate\"\n"));
+    folder.write(
+        "intents/sort/intent.toml",
+        &format!("{SORT}[[checks]]\ntype = \"contains\"\nvalue = \"bug\"\non_fail = \"gate\"\n"),
+    );
     let checked = folder.run(&["eval", "sort", "--json", "--repeat", "2"]).done().json();
     let candidate = &checked["candidates"][0];
     assert_eq!((cached(&checked), &candidate["passed"], &candidate["answered"]), (40, &json!(20), &json!(20)));
@@ -176,15 +179,20 @@ fn nothing_is_evaluated_on_what_was_shown() {
     assert_eq!(told["cases"], 2);
     // `local` learnt from all four.
     let local = ["eval", "sort", "--candidates", "local", "--cases", "seen.jsonl"];
-    folder.write("intents/sort/intent.toml", &format!("{}[local]\ncut = 0\n", SORT.replace("[\"good\"]", "[\"local\"]")));
+    folder
+        .write("intents/sort/intent.toml", &format!("{}[local]\ncut = 0\n", SORT.replace("[\"good\"]", "[\"local\"]")));
     folder.run(&local).ends(2, "no cases to evaluate on: 4 in seen.jsonl, 4 seen");
 }
 
 #[test]
 fn promptfoo_tests_are_read() {
     let folder = house(10);
-    folder.write("intents/sort/input.schema.json", r#"{"type":"object","required":["ticket"],"properties":{"ticket":{"type":"string"}}}"#);
-    let line = |n| json!({ "input": { "ticket": ticket(n) }, "expected": label(n), "share": "evaluation" }).to_string() + "\n";
+    folder.write(
+        "intents/sort/input.schema.json",
+        r#"{"type":"object","required":["ticket"],"properties":{"ticket":{"type":"string"}}}"#,
+    );
+    let line =
+        |n| json!({ "input": { "ticket": ticket(n) }, "expected": label(n), "share": "evaluation" }).to_string() + "\n";
     folder.write("intents/sort/cases.jsonl", &(0..10).map(line).collect::<String>());
     folder.write(
         "tests.yaml",
@@ -262,9 +270,8 @@ fn openai_graders_are_read() {
 #[test]
 fn may_a_be_replaced_by_b() {
     let folder = house(200);
-    let compare = |a: &str, b: &str, more: &[&str]| {
-        folder.run(&[&["compare", a, b, "--on", "cases", "sort"][..], more].concat())
-    };
+    let compare =
+        |a: &str, b: &str, more: &[&str]| folder.run(&[&["compare", a, b, "--on", "cases", "sort"][..], more].concat());
     let yes = compare("good", "twin", &[]).done();
     assert!(yes.out.ends_with("on 200 cases).\n") && yes.out.contains("Yes: `twin` may replace `good`"), "{}", yes.out);
     let no = compare("good", "bad", &["--json"]).ends(1, "No: `bad` is more than 2.0 points worse").json();
@@ -332,7 +339,10 @@ fn what_is_wrong_is_named() {
     check("eval sort --share calibration", 2, "there are no cases to evaluate on");
     check("compare good good --on cases sort", 2, "compared with itself");
     check("compare good bad --on traffic --repeat 2 sort", 2, "each recorded call is asked once");
-    folder.write("wrong.jsonl", "{\"input\":\"a\",\"expected\":{\"label\":\"bug\"}}\n{\"input\":\"b\",\"expected\":{\"label\":\"none\"}}\n");
+    folder.write(
+        "wrong.jsonl",
+        "{\"input\":\"a\",\"expected\":{\"label\":\"bug\"}}\n{\"input\":\"b\",\"expected\":{\"label\":\"none\"}}\n",
+    );
     check("eval sort --cases wrong.jsonl", 2, "wrong.jsonl: line 2: expected");
     folder.write("wrong.jsonl", "{\"input\":\"a\",\"expect\":1}\n");
     check("eval sort --cases wrong.jsonl", 2, "line 1: not a case: unknown field `expect`");

@@ -1,8 +1,8 @@
 //! Case files: Baton's own lines, promptfoo's tests, OpenAI's evals. What is not supported is
 //! refused by name: a test that is left out in silence is a test that passes.
 
-mod own;
 pub(crate) mod openai;
+mod own;
 pub(crate) mod promptfoo;
 mod table;
 

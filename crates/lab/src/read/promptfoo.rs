@@ -11,8 +11,16 @@ use crate::assert::Asserted;
 
 /// Keys of a configuration that say nothing of the tests.
 const NOT_TESTS: [&str; 10] = [
-    "description", "prompts", "providers", "targets", "env", "outputPath", "sharing", "evaluateOptions",
-    "commandLineOptions", "tags",
+    "description",
+    "prompts",
+    "providers",
+    "targets",
+    "env",
+    "outputPath",
+    "sharing",
+    "evaluateOptions",
+    "commandLineOptions",
+    "tags",
 ];
 /// Keys of a test that say nothing of what is right.
 const NOT_GRADED: [&str; 2] = ["metadata", "description"];
@@ -57,7 +65,9 @@ pub(super) fn read_value(value: &Value) -> Result<Vec<Draft>, Wrong> {
 }
 
 fn draft(test: &Value, default: &Map<String, Value>, place: &str) -> Result<Draft, String> {
-    let Some(test) = test.as_object() else { return Err("a test is an object; a file of tests is not supported".into()) };
+    let Some(test) = test.as_object() else {
+        return Err("a test is an object; a file of tests is not supported".into());
+    };
     let name = test.get("description").and_then(Value::as_str).map(str::to_owned);
     let (mut vars, mut written) = (Map::new(), Vec::new());
     for (part, value) in default.iter().chain(test) {
@@ -65,7 +75,9 @@ fn draft(test: &Value, default: &Map<String, Value>, place: &str) -> Result<Draf
             ("vars", Value::Object(given)) => vars.extend(given.clone()),
             ("assert", Value::Array(given)) => written.extend(given.clone()),
             (key, _) if NOT_GRADED.contains(&key) => {}
-            (key @ ("vars" | "assert"), _) => return Err(format!("`{key}` is not what it should be: an object of variables, a list of assertions")),
+            (key @ ("vars" | "assert"), _) => {
+                return Err(format!("`{key}` is not what it should be: an object of variables, a list of assertions"));
+            }
             (key, _) => return Err(refused(&format!("`{key}`"))),
         }
     }
@@ -73,7 +85,10 @@ fn draft(test: &Value, default: &Map<String, Value>, place: &str) -> Result<Draf
         // One test for each item in promptfoo; and files and scripts are not run here.
         let file = value.as_str().is_some_and(|text| text.starts_with("file://"));
         if file || value.is_array() {
-            return Err(format!("the variable `{variable}` is a {}, which is not supported: write its value", if file { "file" } else { "list" }));
+            return Err(format!(
+                "the variable `{variable}` is a {}, which is not supported: write its value",
+                if file { "file" } else { "list" }
+            ));
         }
     }
     let input = Value::Object(vars);

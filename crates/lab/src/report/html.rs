@@ -195,9 +195,10 @@ fn parts(evaluation: &Evaluation, body: &mut String) {
         let _ = write!(body, "<tr><th>{}</th>", text(name));
         for figures in &evaluation.figures {
             let count = all(figures).into_iter().find(|(other, _)| other == name).map(|(_, count)| count);
-            let shown = count.map_or_else(|| "–".to_owned(), |(held, of)| {
-                format!("{} <small>({held} of {of})</small>", percent(held as f64 / (of as f64).max(1.0)))
-            });
+            let shown = count.map_or_else(
+                || "–".to_owned(),
+                |(held, of)| format!("{} <small>({held} of {of})</small>", percent(held as f64 / (of as f64).max(1.0))),
+            );
             let _ = write!(body, "<td class=\"number\">{shown}</td>");
         }
         body.push_str("</tr>\n");

@@ -45,16 +45,18 @@ fn suite(evaluation: &Evaluation, column: &Column) -> (String, (usize, usize, us
         }
         let outside = cell.given.refusal.as_ref().is_some_and(|refusal| !refusal.quality);
         let element = if outside { "error" } else { "failure" };
-        if outside { errors += 1 } else { failures += 1 }
+        if outside {
+            errors += 1
+        } else {
+            failures += 1
+        }
         let message = text(cell.grade.reasons.first().map_or("wrong", String::as_str));
         let output = cell.given.output.as_ref().map_or_else(|| "none".into(), ToString::to_string);
         let expected = case.expected.as_ref().map_or_else(|| "none".into(), ToString::to_string);
-        let detail = format!(
-            "{}\ninput: {}\nexpected: {expected}\noutput: {output}",
-            cell.grade.reasons.join("\n"),
-            case.input
-        );
-        let _ = writeln!(tests, ">\n      <{element} message=\"{message}\">{}</{element}>\n    </testcase>", text(&detail));
+        let detail =
+            format!("{}\ninput: {}\nexpected: {expected}\noutput: {output}", cell.grade.reasons.join("\n"), case.input);
+        let _ =
+            writeln!(tests, ">\n      <{element} message=\"{message}\">{}</{element}>\n    </testcase>", text(&detail));
     }
     let count = column.cells.len();
     let suite = format!(

@@ -40,7 +40,9 @@ pub fn markdown(evaluation: &Evaluation) -> String {
         );
     }
     if !evaluation.comparisons.is_empty() {
-        out.push_str("\n| candidate − baseline | verdict | quality, points | cost USD a call | ms |\n|---|---|---|---|---|\n");
+        out.push_str(
+            "\n| candidate − baseline | verdict | quality, points | cost USD a call | ms |\n|---|---|---|---|---|\n",
+        );
     }
     for comparison in &evaluation.comparisons {
         let verdict = match comparison.verdict {
