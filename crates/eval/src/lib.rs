@@ -3,10 +3,16 @@
 mod ask;
 mod checks;
 mod judged;
+mod kinds;
+mod margin;
 mod parse;
+mod promptfoo;
 mod reason;
 mod shape;
 mod span;
+mod text;
 
 pub use checks::Checks;
-pub use judged::{Finish, Judged};
+pub use judged::{Finish, Given, Judged};
+pub use margin::{TokenProbability, token_probabilities};
+pub use promptfoo::{Assertion, Facts, Grade, NotRead, TYPES as PROMPTFOO_TYPES};

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::Given;
 use crate::read::openai::Grader;
 use crate::read::promptfoo::Assertion;
 
@@ -32,9 +33,18 @@ impl Assert {
         }
     }
 
-    pub(crate) fn judge(&self, output: &Value, text: &str, input: &Value) -> Asserted {
+    /// How much it weighs in the score.
+    pub(crate) fn weight(&self) -> f64 {
         match self {
-            Self::Assertion(assertion) => assertion.judge(output, text, input),
+            Self::Assertion(assertion) => assertion.weight(),
+            Self::Grader(_) => 1.0,
+        }
+    }
+
+    /// `text` stands for the output: the label, the text, or the fields as JSON.
+    pub(crate) fn judge(&self, output: &Value, text: &str, given: &Given) -> Asserted {
+        match self {
+            Self::Assertion(assertion) => assertion.judge(text, given),
             Self::Grader(grader) => grader.judge(output, text),
         }
     }

@@ -39,7 +39,8 @@ pub struct Grader {
 #[derive(Default)]
 struct Parts {
     grade: Grade,
-    scores: Vec<f64>,
+    /// With their weights.
+    scores: Vec<(f64, f64)>,
     failed: bool,
 }
 
@@ -65,9 +66,9 @@ impl Grader {
         self.checked(output, &case.input, &mut parts);
         let text = text_of(&self.plan.kind, output);
         for assert in &case.asserts {
-            let asserted = assert.judge(output, &text, &case.input);
+            let asserted = assert.judge(output, &text, given);
             parts.note(assert.name(), asserted.passed, asserted.reason.as_deref());
-            parts.scores.push(asserted.score);
+            parts.scores.push((asserted.score, assert.weight()));
             parts.failed |= !asserted.passed;
         }
         parts.finish()
@@ -89,7 +90,7 @@ impl Grader {
         match &self.plan.kind {
             IntentKind::Classification(_) => {
                 let right = output.get("label") == expected.get("label");
-                parts.scores.push(f64::from(right));
+                parts.scores.push((f64::from(right), 1.0));
                 if !right {
                     parts.wrong(&format!("{} where {} is expected", shown(output, "label"), shown(expected, "label")));
                 }
@@ -105,7 +106,7 @@ impl Grader {
                     }
                 }
                 let right = parts.grade.fields.values().filter(|right| **right).count();
-                parts.scores.push(right as f64 / (fields.len() as f64).max(1.0));
+                parts.scores.push((right as f64 / (fields.len() as f64).max(1.0), 1.0));
             }
             // A good text need not be the one that was written down: checks grade it.
             IntentKind::Generation => {}
@@ -120,7 +121,7 @@ impl Grader {
                 parts.note(&result.check, result.passed, None);
             }
             if scored {
-                parts.scores.push(f64::from(result.passed));
+                parts.scores.push((result.score.unwrap_or(f64::from(result.passed)), 1.0));
             }
             if !result.passed {
                 let reason = result.reason.unwrap_or_default();
@@ -150,8 +151,9 @@ impl Parts {
     fn finish(self) -> Grade {
         let Self { mut grade, scores, failed } = self;
         grade.passed = !failed;
-        let asked = scores.len();
-        grade.score = if asked == 0 { f64::from(!failed) } else { scores.iter().sum::<f64>() / asked as f64 };
+        let weight: f64 = scores.iter().map(|(_, weight)| weight).sum();
+        let score: f64 = scores.iter().map(|(score, weight)| score * weight).sum();
+        grade.score = if weight > 0.0 { score / weight } else { f64::from(!failed) };
         grade
     }
 }

@@ -4,14 +4,18 @@
 //! and ends with one line of JSON. The exit status is 0 only where every bar of it holds.
 
 mod banking77;
+mod checks;
 mod children;
 mod client;
 mod crash;
 mod data;
 mod deadline;
 mod ground;
+mod hedge;
 mod house;
+mod outage;
 mod overhead;
+mod paused;
 mod records;
 mod report;
 mod simulate;
@@ -61,8 +65,14 @@ enum Measure {
     Crash(crash::Arguments),
     /// 2,000 executions against models that hang, trickle, refuse and fail
     Deadline(deadline::Arguments),
+    /// What asking a second model costs, and what the slowest callers gain
+    Hedge(hedge::Arguments),
+    /// A model is gone for a while: what its callers lose, probes, and its return
+    Outage(outage::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
+    /// What checks cost, and whether promptfoo says the same
+    Checks(checks::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -94,6 +104,9 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Sroie(arguments) => sroie::run(arguments),
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
+        Measure::Hedge(arguments) => hedge::run(arguments),
+        Measure::Outage(arguments) => outage::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
+        Measure::Checks(arguments) => checks::run(arguments),
     }
 }

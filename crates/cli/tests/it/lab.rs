@@ -196,7 +196,7 @@ fn promptfoo_tests_are_read() {
     folder.write("intents/sort/cases.jsonl", &(0..10).map(line).collect::<String>());
     folder.write(
         "tests.yaml",
-        "prompts: [\"{{ticket}}\"]\ndefaultTest:\n  assert:\n    - type: not-contains\n      value: refund\ntests:\n  \
+        "prompts: [\"{{ticket}}\"]\ndefaultTest:\n  assert:\n    - type: not-contains\n      value: \"refund {{ ticket }}\"\n    - { type: word-count, value: 1, weight: 3 }\ntests:\n  \
          - description: the first\n    vars: { ticket: \"Ticket 0000 about something\" }\n    assert:\n      \
          - { type: equals, value: billing }\n  \
          - vars: { ticket: \"Ticket 0001 about something\" }\n    assert:\n      - { type: icontains, value: BILLING }\n",
@@ -221,6 +221,8 @@ fn promptfoo_tests_are_read() {
     };
     refuse("{ vars: { ticket: a }, assert: [{ type: llm-rubric, value: good }] }", "tests[0]: assert[0]");
     refuse("{ vars: { ticket: a }, assert: [{ type: llm-rubric, value: good }] }", "llm-rubric");
+    refuse("{ vars: { ticket: a }, assert: [{ type: equals, value: \"{{ other }}\" }] }", "`other` is no variable");
+    refuse("{ vars: { ticket: a }, assert: [{ type: not-perplexity, threshold: 2 }] }", "`not-perplexity` looks at");
     refuse("{ vars: { ticket: [a, b] }, assert: [{ type: equals, value: a }] }", "`ticket` is a list");
     refuse("{ vars: { ticket: a }, options: { transform: x }, assert: [] }", "`options`");
     refuse("{ vars: { ticket: a } }", "no assertion says what is right");

@@ -23,6 +23,8 @@ pub(crate) enum Says {
     NoUsage(&'static [(u64, &'static str)]),
     /// The same, and then the connection breaks.
     Broken(&'static [(u64, &'static str)]),
+    /// These bytes of a stream, each so many milliseconds after the ones before.
+    Raw(Vec<(u64, String)>),
     /// This status, after so many milliseconds.
     Status(u64, u16),
     /// A whole answer that does not say why it stopped.
@@ -41,6 +43,8 @@ pub(crate) struct Asked {
     pub(crate) model: String,
     /// Text of all its messages.
     pub(crate) prompt: String,
+    /// How many alternatives of each token it was asked for.
+    pub(crate) top_logprobs: Option<u64>,
 }
 
 #[derive(Default)]
@@ -86,7 +90,8 @@ impl Models {
         let prompt = messages.filter_map(|message| message["content"].as_str()).collect::<Vec<_>>().join("\n");
         let script = state.scripts.get_mut(&model).unwrap_or_else(|| panic!("{model} has nothing to say"));
         let says = if script.len() > 1 { script.pop_front().unwrap() } else { script[0].clone() };
-        state.asked.push(Asked { model, prompt });
+        let top_logprobs = request["top_logprobs"].as_u64().filter(|_| request["logprobs"] == true);
+        state.asked.push(Asked { model, prompt, top_logprobs });
         state.open += 1;
         says
     }
@@ -121,6 +126,7 @@ impl Transport for Models {
                     body["choices"][0]["finish_reason"] = Value::Null;
                     Ok(response(200, "application/json", vec![(0, body.to_string())], false, open))
                 }
+                Says::Raw(body) => Ok(response(200, "text/event-stream", body, false, open)),
                 Says::Verbatim(body) => Ok(response(200, "application/json", vec![(0, body)], false, open)),
                 Says::Text(after, text) if !streamed => {
                     sleep(Duration::from_millis(after)).await;

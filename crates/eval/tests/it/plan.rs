@@ -31,13 +31,22 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
         local: LocalSpec::default(),
         privacy: Privacy { content: true, keep: Duration::from_secs(1) },
         stream_unverified: false,
+        stream: baton_core::StreamLimits::default(),
         hedge_share: 0.0,
         cases: vec![],
     }
 }
 
 pub(crate) fn check(name: &str, field: Option<&str>, kind: CheckKind) -> CheckSpec {
-    CheckSpec { name: name.into(), field: field.map(Into::into), kind, not: false, on_fail: Severity::Gate }
+    CheckSpec {
+        name: name.into(),
+        field: field.map(Into::into),
+        kind,
+        not: false,
+        on_fail: Severity::Gate,
+        weight: 1.0,
+        threshold: 1.0,
+    }
 }
 
 /// The fields of a receipt, as in the SROIE data.

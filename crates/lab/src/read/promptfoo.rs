@@ -1,13 +1,14 @@
 //! promptfoo's tests, as YAML or JSON: their variables are the intent's input, their assertions grade
 //! the answer. Prompts and providers are the intent's, so those of the file are not read.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use baton_eval::Facts;
 use serde_json::{Map, Value};
 
 use super::{Draft, Wrong};
-use crate::Assert;
 use crate::assert::Asserted;
+use crate::{Assert, Given};
 
 /// Keys of a configuration that say nothing of the tests.
 const NOT_TESTS: [&str; 10] = [
@@ -104,53 +105,79 @@ fn refused(what: &str) -> String {
     format!("{what} is not supported: take it out")
 }
 
+/// What these look at is not known of an answer that the engine gave.
+const UNKNOWN: [&str; 8] = [
+    "finish-reason",
+    "guardrails",
+    "is-valid-function-call",
+    "is-valid-openai-function-call",
+    "is-valid-openai-tools-call",
+    "perplexity",
+    "perplexity-score",
+    "tool-call-f1",
+];
+
 /// One assertion.
 #[derive(Clone, Debug)]
 pub struct Assertion {
     pub(crate) name: String,
-    kind: Kind,
-    not: bool,
-    value: Value,
-}
-
-#[derive(Clone, Debug)]
-enum Kind {
-    Equals,
-    Contains,
-    IContains,
-    StartsWith,
-    Regex(regex::Regex),
+    inner: Arc<baton_eval::Assertion>,
 }
 
 /// Reads one, with the variables that its value may name.
 pub(super) fn assertion(value: &Value, vars: &Value) -> Result<Assert, String> {
-    let _ = (vars, BTreeMap::<String, String>::new());
-    let name = value.get("type").and_then(Value::as_str).ok_or("an assertion has a `type`")?;
-    let (not, base) = name.strip_prefix("not-").map_or((false, name), |base| (true, base));
-    let value = value.get("value").cloned().unwrap_or_default();
-    let kind = match base {
-        "equals" => Kind::Equals,
-        "contains" => Kind::Contains,
-        "icontains" => Kind::IContains,
-        "starts-with" => Kind::StartsWith,
-        "regex" => Kind::Regex(regex::Regex::new(value.as_str().unwrap_or_default()).map_err(|e| e.to_string())?),
-        _ => return Err(format!("the assertion `{name}` is not supported: take it out")),
-    };
-    Ok(Assert::Assertion(Assertion { name: name.to_owned(), kind, not, value }))
+    answerable(value, 0)?;
+    let name = value.get("type").and_then(Value::as_str).unwrap_or("assertion");
+    let inner = baton_eval::Assertion::read(value, &|text| render(text, vars)).map_err(|wrong| wrong.to_string())?;
+    let name = inner.metric.clone().unwrap_or_else(|| name.to_owned());
+    Ok(Assert::Assertion(Assertion { name, inner: Arc::new(inner) }))
+}
+
+/// Those within a set too. How deep sets are is the reader's to refuse.
+fn answerable(value: &Value, depth: usize) -> Result<(), String> {
+    let name = value.get("type").and_then(Value::as_str).unwrap_or_default();
+    if UNKNOWN.contains(&name.strip_prefix("not-").unwrap_or(name)) {
+        return Err(format!("`{name}` looks at what is not known here of an answer: take it out"));
+    }
+    let inner = value.get("assert").and_then(Value::as_array).filter(|_| depth < 8);
+    inner.into_iter().flatten().try_for_each(|value| answerable(value, depth + 1))
+}
+
+/// Fills in `{{ variable }}` and `{{ variable.field }}`. More of promptfoo's templates is refused.
+fn render(text: &str, vars: &Value) -> Result<String, String> {
+    if text.contains("{%") || text.contains("{#") {
+        return Err("blocks and comments of templates are not supported: write what they give".into());
+    }
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, tail)) = rest.split_once("{{") {
+        let Some((path, after)) = tail.split_once("}}") else { return Err("a `{{` is never closed".into()) };
+        let path = path.trim();
+        let found = vars.pointer(&format!("/{}", path.replace('.', "/")));
+        let found = found.ok_or_else(|| format!("`{path}` is no variable of the test; filters are not supported"))?;
+        filled.push_str(before);
+        filled.push_str(&found.as_str().map_or_else(|| found.to_string(), str::to_owned));
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
 }
 
 impl Assertion {
-    pub(crate) fn judge(&self, _output: &Value, text: &str, _input: &Value) -> Asserted {
-        let value = self.value.as_str().map_or_else(|| self.value.to_string(), str::to_owned);
-        let holds = match &self.kind {
-            Kind::Equals => text == value,
-            Kind::Contains => text.contains(&value),
-            Kind::IContains => text.to_lowercase().contains(&value.to_lowercase()),
-            Kind::StartsWith => text.starts_with(&value),
-            Kind::Regex(regex) => regex.is_match(text),
-        };
-        let passed = holds != self.not;
-        let reason = (!passed).then(|| format!("“{value}”"));
-        Asserted { passed, score: f64::from(passed), reason }
+    pub(crate) fn weight(&self) -> f64 {
+        self.inner.weight
+    }
+
+    pub(crate) fn judge(&self, text: &str, given: &Given) -> Asserted {
+        let output = Value::from(text);
+        let cost_usd = given.cost.map(|cost| cost.0 as f64 / 1e9);
+        let facts = Facts { latency_ms: Some(given.ms), cost_usd, ..Facts::of(&output) };
+        match self.inner.grade(&facts) {
+            Ok(grade) => {
+                let reason = (!grade.pass).then_some(grade.reason);
+                Asserted { passed: grade.pass, score: grade.score, reason }
+            }
+            Err(why) => Asserted { passed: false, score: 0.0, reason: Some(why) },
+        }
     }
 }
