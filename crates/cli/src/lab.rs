@@ -69,7 +69,8 @@ pub(crate) fn side(
     Ok(Side { plan, variants, seen, store_dir })
 }
 
-fn plan_of<'s>(snapshot: &'s Snapshot, intent: &str) -> Result<&'s Arc<Plan>, Exit> {
+/// The plan of an intent; which there are, where there is none of the name.
+pub(crate) fn plan_of<'s>(snapshot: &'s Snapshot, intent: &str) -> Result<&'s Arc<Plan>, Exit> {
     snapshot.plan(&IntentName::new(intent)).ok_or_else(|| {
         let known: Vec<&str> = snapshot.intents.keys().map(IntentName::as_str).collect();
         Exit::usage(format!("there is no intent `{intent}`; there are: {}", known.join(", ")))

@@ -352,3 +352,75 @@ impl Comparison {
         document
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules { margin: 0.02, confidence: 0.95, seed: 1 };
+
+    /// Results by case: passed, for each repetition.
+    fn of(cases: &[&[bool]]) -> Results {
+        let mut results = Results::default();
+        for (n, repetitions) in cases.iter().enumerate() {
+            let case = results.cases.entry(format!("{n:04}")).or_default();
+            for passed in *repetitions {
+                case.add(&n.to_string(), One { passed: *passed, score: f64::from(*passed), cost: Some(0.5), ms: 1.0 });
+            }
+        }
+        results
+    }
+
+    fn same(count: usize) -> Results {
+        of(&vec![&[true][..]; count])
+    }
+
+    #[test]
+    fn what_is_shown_follows_the_bound() {
+        let check = |count: usize, verdict: Verdict, says: &str| {
+            let comparison = compare(&same(count), &same(count), RULES);
+            assert_eq!(comparison.verdict, verdict, "{comparison:?}");
+            assert!(comparison.sentence().starts_with(says), "{}", comparison.sentence());
+        };
+        check(100, Verdict::Open, "Not enough evidence");
+        check(189, Verdict::NotWorse, "Yes:");
+        assert_eq!(compare(&same(100), &same(100), RULES).needs_more, Some(89));
+        let mut worse = same(100);
+        worse.cases.values_mut().take(20).for_each(|case| case.passed = 0.0);
+        let shown = compare(&same(100), &worse, RULES);
+        assert_eq!((shown.verdict, shown.worse.len(), shown.better.len()), (Verdict::Worse, 20, 0));
+        assert!(shown.p_value.unwrap() < 1e-5);
+    }
+
+    #[test]
+    fn repetitions_are_no_cases() {
+        let twice = of(&[&[true, true][..], &[true, false]].repeat(10));
+        let once = of(&[&[true, true][..]; 20]);
+        let comparison = compare(&once, &twice, RULES);
+        assert_eq!((comparison.cases, comparison.p_value), (20, None));
+        assert!((comparison.quality.mean + 0.25).abs() < 1e-12);
+        // The same difference everywhere is no certainty: 3.84 / 23.84.
+        let half = compare(&of(&[&[true, true][..]; 20]), &of(&[&[true, false][..]; 20]), RULES);
+        assert!((half.quality.upper - (-0.5 + 3.841_459 / 23.841_459)).abs() < 1e-6, "{half:?}");
+        let few = compare(&of(&[&[true, true][..]; 5]), &of(&[&[true, false][..]; 5]), RULES);
+        assert_eq!((few.verdict, few.quality.lower, few.quality.upper), (Verdict::Open, -1.0, 1.0));
+    }
+
+    /// Of 400 calls on which two differ in five, either may be right: neither verdict is shown, while the
+    /// same calls without a difference show one.
+    #[test]
+    fn what_nobody_judged_counts_against_either_verdict() {
+        let all = same(400);
+        let bounds = |differ: usize| -> BTreeMap<String, (f64, f64)> {
+            let bound = |n: usize| if n < differ { (-1.0, 1.0) } else { (0.0, 0.0) };
+            all.cases.keys().enumerate().map(|(n, key)| (key.clone(), bound(n))).collect()
+        };
+        let compared = |differ: usize| compare_bounded(&all, &all, RULES, Some(&bounds(differ)));
+        assert_eq!(compared(0).verdict, Verdict::NotWorse);
+        let open = compared(5);
+        assert_eq!(open.verdict, Verdict::Open);
+        assert!(open.quality.lower < -5.0 / 400.0 && open.quality.upper > 5.0 / 400.0, "{open:?}");
+        assert_eq!(open.p_value, None);
+        assert_eq!(compared(200).needs_more, None, "no number of such calls shows that it is not worse");
+    }
+}

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::exit::{Exit, say, tell};
-use crate::lab::write;
+use crate::lab::{plan_of, write};
 use crate::setup::{Folder, control_and_snapshot};
 
 /// Make cases.
@@ -59,10 +59,7 @@ impl FromTraffic {
     async fn run(self) -> Result<(), Exit> {
         let (store, snapshot) = control_and_snapshot(&self.folder).await?;
         let intent = IntentName::new(&self.intent);
-        let Some(plan) = snapshot.plan(&intent) else {
-            let known: Vec<&str> = snapshot.intents.keys().map(IntentName::as_str).collect();
-            return Err(Exit::usage(format!("there is no intent `{}`; there are: {}", self.intent, known.join(", "))));
-        };
+        let plan = plan_of(&snapshot, &self.intent)?;
         let wanted =
             Wanted { team: TeamId::new(&self.team), intent, limit: self.limit as usize, unreviewed: self.unreviewed };
         let drawn = from_traffic(&store, plan, &wanted).await.map_err(|error| Exit::outside(error.to_string()))?;

@@ -114,3 +114,28 @@ pub(super) fn text(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        /// Whatever a model writes, a parser reads it back; what XML cannot hold is replaced.
+        #[test]
+        fn any_text_is_read_back(given in "(?s:.){0,40}|[<>&\"'\\]\u{0}-\u{1f}\u{fffe}\u{ffff}]{0,40}") {
+            let escaped = super::text(&given);
+            let xml = format!("<t a=\"{escaped}\">{escaped}</t>");
+            let parsed = roxmltree::Document::parse(&xml).unwrap();
+            let control = |c: char| (c < ' ' && !"\t\n\r".contains(c)) || matches!(c, '\u{fffe}' | '\u{ffff}');
+            let expected: String = given.chars().map(|c| if control(c) { '\u{fffd}' } else { c }).collect();
+            prop_assert_eq!(parsed.root_element().attribute("a").unwrap_or_default(), &expected);
+            prop_assert_eq!(parsed.root_element().text().unwrap_or_default(), &expected);
+        }
+    }
+}
