@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::check_file::CheckFile;
+use crate::webhooks::Topic;
 
 /// `intents/NAME/intent.toml`: the policy of one intent.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +58,9 @@ pub(crate) struct IntentFile {
     /// The cache of whole answers.
     #[serde(default)]
     pub(crate) cache: CacheFile,
+    /// What the intent may use, whoever calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget: Option<BudgetFile>,
     /// What is asked of every answer besides its form.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -238,6 +242,26 @@ pub(crate) struct CacheFile {
     pub(crate) partition: Vec<String>,
 }
 
+/// `[budget]`. What is absent is not limited.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BudgetFile {
+    /// Calls in any 60 seconds; more are refused with `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_per_minute: Option<u64>,
+    /// Tokens, read and written, in any 60 seconds. A model that may need more than is left is not
+    /// asked; where no other is left, the error is `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens_per_minute: Option<u64>,
+    /// Dollars a day, which begins at 00:00 UTC. A model that may cost more than is left, or whose
+    /// price is not known, is not asked; where no other is left, the error is `budget_exhausted`.
+    #[schemars(range(min = 0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) usd_per_day: Option<f64>,
+}
+
 /// `[local]`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -292,6 +316,24 @@ pub(crate) struct BatonFile {
     pub(crate) store: StoreFile,
     /// How much the server takes on.
     pub(crate) server: ServerFile,
+    /// Who is told when something should be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub(crate) webhooks: Vec<WebhookFile>,
+}
+
+/// One `[[webhooks]]` entry: signed as the Standard Webhooks specification says.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookFile {
+    /// Where notices are sent: `https://…`.
+    pub(crate) url: String,
+    /// Where its secret is: `whsec_` and 24 to 64 bytes in base64.
+    pub(crate) secret: SecretFile,
+    /// What it is told of; everything if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub(crate) events: Option<Vec<Topic>>,
 }
 
 /// `[server]`.
@@ -396,11 +438,35 @@ pub(crate) struct TeamFile {
     /// Its weight where teams compete for places: 2 gets twice as many as 1.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) share: u32,
+    /// Calls of all its keys in any 60 seconds; more are refused with `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_per_minute: Option<u64>,
+    /// Tokens of all its keys, read and written, in any 60 seconds. A model that may need more than is
+    /// left is not asked; where no other is left, the error is `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens_per_minute: Option<u64>,
+    /// Dollars of all its keys a day, which begins at 00:00 UTC. A model that may cost more than is
+    /// left, or whose price is not known, is not asked; where no other is left, the error is
+    /// `budget_exhausted`.
+    #[schemars(range(min = 0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) usd_per_day: Option<f64>,
+}
+
+impl TeamFile {
+    /// What it may use.
+    pub(crate) fn budget(&self) -> BudgetFile {
+        let Self { calls_per_minute, tokens_per_minute, usd_per_day, .. } = *self;
+        BudgetFile { calls_per_minute, tokens_per_minute, usd_per_day }
+    }
 }
 
 impl Default for TeamFile {
     fn default() -> Self {
-        Self { intents: None, share: 1 }
+        let (intents, calls_per_minute, tokens_per_minute, usd_per_day) = Default::default();
+        Self { intents, share: 1, calls_per_minute, tokens_per_minute, usd_per_day }
     }
 }
 

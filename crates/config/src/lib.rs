@@ -26,6 +26,7 @@ mod sections;
 mod structure;
 mod suggest;
 mod units;
+mod webhooks;
 
 pub use cases::share_of;
 pub use changes::Changes;
@@ -42,6 +43,7 @@ pub use plan::{
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};
 pub use units::duration as parse_duration;
+pub use webhooks::{Topic, WebhookSpec};
 
 /// The JSON Schema of `intent.toml`, for editors.
 #[must_use]

@@ -90,6 +90,12 @@ impl ExecutionId {
         Uuid::try_parse(text).ok().map(Self)
     }
 
+    /// The id of these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// The sixteen bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {

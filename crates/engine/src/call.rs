@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use baton_core::{CallConfig, ErrorCode, Failure, IntentName, TeamId, TraceParent};
+use baton_core::{Allowance, CallConfig, ErrorCode, Failure, Idempotency, IntentName, KeyId, TeamId, TraceParent};
 use baton_wire::{ChatRequest, Tool};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -29,11 +29,22 @@ pub struct Caller {
     pub team: TeamId,
     /// The intents that the key and the team may call; `None` is all.
     pub intents: Option<Arc<[IntentName]>>,
+    /// The key that it called with; `None` where keys are not used.
+    pub key: Option<CallerKey>,
+}
+
+/// A key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerKey {
+    /// Its id.
+    pub id: KeyId,
+    /// What it may use, besides what its team may.
+    pub allowance: Allowance,
 }
 
 impl Default for Caller {
     fn default() -> Self {
-        Self { team: TeamId::new("default"), intents: None }
+        Self { team: TeamId::new("default"), intents: None, key: None }
     }
 }
 
@@ -82,6 +93,9 @@ pub struct Call {
     pub subject: Option<String>,
     /// The trace that the caller began.
     pub trace: Option<TraceParent>,
+    /// What makes this call, made again, the same call: it is given the same execution again
+    /// ([`crate::idempotency`]).
+    pub idempotency: Option<Idempotency>,
     /// When the request was fully read; the deadline runs from here.
     pub received: Instant,
 }
@@ -107,6 +121,7 @@ impl Call {
             session: None,
             subject: None,
             trace: None,
+            idempotency: None,
             received: Instant::now(),
         }
     }

@@ -4,6 +4,7 @@
 //! remember. One task for each execution writes an event log; callers read it through cursors.
 
 mod assemble;
+mod budgets;
 mod call;
 mod clock;
 mod close;
@@ -22,15 +23,18 @@ mod places;
 mod probe;
 mod recall;
 mod reload;
+mod repeats;
 mod resolve;
 mod route;
 mod run;
 mod tasks;
 mod tools;
 
-pub use call::{Call, Caller, Target};
+pub use budgets::BudgetState;
+pub use call::{Call, Caller, CallerKey, Target};
 pub use connect::Connect;
 pub use engine::Observer;
 pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, Execution, LaneState, Orchestrator};
 pub use reload::{Configuration, Refused};
+pub use repeats::idempotency;

@@ -20,7 +20,7 @@ use crate::route::route;
 pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) {
     let live = engine.live();
     let mut request =
-        match resolve(engine, Arc::clone(&live), call).and_then(|request| engine.admit().map(|()| request)) {
+        match resolve(engine, Arc::clone(&live), call).and_then(|request| engine.admit(&request).map(|()| request)) {
             Ok(request) => request,
             Err(failure) => return refused(engine, &live, call, (log, failure)).await,
         };

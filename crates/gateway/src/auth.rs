@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use baton_core::{ErrorCode, Failure, IntentName};
-use baton_engine::Caller;
+use baton_core::{ErrorCode, Failure, IntentName, KeyId};
+use baton_engine::{Caller, CallerKey};
 use baton_store::{KeyInfo, Permission};
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Uri};
@@ -51,7 +51,8 @@ fn caller(gateway: &Gateway, key: &KeyInfo, any_of: &[Permission]) -> Result<Cal
     }
     let snapshot = gateway.orchestrator().snapshot();
     let of_team = snapshot.teams.get(&key.team).and_then(|team| team.intents.as_deref());
-    Ok(Caller { team: key.team.clone(), intents: both(key.intents.as_deref(), of_team) })
+    let own = CallerKey { id: KeyId::new(&key.id), allowance: key.allowance };
+    Ok(Caller { team: key.team.clone(), intents: both(key.intents.as_deref(), of_team), key: Some(own) })
 }
 
 /// The intents that key and team both allow; `None` is all.

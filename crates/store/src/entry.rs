@@ -1,6 +1,6 @@
 //! What the journal holds, and how an entry is written down.
 
-use baton_core::{ErrorCode, ExecutionId, Failure, IntentName, NanoUsd, Quality, Record, Status, TeamId, Usage};
+use baton_core::{ErrorCode, ExecutionId, Failure, IntentName, KeyId, NanoUsd, Quality, Record, Status, TeamId, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,6 +25,9 @@ pub struct Opened {
     pub execution: ExecutionId,
     /// Who called.
     pub team: TeamId,
+    /// With which key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
     /// The partition of its scope.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition: Vec<Option<String>>,
@@ -57,6 +60,8 @@ impl Opened {
             execution: self.execution,
             intent: self.intent,
             team: self.team,
+            key: self.key,
+            idempotency: None,
             partition: self.partition,
             version: String::new(),
             answer_hash: String::new(),

@@ -9,6 +9,7 @@ mod journal;
 mod keys;
 mod latencies;
 mod report;
+mod spend;
 mod store;
 mod tally;
 
@@ -20,5 +21,6 @@ pub use journal::{
 pub use keys::{KeyInfo, NewKey, Permission};
 pub use latencies::Latencies;
 pub use report::{ExecutionFilter, Report, ReportQuery};
-pub use store::{Ingestion, Retention, Store};
+pub use spend::{REPEATS_KEPT, Repeat, Spend};
+pub use store::{Ingestion, Past, Retention, Store};
 pub use tally::{CallTally, ModelTally, Tally};

@@ -12,6 +12,7 @@ mod run;
 mod serve;
 mod sim;
 mod table;
+mod webhooks;
 
 use clap::{Parser, Subcommand};
 
@@ -52,6 +53,7 @@ enum Command {
     Report(report::Report),
     Keys(keys::Keys),
     Sim(sim::Sim),
+    Webhooks(webhooks::Webhooks),
 }
 
 impl Arguments {
@@ -65,7 +67,11 @@ impl Arguments {
             Command::Compare(command) => command.json,
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
-            Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) => false,
+            Command::Init(_)
+            | Command::Serve(_)
+            | Command::Cases(_)
+            | Command::Sim(_)
+            | Command::Webhooks(_) => false,
         }
     }
 }
@@ -83,5 +89,6 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Report(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Sim(command) => command.run().await,
+        Command::Webhooks(command) => command.run().await,
     }
 }

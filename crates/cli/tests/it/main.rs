@@ -8,3 +8,4 @@ mod lab;
 mod models;
 mod reload;
 mod serving;
+mod telemetry;

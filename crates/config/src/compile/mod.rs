@@ -1,5 +1,6 @@
 //! From files in their shape to what the request path reads.
 
+mod budget;
 mod checks;
 mod house;
 mod intent;
@@ -7,7 +8,9 @@ mod prompts;
 mod schemas;
 mod store;
 mod stream;
+mod webhooks;
 
 pub(crate) use house::House;
 pub(crate) use intent::{IntentSources, compile_intent, intent_settings};
 pub(crate) use store::store_and_teams;
+pub(crate) use webhooks::webhooks;

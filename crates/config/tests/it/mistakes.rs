@@ -21,7 +21,7 @@ quality = 0.9
     );
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:1:1: unknown key `modles`
-        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, checks, local, privacy
+        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, local, privacy
     intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted", not "cheepest"
         did you mean `cheapest`? write one of these
     intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
@@ -29,7 +29,7 @@ quality = 0.9
     intents/a/intent.toml:8:7: `retry.max` must be at least 0
         write another value
     intents/a/intent.toml:9:2: unknown key `objectives`
-        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, checks, local, privacy
+        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, local, privacy
     "#);
 }
 
@@ -368,7 +368,8 @@ max_concurrency = 0
 queue = 5
 [teams.s]
 share = 0
-usd_per_day = 5
+usd_per_day = -1
+calls_per_minute = 0
 intents = [\"classify-tickets\"]
 [store]
 durability = \"disk\"
@@ -407,11 +408,13 @@ durability = \"disk\"
         known here: max_running, queue_max
     baton.toml:38:9: `teams.s.share` must be at least 1
         write another value
-    baton.toml:39:1: a team's `usd_per_day` is not supported by this version
-        remove it; leaving it in would promise what is not done
-    baton.toml:40:12: there is no intent `classify-tickets`
+    baton.toml:39:15: `teams.s.usd_per_day` must be at least 0
+        write another value
+    baton.toml:40:20: `teams.s.calls_per_minute` must be at least 1
+        write another value
+    baton.toml:41:12: there is no intent `classify-tickets`
         did you mean `classify-ticket`? name a folder of intents/
-    baton.toml:42:14: `store.durability` must be "process" or "machine", not "disk"
+    baton.toml:43:14: `store.durability` must be "process" or "machine", not "disk"
         write one of these
     "#);
 }
@@ -438,6 +441,26 @@ fn stores_that_this_version_does_not_have() {
     BATON_STORE_URL:1:1: the store's URL is of no kind that is known
         write `sqlite://` and a folder: `sqlite://.baton`, `sqlite:///var/lib/baton`
     "#);
+}
+
+#[test]
+fn webhooks_that_cannot_be() {
+    let hook = |url: &str, rest: &str| format!("[[webhooks]]\nurl = \"{url}\"\n{rest}\n");
+    let secret = "secret = { env = \"HOOK\" }";
+    let misshapen = [
+        hook("http://ops.example/", "secret = \"whsec_inline\""),
+        hook("https://c.example/", &format!("{secret}\nevents = [\"breakers\"]")),
+        hook("https://d.example/", ""),
+    ];
+    assert_snapshot!(Folder::smallest().with("baton.toml", misshapen.concat()).diagnostics(), @"SHAPE");
+    let wrong = [
+        hook("https://me:pw@ops.example/", secret),
+        hook("ftp://ops.example/", secret),
+        hook("http://ops.example/", secret),
+        hook("http://ops.example/", secret),
+        hook("https://b.example/", "secret = { env = \"whsec_MfKQ9r8GKYqr+TwjUPD8ILPZIo2LaLaSw\" }"),
+    ];
+    assert_snapshot!(Folder::smallest().with("baton.toml", wrong.concat()).diagnostics(), @"WRONG");
 }
 
 #[test]

@@ -252,11 +252,16 @@ impl Exec {
             let code = if gate { ErrorCode::NoAcceptableAnswer } else { ErrorCode::StreamInterrupted };
             return self.finish(now, Finish::Broken { attempt: running.number, code }, lanes);
         }
+        if running.role == Role::Hedge && disposition.is_unasked() {
+            // Where its turn comes there may be room for it: what runs now gives back what it does not use.
+            self.spent[running.candidate] = false;
+            return;
+        }
         self.failures.push(disposition);
         if let RateLimited { retry_after: Some(after) } = disposition {
             self.refused(now + after);
         }
-        if matches!(disposition, CallersFault | TooLong | BadAnswer | Abstained) {
+        if disposition.is_unasked() || matches!(disposition, CallersFault | TooLong | BadAnswer | Abstained) {
             self.spend_siblings(running.candidate);
         }
         match (running.role, disposition) {

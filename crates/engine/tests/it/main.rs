@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod admission;
+mod budgets;
 mod departures;
 mod flights;
 mod house;
@@ -11,5 +13,6 @@ mod models;
 mod paced;
 mod reload;
 mod remembered;
+mod repeats;
 mod review;
 mod streams;

@@ -28,6 +28,7 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
         on_exhausted: OnExhausted::Error,
         checks,
         cache: CacheSpec::default(),
+        allowance: baton_core::Allowance::default(),
         local: LocalSpec::default(),
         privacy: Privacy { content: true, keep: Duration::from_secs(1) },
         stream_unverified: false,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use baton_config::{Given, load};
+use baton_core::Allowance;
 use baton_engine::Orchestrator;
 use baton_gateway::{GatewayOptions, Metrics, router};
 use baton_store::{NewKey, Permission, Store};
@@ -243,11 +244,22 @@ impl Guest {
     }
 
     pub(crate) async fn key(&self, team: &str, allow: &[Permission], intents: Option<&[&str]>) -> String {
+        self.limited_key(team, allow, intents, Allowance::default()).await
+    }
+
+    pub(crate) async fn limited_key(
+        &self,
+        team: &str,
+        allow: &[Permission],
+        intents: Option<&[&str]>,
+        allowance: Allowance,
+    ) -> String {
         let new = NewKey {
             team: team.into(),
             permissions: allow.iter().copied().collect(),
             intents: intents.map(|names| names.iter().map(|name| (*name).into()).collect()),
             expires_at_us: None,
+            allowance,
         };
         self.orchestrator.store().create_key(new).await.unwrap().1
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod auth;
+mod budgets;
 mod chat;
 mod errors;
 mod execute;

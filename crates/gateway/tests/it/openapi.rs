@@ -58,8 +58,10 @@ fn full() -> Answer {
     let usage = Usage { input_tokens: 1, output_tokens: 1, cached_tokens: 1, reasoning_tokens: 1, estimated: true };
     let attempt = AnswerAttempt {
         model: "a/b".into(),
+        key: Some(1),
         kind: AttemptKind::Primary,
         outcome: AttemptOutcome::Passed,
+        queued_ms: Some(1.0),
         ms: 1.0,
         error: Some("x".into()),
     };

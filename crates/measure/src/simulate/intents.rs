@@ -28,6 +28,13 @@ pub(crate) struct Folder {
     pub(crate) gated: bool,
 }
 
+impl Folder {
+    /// Its `intent.toml`, which comes first.
+    pub(crate) fn policy(&mut self) -> &mut String {
+        &mut self.files[0].1
+    }
+}
+
 /// A random intent. `models` are the names that it may use.
 pub(crate) fn folder(dice: &mut Dice, number: usize, models: &[String]) -> Folder {
     let kind = *dice.pick(&[Kind::Classification, Kind::Extraction, Kind::Generation]);

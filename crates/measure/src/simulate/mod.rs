@@ -2,11 +2,13 @@
 //! the real codecs over the simulator's in-memory transport. Every invariant of ARCHITECTURE.md is
 //! checked after each seed; a seed that breaks one is printed and replays.
 
+mod budgets;
 mod check;
 mod dice;
 mod intents;
 mod journal;
 mod models;
+mod places;
 mod run;
 mod tally;
 mod tap;

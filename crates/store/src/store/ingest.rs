@@ -230,6 +230,7 @@ impl Worker {
                 self.catch_up().await?;
             }
         }
+        prune::forget_repeats(&mut self.writer, now_us).await?;
         prune::coarsen(&mut self.writer, now_us).await?;
         Ok(pruned)
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use baton_config::Durability;
 use baton_core::{
-    AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Failure, IntentName, ModelId, NanoUsd, Status, Usage, Via,
+    Account, Allowance, AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Idempotency, IntentName, KeyId,
+    ModelId, NanoUsd, Status, Usage, Via,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -38,6 +39,7 @@ fn opened(number: u64) -> Opened {
     Opened {
         execution: id(number),
         team: team("support"),
+        key: None,
         partition: vec![Some("acme".into())],
         intent: Some(IntentName::new("classify-ticket")),
         started_at_us: i64::try_from(number).unwrap() * MINUTE_US,
@@ -351,7 +353,9 @@ async fn feedback_comes_through_the_journal_too_and_a_repetition_counts_once() {
 }
 
 fn new_key(name: &str) -> NewKey {
-    NewKey { team: team(name), permissions: BTreeSet::from([Permission::Call]), intents: None, expires_at_us: None }
+    let allowance = Allowance { usd_per_day: Some(NanoUsd(5)), ..Allowance::default() };
+    let permissions = BTreeSet::from([Permission::Call]);
+    NewKey { team: team(name), permissions, intents: None, expires_at_us: None, allowance }
 }
 
 #[tokio::test]
@@ -478,4 +482,78 @@ async fn an_entry_of_a_newer_version_is_kept_for_it() {
     let kept: (i64, i64, Vec<u8>) =
         sqlx::query_as("SELECT row, version, payload FROM unreadable").fetch_one(&mut other).await.unwrap();
     assert_eq!(kept, (2, 9, b"{\"new\":1}".to_vec()));
+}
+
+#[tokio::test]
+async fn what_was_spent_is_known_after_a_restart_by_team_intent_and_key() {
+    let key = |name: &str| Some(KeyId::new(name));
+    let now_us = now_us();
+    let minutes = |ago: i64| u64::try_from(now_us / MINUTE_US - ago).unwrap();
+    let today = |cost: i64, by: Option<KeyId>| Record { cost: NanoUsd(cost), key: by, ..record(minutes(0)) };
+    let of = |record: Record, number: u64| Record { execution: id(number), ..record };
+    let records = [
+        of(today(10, key("a")), 1),
+        of(today(200, key("b")), 2),
+        of(Record { intent: None, ..today(3000, key("a")) }, 3),
+        of(Record { team: team("sales"), ..today(40_000, None) }, 4),
+        of(Record { cost: NanoUsd(7), ..record(minutes(3 * 24 * 60)) }, 5),
+    ];
+    let spent = |spends: &[Spend], account: Account| {
+        let of = spends.iter().filter(|spend| spend.account == account);
+        of.map(|spend| spend.cost).sum::<NanoUsd>().0
+    };
+    let dir = TempDir::new().unwrap();
+    for store in [open(&dir).await, Store::memory()] {
+        for record in &records {
+            append(&store, record).await;
+        }
+        append_entry(&store, Entry::Opened(Opened { key: key("c"), ..opened(minutes(0)) })).await;
+        store.flush().await.unwrap();
+        let spends = store.spends(now_us).await.unwrap();
+        assert_eq!(spent(&spends, Account::Team(team("support"))), 3210);
+        let again = if store.0.disk.is_some() {
+            store.close().await;
+            open(&dir).await
+        } else {
+            store
+        };
+        let past = again.past(now_us).spends;
+        // The stream that was open is charged at its reservation.
+        let orphan = if again.0.disk.is_some() { 500 } else { 0 };
+        assert_eq!(spent(&past, Account::Team(team("support"))), 3210 + orphan);
+        assert_eq!(spent(&past, Account::Team(team("sales"))), 40_000);
+        assert_eq!(spent(&past, Account::Intent("classify-ticket".into())), 40_210 + orphan);
+        assert_eq!(["a", "b", "c"].map(|k| spent(&past, Account::Key(k.into()))), [3010, 200, orphan]);
+    }
+}
+
+#[tokio::test]
+async fn calls_that_are_made_again_are_known_for_a_day() {
+    let call = |key: &str| Some(Idempotency { key: key.into(), body: "b".into() });
+    let now_us = now_us();
+    let at = |number: u64, ago_us: i64, key: &str| Record {
+        started_at_us: now_us - ago_us,
+        idempotency: call(key),
+        ..record(number)
+    };
+    let dir = TempDir::new().unwrap();
+    for store in [open(&dir).await, Store::memory()] {
+        for record in [at(1, 2 * MINUTE_US, "x"), at(2, 25 * 60 * MINUTE_US, "old"), record(3), at(4, MINUTE_US, "y")] {
+            append(&store, &record).await;
+        }
+        let again = if store.0.disk.is_some() {
+            store.close().await;
+            open(&dir).await
+        } else {
+            store
+        };
+        let known: Vec<_> = again.past(now_us).repeats.into_iter().map(|r| (r.call.key, r.execution)).collect();
+        assert_eq!(known, [("x".to_owned(), id(1)), ("y".to_owned(), id(4))]);
+        if again.0.disk.is_some() {
+            let retention = Retention { intents: BTreeMap::new(), others: Duration::from_secs(3600 * 24 * 365 * 100) };
+            again.prune(retention, now_us).await.unwrap();
+            let rows = again.0.disk.as_ref().unwrap().records.repeats(0).await.unwrap();
+            assert_eq!(rows.len(), 2, "what is older is forgotten");
+        }
+    }
 }
