@@ -7,6 +7,7 @@ use crate::simulate::tap::{End, Exchange};
 
 fn exchange(body: &str, events: bool) -> Exchange {
     Exchange {
+        key: None,
         task: None,
         request: bytes::Bytes::new(),
         status: Some(200),
