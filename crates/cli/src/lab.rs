@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_config::{ModelSpec, Plan, Snapshot};
-use baton_core::IntentName;
+use baton_core::{Allowance, IntentName};
 use baton_engine::Orchestrator;
 use baton_lab::{AnswerCache, Case, Column, Options, Seen, Variant};
 use baton_store::Store;
@@ -43,6 +43,7 @@ pub(crate) fn side(
     for name in names {
         asked.push(if name == AS_DECLARED { None } else { Some(candidate(&mut snapshot, intent, name)?) });
     }
+    without_limits(&mut snapshot, intent);
     let plan = Arc::clone(plan_of(&snapshot, intent)?);
     let transports = Transports::new(fixtures)?;
     usable(&snapshot, &transports)?;
@@ -106,6 +107,14 @@ fn candidate(snapshot: &mut Snapshot, intent: &str, name: &str) -> Result<String
         plan.candidates = plan.candidates.iter().cloned().chain([spec]).collect();
     }
     Ok(id)
+}
+
+/// Budgets and rates are the product's: an evaluation neither uses them up nor is refused by them.
+fn without_limits(snapshot: &mut Snapshot, intent: &str) {
+    if let Some(plan) = snapshot.intents.get_mut(&IntentName::new(intent)).and_then(Arc::get_mut) {
+        plan.allowance = Allowance::default();
+    }
+    snapshot.teams.values_mut().for_each(|team| team.allowance = Allowance::default());
 }
 
 /// How the plan's providers are reached, as a text that changes where their answers may.

@@ -67,11 +67,7 @@ impl Arguments {
             Command::Compare(command) => command.json,
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
-            Command::Init(_)
-            | Command::Serve(_)
-            | Command::Cases(_)
-            | Command::Sim(_)
-            | Command::Webhooks(_) => false,
+            Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
 }

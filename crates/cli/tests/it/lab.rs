@@ -128,6 +128,14 @@ fn what_privacy_does_not_keep_is_not_kept_for_a_rerun() {
 }
 
 #[test]
+fn the_products_limits_do_not_bind_an_evaluation() {
+    let folder = house(20);
+    folder.write("intents/sort/intent.toml", &format!("{SORT}[budget]\ncalls_per_minute = 3\n"));
+    let told = folder.run(&["eval", "sort", "--json"]).done().json();
+    assert_eq!((passed(&told, 0), &told["candidates"][0]["errors"]), (20, &json!({})));
+}
+
+#[test]
 fn baselines_are_candidates_folders_or_earlier_runs() {
     let folder = house(60);
     folder.run(&["eval", "sort", "--jsonl", "before.jsonl"]).done();
