@@ -34,6 +34,7 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
                 Ok(mut drive) => {
                     let finish = perform(engine, &mut drive, request.policy(call.stream)).await;
                     let outcome = finished(engine, &request, &mut drive, finish);
+                    let outcome = Outcome { rejected: drive.rejected(), ..outcome };
                     attempts = drive.records;
                     outcome
                 }
@@ -61,7 +62,7 @@ async fn perform(engine: &Arc<Engine>, drive: &mut Drive<'_>, policy: Policy) ->
                 Decision::Skip { candidate, kind, outcome } => drive.skip(candidate, kind, outcome),
                 Decision::Cancel { attempt, disposition, breach } => drive.cancel(attempt, disposition, breach),
                 Decision::Detach { attempt, disposition, began, until, .. } => {
-                    drive.detach(attempt, disposition, (began, until))
+                    drive.detach(attempt, disposition, (began, until)).await
                 }
                 Decision::Commit(attempt) => drive.commit(attempt).await,
                 Decision::Wait(until) => drive.next(until).await,

@@ -8,6 +8,7 @@ mod eval;
 mod init;
 mod keys;
 mod report;
+mod review;
 mod run;
 mod serve;
 mod sim;
@@ -51,6 +52,7 @@ enum Command {
     Compare(compare::Compare),
     Cases(cases::Cases),
     Report(report::Report),
+    Review(review::Review),
     Keys(keys::Keys),
     Sim(sim::Sim),
     Webhooks(webhooks::Webhooks),
@@ -67,6 +69,7 @@ impl Arguments {
             Command::Compare(command) => command.json,
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
+            Command::Review(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
@@ -83,6 +86,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Compare(command) => command.run().await,
         Command::Cases(command) => command.run().await,
         Command::Report(command) => command.run().await,
+        Command::Review(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Sim(command) => command.run().await,
         Command::Webhooks(command) => command.run().await,
