@@ -129,7 +129,7 @@ fn model_of(exchange: &Exchange) -> String {
     request["model"].as_str().unwrap_or_default().to_owned()
 }
 
-fn goes_on(attempt: &AttemptRecord) -> bool {
+pub(super) fn goes_on(attempt: &AttemptRecord) -> bool {
     attempt.error.as_ref().is_some_and(|error| error.contains(ALONE))
 }
 
