@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::check_file::CheckFile;
+use crate::privacy_file::PrivacyFile;
+use crate::review_file::{CriterionFile, ReviewFile};
 use crate::webhooks::Topic;
 
 /// `intents/NAME/intent.toml`: the policy of one intent.
@@ -65,9 +67,16 @@ pub(crate) struct IntentFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub(crate) checks: Vec<CheckFile>,
+    /// What people judge answers by, one failure mode each: the buttons of a review.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 9))]
+    pub(crate) criteria: Vec<CriterionFile>,
     /// The built-in model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) local: Option<LocalFile>,
+    /// Which answers people are asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) review: Option<ReviewFile>,
     /// What may be stored.
     #[serde(default)]
     pub(crate) privacy: PrivacyFile,
@@ -271,31 +280,6 @@ pub(crate) struct LocalFile {
     #[schemars(range(min = 0, max = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cut: Option<f64>,
-}
-
-/// `[privacy]`. Governs journal, cache and traces too.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct PrivacyFile {
-    /// `full`: inputs and outputs are stored. `none`: they are not.
-    pub(crate) store: StoreContentFile,
-    /// How long records are kept: `30d`.
-    pub(crate) keep: String,
-}
-
-impl Default for PrivacyFile {
-    fn default() -> Self {
-        Self { store: StoreContentFile::Full, keep: "30d".into() }
-    }
-}
-
-/// What is stored of inputs and outputs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum StoreContentFile {
-    #[default]
-    Full,
-    None,
 }
 
 /// `baton.toml`: what the intents share. Optional, as is everything in it.

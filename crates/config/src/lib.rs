@@ -19,7 +19,9 @@ mod json;
 mod later;
 mod load;
 mod plan;
+mod privacy_file;
 mod prompt;
+mod review_file;
 mod schema;
 mod secrets;
 mod sections;
@@ -37,8 +39,8 @@ pub use expression::Expression;
 pub use json::canonical;
 pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load, sources};
 pub use plan::{
-    CacheSpec, Case, Durability, Hashes, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy,
-    ProviderSpec, Route, Secret, ServerSpec, Share, Snapshot, StoreSpec, Team,
+    CacheSpec, Case, Criterion, Durability, Hashes, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan,
+    Privacy, ProviderSpec, ReviewSpec, Route, Secret, ServerSpec, Share, Snapshot, StoreSpec, Team,
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};

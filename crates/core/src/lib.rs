@@ -25,6 +25,7 @@ mod places;
 mod quality;
 mod record;
 mod retry;
+mod review;
 mod scope;
 mod trace;
 mod usage;
@@ -50,6 +51,9 @@ pub use money::{NanoUsd, ParseUsdError, Price};
 pub use quality::Quality;
 pub use record::{Record, Status, Via};
 pub use retry::full_jitter;
+pub use review::{
+    LabelSource, Rejected, ReviewDraw, ReviewItem, ReviewLabel, ReviewRefusal, ReviewState, ReviewVerdict,
+};
 pub use scope::Scope;
 pub use trace::{Sampler, SpanId, Trace, TraceId, TraceParent};
 pub use usage::Usage;

@@ -17,6 +17,7 @@ use crate::places::Waiters;
 use crate::reload::Configured;
 use crate::repeats::Repeats;
 use crate::resolve::Request;
+use crate::review::Reviews;
 use crate::tasks::Tasks;
 
 /// Sees every record before it is journalled: metrics and logs derive from it.
@@ -38,6 +39,7 @@ pub(crate) struct Engine {
     pub(crate) tasks: Tasks,
     pub(crate) on_record: Option<Observer>,
     pub(crate) sampler: Sampler,
+    pub(crate) reviews: Reviews,
 }
 
 impl Engine {

@@ -9,6 +9,7 @@ mod call;
 mod clock;
 mod close;
 mod connect;
+mod desk;
 mod drive;
 mod engine;
 mod flights;
@@ -25,6 +26,7 @@ mod recall;
 mod reload;
 mod repeats;
 mod resolve;
+mod review;
 mod route;
 mod run;
 mod tasks;
@@ -33,6 +35,10 @@ mod tools;
 pub use budgets::BudgetState;
 pub use call::{Call, Caller, CallerKey, Target};
 pub use connect::Connect;
+pub use desk::{
+    Agreement, Content, CriterionView, Desk, IntentReviews, ItemFilter, LabelView, ReviewStats, ReviewView,
+    ReviewerStats, Verdict, check_output,
+};
 pub use engine::Observer;
 pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, Execution, LaneState, Orchestrator};

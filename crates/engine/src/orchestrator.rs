@@ -27,6 +27,7 @@ use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::places::Waiters;
 use crate::reload::{Configuration, Configured};
 use crate::repeats::{Boarding, Repeats, board, land};
+use crate::review::Reviews;
 use crate::run::run;
 use crate::tasks::Tasks;
 
@@ -178,6 +179,7 @@ impl Builder {
             tasks: Tasks::default(),
             on_record: self.on_record,
             sampler: self.sampler,
+            reviews: Reviews::default(),
         })))
     }
 }

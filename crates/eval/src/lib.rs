@@ -1,4 +1,5 @@
-//! Checks: from a model's text to an output, and what is wrong with it. Pure, compiled once.
+//! Checks: from a model's text to an output, and what is wrong with it; and which answers people are
+//! asked about. Pure, compiled once.
 
 mod ask;
 mod checks;
@@ -8,6 +9,7 @@ mod margin;
 mod parse;
 mod promptfoo;
 mod reason;
+mod sampling;
 mod shape;
 mod span;
 mod text;
@@ -16,3 +18,4 @@ pub use checks::Checks;
 pub use judged::{Finish, Given, Judged};
 pub use margin::{TokenProbability, token_probabilities};
 pub use promptfoo::{Assertion, Facts, Grade, NotRead, TYPES as PROMPTFOO_TYPES};
+pub use sampling::ReviewSampling;

@@ -89,6 +89,7 @@ impl Opened {
             session: None,
             subject: self.subject,
             trace: None,
+            review: None,
             content_dropped: false,
             input: None,
             output: None,
@@ -224,6 +225,7 @@ impl Entry {
         }
         let mut record = record.clone();
         (record.input, record.output, record.content_dropped) = (None, None, true);
+        record.review = record.review.as_ref().map(baton_core::ReviewDraw::without_content);
         Some(Self::Finished(record))
     }
 }

@@ -56,6 +56,7 @@ pub(crate) fn record() -> Record {
         session: Some("session-1".into()),
         subject: Some(SECRETS[1].into()),
         trace: Some(Trace::begin(execution, None, Sampler::new(1.0, true))),
+        review: None,
         content_dropped: false,
         input: Some(json!({ "text": CONTENT[0] })),
         output: Some(json!({ "text": CONTENT[1] })),

@@ -7,17 +7,18 @@ use serde_json::{Value, json};
 
 use super::house::{House, LOCAL};
 use super::stream::stream;
-use super::{budget, checks, prompts, schemas};
+use super::{budget, checks, prompts, review, schemas};
 use crate::cases::{self, Forms};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
 use crate::effective::{Effective, settings};
-use crate::files::{IntentFile, OnExhaustedFile, RouteFile, StoreContentFile};
+use crate::files::{IntentFile, OnExhaustedFile, RouteFile};
 use crate::hash::{AnswerParts, hash, hashes};
 use crate::json::child;
 use crate::plan::{
     CacheSpec, Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Route, Share,
 };
+use crate::privacy_file::StoreContentFile;
 use crate::units;
 
 /// The files of an intent's folder.
@@ -77,8 +78,9 @@ pub(crate) fn compile_intent(
     let examples = examples(document, file, &cases, &kind, sink);
     let prompt = prompts::compile(sources, &forms, &examples, &cases, sink);
     local(document, file, &kind, &cases, sink);
+    let criteria = review::criteria(document, &file.criteria, sink);
 
-    let (prompt, candidates) = (prompt?, candidates?);
+    let (prompt, candidates, criteria) = (prompt?, candidates?, criteria?);
     let params = serde_json::to_value(&file.params).ok()?.as_object()?.clone();
     let parts = AnswerParts {
         kind: &kind,
@@ -87,6 +89,7 @@ pub(crate) fn compile_intent(
         output_schema: output_schema.as_ref(),
         examples: &examples,
         params: &params,
+        criteria: &criteria,
     };
     let hashes = hashes(&name, &parts, &policy(file, &candidates, house, &cases));
     Some(Plan {
@@ -100,6 +103,8 @@ pub(crate) fn compile_intent(
         unproven: file.objective.unproven.into(),
         on_exhausted: on_exhausted?,
         checks: checks?,
+        review: file.review.as_ref().map(review::spec),
+        criteria,
         cache: CacheSpec { partition: partition? },
         allowance,
         local: LocalSpec { cut: file.local.as_ref().and_then(|local| local.cut) },

@@ -21,7 +21,7 @@ quality = 0.9
     );
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:1:1: unknown key `modles`
-        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, local, privacy
+        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, review, privacy
     intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted", not "cheepest"
         did you mean `cheapest`? write one of these
     intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
@@ -29,7 +29,7 @@ quality = 0.9
     intents/a/intent.toml:8:7: `retry.max` must be at least 0
         write another value
     intents/a/intent.toml:9:2: unknown key `objectives`
-        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, local, privacy
+        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, review, privacy
     "#);
 }
 
@@ -38,10 +38,7 @@ fn features_of_later_versions_by_name() {
     let folder = labelled(
         "[judge]
 model = 1
-[review]
 [batch]
-[[criteria]]
-id = \"a\"
 [objective]
 unproven = \"judge\"
 [cache]
@@ -52,18 +49,49 @@ store = \"redacted\"",
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:2:2: [judge] is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:4:2: [review] is not supported by this version
+    intents/a/intent.toml:4:2: [batch] is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:5:2: [batch] is not supported by this version
+    intents/a/intent.toml:6:12: `unproven = "judge"` is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:6:3: [[criteria]] is not supported by this version
+    intents/a/intent.toml:8:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:9:12: `unproven = "judge"` is not supported by this version
+    intents/a/intent.toml:10:9: `store = "redacted"` is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:11:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
-        remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:13:9: `store = "redacted"` is not supported by this version
-        remove it; leaving it in would promise what is not done
+    "#);
+}
+
+#[test]
+fn criteria_and_review() {
+    let folder = labelled(
+        "[[criteria]]
+id = \"Right Team\"
+ask = \"Does this reach the right team?\"
+[[criteria]]
+id = \"tone\"
+ask = \" \"
+[[criteria]]
+id = \"tone\"
+ask = \"Is it polite?\"
+[review]
+double = 1.5
+floor = 0
+percent = 3",
+    );
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:6: `Right Team` cannot be a criterion's id
+        small letters, digits and hyphens, at most 64: `right-team`
+    intents/a/intent.toml:7:7: `ask` is empty
+        write what is to be decided, as you would tell a colleague
+    intents/a/intent.toml:9:6: the criterion `tone` is there twice
+        rename or remove one of the two
+    intents/a/intent.toml:11:1: `review.per_day` is missing
+        Roughly how many answers a day people are asked about. With recent traffic it sets the probability with which an answer is drawn; 0 draws none.
+    intents/a/intent.toml:12:10: `review.double` must be at most 1
+        write another value
+    intents/a/intent.toml:13:9: `review.floor` must be at least 0.1
+        write another value
+    intents/a/intent.toml:14:1: unknown key `percent` in [review]
+        known here: per_day, double, floor, adjudicator
     "#);
 }
 
@@ -452,7 +480,14 @@ fn webhooks_that_cannot_be() {
         hook("https://c.example/", &format!("{secret}\nevents = [\"breakers\"]")),
         hook("https://d.example/", ""),
     ];
-    assert_snapshot!(Folder::smallest().with("baton.toml", misshapen.concat()).diagnostics(), @"SHAPE");
+    assert_snapshot!(Folder::smallest().with("baton.toml", misshapen.concat()).diagnostics(), @r#"
+    baton.toml:3:10: a secret is written inline: `webhooks[0].secret`
+        write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
+    baton.toml:7:11: `webhooks[1].events[0]` must be "objective" or "budget" or "breaker" or "journal" or "configuration", not "breakers"
+        did you mean `breaker`? write one of these
+    baton.toml:8:1: `webhooks[2].secret` is missing
+        Where its secret is: `whsec_` and 24 to 64 bytes in base64.
+    "#);
     let wrong = [
         hook("https://me:pw@ops.example/", secret),
         hook("ftp://ops.example/", secret),
@@ -460,7 +495,18 @@ fn webhooks_that_cannot_be() {
         hook("http://ops.example/", secret),
         hook("https://b.example/", "secret = { env = \"whsec_MfKQ9r8GKYqr+TwjUPD8ILPZIo2LaLaSw\" }"),
     ];
-    assert_snapshot!(Folder::smallest().with("baton.toml", wrong.concat()).diagnostics(), @"WRONG");
+    assert_snapshot!(Folder::smallest().with("baton.toml", wrong.concat()).diagnostics(), @r#"
+    baton.toml:2:7: a secret is written inline, in the URL
+        receivers check the signature instead
+    baton.toml:5:7: this is no URL that notices can be sent to
+        write `https://host/path`
+    baton.toml:11:7: another webhook has this URL
+        write its events into one list
+    baton.toml:14:10: this names no variable or file; if it is the secret itself, it may not be here
+        write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
+    baton.toml:8:7: notices are sent in plain text
+        write `https://`, so that nobody on the way reads them
+    "#);
 }
 
 #[test]
@@ -476,14 +522,5 @@ fn limits_of_streams() {
         write a time of `1ms` to `24h`, as in `20s`
     intents/a/intent.toml:6:24: `stream.min_bytes_per_second` must be at least 0
         write another value
-    "#);
-    let folder = labelled("[stream]\nidle = \"0s\"\ntotal = \"two minutes\"\ngrace = \"2d\"");
-    assert_snapshot!(folder.diagnostics(), @r#"
-    intents/a/intent.toml:3:8: `idle` is 0s, which no stream can keep to
-        write a time of `1ms` to `24h`, as in `20s`
-    intents/a/intent.toml:4:9: `two minutes` is not a duration
-        write `500ms`, `30s`, `5m`, `1h` or `30d`
-    intents/a/intent.toml:5:9: `grace` is 2d, which no stream can keep to
-        write a time of `1ms` to `24h`, as in `20s`
     "#);
 }

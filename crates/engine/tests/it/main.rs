@@ -5,6 +5,7 @@
 mod admission;
 mod budgets;
 mod departures;
+mod drawing;
 mod flights;
 mod house;
 mod intents;

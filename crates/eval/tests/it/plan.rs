@@ -27,6 +27,8 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
         unproven: Unproven::Pass,
         on_exhausted: OnExhausted::Error,
         checks,
+        criteria: Vec::new(),
+        review: None,
         cache: CacheSpec::default(),
         allowance: baton_core::Allowance::default(),
         local: LocalSpec::default(),

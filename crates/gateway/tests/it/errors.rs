@@ -57,7 +57,6 @@ async fn what_is_not_there_yet_is_named() {
         (Method::POST, "/v1/jobs"),
         (Method::GET, "/v1/jobs/7"),
         (Method::POST, "/v1/messages"),
-        (Method::GET, "/v1/reviews/next"),
         (Method::GET, "/v1/reports"),
         (Method::GET, "/v1/intents/classify"),
         (Method::DELETE, "/v1/subjects/anna"),

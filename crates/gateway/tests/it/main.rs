@@ -10,5 +10,6 @@ mod execute;
 mod executions;
 mod house;
 mod openapi;
+mod reviews;
 mod server;
 mod surface;

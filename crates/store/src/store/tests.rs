@@ -19,19 +19,19 @@ use crate::{CallTally, FeedbackKind, Opened, Permission};
 
 const MINUTE_US: i64 = 60_000_000;
 
-fn spec(dir: &TempDir) -> StoreSpec {
+pub(super) fn spec(dir: &TempDir) -> StoreSpec {
     StoreSpec { dir: dir.path().to_owned(), durability: Durability::Process }
 }
 
-async fn open(dir: &TempDir) -> Store {
+pub(super) async fn open(dir: &TempDir) -> Store {
     Store::open(&spec(dir)).await.unwrap()
 }
 
-fn team(name: &str) -> TeamId {
+pub(super) fn team(name: &str) -> TeamId {
     TeamId::new(name)
 }
 
-fn id(number: u64) -> ExecutionId {
+pub(super) fn id(number: u64) -> ExecutionId {
     ExecutionId::new(number, [0; 10])
 }
 
@@ -71,7 +71,7 @@ fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRe
 }
 
 /// Started `number` minutes after the epoch: `a/fast` abstained, `b/free` answered.
-fn record(number: u64) -> Record {
+pub(super) fn record(number: u64) -> Record {
     let attempts = vec![
         attempt("a/fast", AttemptKind::Primary, AttemptOutcome::Abstained),
         attempt("b/free", AttemptKind::Fallback, AttemptOutcome::Passed),
@@ -97,7 +97,7 @@ fn failed(number: u64) -> Record {
     Record { status: Status::Failed, via: None, model: None, error, attempts: Vec::new(), ..record(number) }
 }
 
-async fn append(store: &Store, record: &Record) {
+pub(super) async fn append(store: &Store, record: &Record) {
     append_entry(store, Entry::Finished(Box::new(record.clone()))).await;
 }
 
@@ -110,7 +110,7 @@ async fn all(store: &Store) -> Vec<Record> {
 }
 
 /// The same test on both kinds of store.
-async fn check<F: Future<Output = ()>>(test: impl Fn(Store) -> F) {
+pub(super) async fn check<F: Future<Output = ()>>(test: impl Fn(Store) -> F) {
     test(Store::memory()).await;
     let dir = TempDir::new().unwrap();
     test(open(&dir).await).await;
@@ -180,6 +180,23 @@ async fn a_database_that_fails_is_reported_and_loses_nothing() {
     sqlx::query("ALTER TABLE gone RENAME TO progress").execute(&mut other).await.unwrap();
     store.flush().await.unwrap();
     assert!(store.ingestion().error.is_none());
+    assert_eq!(all(&store).await, [record(1)]);
+}
+
+/// As on a full disk: SQLite ends the transaction by itself, and the library does not know.
+#[tokio::test]
+async fn ingestion_goes_on_after_sqlite_ended_its_transaction() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir).await;
+    let mut other = block(dir.path()).await;
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON progress BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END";
+    sqlx::query(full).execute(&mut other).await.unwrap();
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    append(&store, &record(1)).await;
+    let error = store.flush().await.unwrap_err().to_string();
+    assert!(error.contains("the disk is full"), "{error}");
+    sqlx::query("DROP TRIGGER full").execute(&mut other).await.unwrap();
+    store.flush().await.unwrap();
     assert_eq!(all(&store).await, [record(1)]);
 }
 
