@@ -2,6 +2,7 @@
 
 mod commands;
 mod exit;
+mod lab;
 mod reload;
 mod setup;
 mod signals;

@@ -9,8 +9,8 @@ use baton_engine::{Observer, Orchestrator};
 use baton_gateway::Metrics;
 use baton_provider::HttpTransport;
 use baton_telemetry::{
-    Deliverer, Exporter, Failures, House, JournalLook, Look, Monitor, Outlets, Settings, SigningKey, Tap, WebhookError,
-    Webhooks,
+    BudgetUse, Deliverer, Exporter, Failures, House, JournalLook, Look, Monitor, Outlets, Settings, SigningKey, Tap,
+    WebhookError, Webhooks, utc_day,
 };
 use baton_wire::Transport;
 use tokio::task::JoinHandle;
@@ -157,8 +157,18 @@ fn look(baton: &Orchestrator) -> Look {
         },
         refused: configuration.refused.is_some(),
         version: configuration.hash.get(..8).unwrap_or_default().to_owned(),
-        budgets: Vec::new(),
+        budgets: baton.budgets().into_iter().filter_map(spent).collect(),
     }
+}
+
+/// Of a budget that limits money; its day is that of UTC.
+fn spent(budget: baton_engine::BudgetState) -> Option<BudgetUse> {
+    Some(BudgetUse {
+        of: budget.account.to_string().replace('`', ""),
+        period: utc_day(unix_us()),
+        used: budget.standing.spent + budget.standing.reserved,
+        limit: budget.allowance.usd_per_day?,
+    })
 }
 
 /// Webhooks can be signed: a server looks before it needs to.

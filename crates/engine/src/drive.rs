@@ -25,7 +25,7 @@ use crate::flying::{Arrival, Flying, arrive, fly};
 use crate::intent::text_of;
 use crate::log::{EventLog, LogEvent};
 use crate::places::{Waiting, woken};
-use crate::probe::{Probe, glance};
+use crate::probe::{Probe, glance, sent};
 use crate::resolve::Request;
 use crate::tools;
 
@@ -162,11 +162,13 @@ impl<'a> Drive<'a> {
     }
 
     /// Lets an attempt go on without this execution: its lane learns whether it is back.
-    pub(crate) fn detach(&mut self, number: usize, disposition: Disposition, times: (Moment, Moment)) -> Event {
+    pub(crate) async fn detach(&mut self, number: usize, disposition: Disposition, times: (Moment, Moment)) -> Event {
         let flight = &mut self.flights[number];
-        let (flying, early) = (std::mem::replace(&mut flight.flying, Flying::Landed), flight.early.take());
+        let (mut flying, early) = (std::mem::replace(&mut flight.flying, Flying::Landed), flight.early.take());
         let lane = self.request.candidates[flight.attempt.candidate].lane;
         let probe = Probe::new(self.engine, &self.request.live, lane, times, self.call.stream);
+        // What was not sent yet is sent by this execution.
+        let early = if early.is_some() { early } else { sent(&mut flying).await };
         tokio::spawn(probe.finish(flying, early));
         self.failed(number, disposition, "it goes on alone, to see whether the model is back".to_owned());
         Event::Woke

@@ -62,7 +62,7 @@ async fn perform(engine: &Arc<Engine>, drive: &mut Drive<'_>, policy: Policy) ->
                 Decision::Skip { candidate, kind, outcome } => drive.skip(candidate, kind, outcome),
                 Decision::Cancel { attempt, disposition, breach } => drive.cancel(attempt, disposition, breach),
                 Decision::Detach { attempt, disposition, began, until, .. } => {
-                    drive.detach(attempt, disposition, (began, until))
+                    drive.detach(attempt, disposition, (began, until)).await
                 }
                 Decision::Commit(attempt) => drive.commit(attempt).await,
                 Decision::Wait(until) => drive.next(until).await,

@@ -28,6 +28,7 @@ mod records;
 mod report;
 mod simulate;
 mod sroie;
+mod storage;
 mod trace;
 mod wall;
 
@@ -80,6 +81,8 @@ enum Measure {
     Hedge(hedge::Arguments),
     /// A model is gone for a while: what its callers lose, probes, and its return
     Outage(outage::Arguments),
+    /// Store, journal, disk or clock fail: what callers get, and where it shows
+    Storage(storage::Arguments),
     /// Twice the calls that the models hold: goodput, deadlines, fairness
     Overload(overload::Arguments),
     /// Every fault of models, network and machine over real sockets
@@ -128,6 +131,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Budgets(arguments) => budgets::run(arguments),
         Measure::Hedge(arguments) => hedge::run(arguments),
         Measure::Outage(arguments) => outage::run(arguments),
+        Measure::Storage(arguments) => storage::run(arguments),
         Measure::Overload(arguments) => overload::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
         Measure::Trace(arguments) => trace::run(arguments),

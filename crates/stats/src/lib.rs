@@ -11,6 +11,7 @@ mod estimate;
 mod fusion;
 mod gate;
 mod isotonic;
+mod matched;
 mod moments;
 mod needs;
 mod normal;

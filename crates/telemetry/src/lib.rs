@@ -31,4 +31,5 @@ pub use monitor::{BudgetUse, JournalLook, Look, Monitor, Notice};
 pub use outlets::{Outlet, OutletState, Outlets};
 pub use settings::{Protocol, SettingError, Settings, Target};
 pub use sign::{SigningKey, WebhookError};
+pub use time::utc_day;
 pub use webhooks::{Deliverer, Webhooks, deliver_once, test_notice};

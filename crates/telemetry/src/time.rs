@@ -30,6 +30,12 @@ pub(crate) fn rfc3339(unix_us: i64) -> String {
     format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
+/// The day in UTC, as in `2026-11-26`.
+#[must_use]
+pub fn utc_day(unix_us: i64) -> String {
+    rfc3339(unix_us).chars().take(10).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +51,6 @@ mod tests {
             assert_eq!(rfc3339(unix_s * 1_000_000), date);
         }
         assert_eq!(rfc3339(1_767_225_600_123_999), "2026-01-01T00:00:00.123Z");
+        assert_eq!(utc_day(1_767_225_599_999_999), "2025-12-31");
     }
 }

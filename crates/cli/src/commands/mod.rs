@@ -1,7 +1,10 @@
 //! One file a command.
 
+mod cases;
 mod check;
+mod compare;
 mod demo;
+mod eval;
 mod init;
 mod keys;
 mod report;
@@ -9,6 +12,7 @@ mod review;
 mod run;
 mod serve;
 mod sim;
+mod table;
 mod webhooks;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +48,9 @@ enum Command {
     Run(run::Run),
     Serve(serve::Serve),
     Check(check::Check),
+    Eval(eval::Eval),
+    Compare(compare::Compare),
+    Cases(cases::Cases),
     Report(report::Report),
     Review(review::Review),
     Keys(keys::Keys),
@@ -58,10 +65,12 @@ impl Arguments {
             Command::Demo(command) => command.json,
             Command::Run(command) => command.json,
             Command::Check(command) => command.json,
+            Command::Eval(command) => command.json,
+            Command::Compare(command) => command.json,
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
             Command::Review(command) => command.json(),
-            Command::Init(_) | Command::Serve(_) | Command::Sim(_) | Command::Webhooks(_) => false,
+            Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
 }
@@ -73,6 +82,9 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Run(command) => command.run().await,
         Command::Serve(command) => command.run().await,
         Command::Check(command) => command.run(),
+        Command::Eval(command) => command.run().await,
+        Command::Compare(command) => command.run().await,
+        Command::Cases(command) => command.run().await,
         Command::Report(command) => command.run().await,
         Command::Review(command) => command.run().await,
         Command::Keys(command) => command.run().await,

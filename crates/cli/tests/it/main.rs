@@ -4,6 +4,7 @@
 mod commands;
 mod folder;
 mod http;
+mod lab;
 mod models;
 mod reload;
 mod serving;

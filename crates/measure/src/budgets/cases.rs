@@ -110,18 +110,18 @@ pub(super) const CASES: &[Case] = &[
 /// The models. All of them say the same, so that an answer of any costs the same.
 pub(super) const SCENARIO: &str = "
 [models.good]
-first_token_ms = 30
+first_token_ms = { fixed = 30 }
 
 [models.free]
-first_token_ms = 30
+first_token_ms = { fixed = 30 }
 
 [models.flaky]
-first_token_ms = 30
+first_token_ms = { fixed = 30 }
 errors = [{ status = 500, share = 0.3 }]
 faults = [{ kind = \"cut_body\", share = 0.2 }]
 
 [models.breaks]
-first_token_ms = 30
+first_token_ms = { fixed = 30 }
 faults = [{ kind = \"cut_stream\", share = 0.3, after_tokens = 1 }, { kind = \"no_usage\", share = 0.2 }]
 
 [models.stalls]

@@ -44,10 +44,14 @@ fn lines(allowance: &Allowance) -> String {
     toml
 }
 
-/// The `[teams]` of `baton.toml`; one team in three is not there.
-pub(crate) fn teams(dice: &mut Dice) -> String {
-    let team = |team: &&str| format!("[teams.{team}]\n{}", lines(&allowance(dice)));
-    TEAMS[..2].iter().map(team).collect()
+/// A `baton.toml` whose teams are limited, the last one aside.
+pub(crate) fn teams(dice: &mut Dice, toml: &str) -> String {
+    let limited = |toml: String, team: &&str| {
+        let section = format!("[teams.{team}]\n");
+        let with = format!("{section}{}", lines(&allowance(dice)));
+        toml.replace(&section, &with)
+    };
+    TEAMS[..2].iter().fold(toml.to_owned(), limited)
 }
 
 /// The `[budget]` of an intent, where it has one.

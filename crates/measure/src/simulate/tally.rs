@@ -8,13 +8,15 @@ use comfy_table::{Table, presets};
 use serde_json::json;
 
 use crate::report::{Report, line};
+use crate::simulate::check::pace;
 use crate::simulate::run::Ran;
 
 /// What must come up in a run of a hundred worlds.
-const EXPECTED: [(&str, &[&str]); 7] = [
+const EXPECTED: [(&str, &[&str]); 8] = [
     ("kinds", &["fallback", "hedge", "primary", "probe", "retry"]),
     ("places", &["dead keys", "waited and asked", "waited for nothing", "with one of several keys"]),
     ("statuses", &["cancelled", "failed", "interrupted", "succeeded"]),
+    ("limits", &["first token", "floor", "idle"]),
     ("via", &["cache-exact", "coalesced", "default", "model", "stale"]),
     (
         "errors",
@@ -110,6 +112,7 @@ impl Tally {
             for attempt in &record.attempts {
                 tally.count("kinds", AttemptKind::as_str(attempt.kind), 1);
                 tally.count("attempts", AttemptOutcome::as_str(attempt.outcome), 1);
+                pace::limit(attempt).iter().for_each(|limit| tally.count("limits", limit, 1));
                 if attempt.queued_us > 0 {
                     let asked = attempt.outcome.was_made();
                     tally.count("places", if asked { "waited and asked" } else { "waited for nothing" }, 1);

@@ -44,6 +44,8 @@ pub(crate) struct Exchange {
     pub(crate) retry_after_s: Option<u64>,
     /// What the client was given of the body.
     pub(crate) body: Vec<u8>,
+    /// When, and how much of it there was then: microseconds since the beginning, bytes.
+    pub(crate) pieces: Vec<(u64, usize)>,
     /// Microseconds since the beginning.
     pub(crate) began_us: u64,
     /// Likewise.
@@ -103,6 +105,7 @@ impl Tap {
             events: false,
             retry_after_s: None,
             body: Vec::new(),
+            pieces: Vec::new(),
             began_us: self.now_us(),
             ended_us: 0,
             end: End::Open,
@@ -171,7 +174,13 @@ impl Transport for Tap {
             let body = stream::unfold((response.body, under), |(mut body, under)| async move {
                 let piece = body.next().await;
                 match &piece {
-                    Some(Ok(bytes)) => under.note(|exchange| exchange.body.extend_from_slice(bytes)),
+                    Some(Ok(bytes)) => {
+                        let now_us = under.tap.now_us();
+                        under.note(|exchange| {
+                            exchange.body.extend_from_slice(bytes);
+                            exchange.pieces.push((now_us, exchange.body.len()));
+                        });
+                    }
                     Some(Err(_)) => under.end(End::Failed),
                     None => under.end(End::Whole),
                 }

@@ -64,10 +64,10 @@ pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> 
         }
         scenario = scenario.model(name, models::behaviour(&mut dice))?;
     }
-    let mut purse = Dice::new(seed, 3);
+    let mut purse = Dice::new(seed, 4);
     let limited = budgets::limited(&mut purse);
     if limited {
-        toml.push_str(&budgets::teams(&mut purse));
+        toml = budgets::teams(&mut purse, &toml);
         folders.iter_mut().for_each(|folder| folder.policy().push_str(&budgets::intent(&mut purse)));
     }
     for folder in &folders {

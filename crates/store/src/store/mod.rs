@@ -103,7 +103,7 @@ impl Store {
         let control = Control::open(&spec.dir).await?;
         let records = Records::open(&spec.dir).await?;
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
-        let ingest = Ingest::start(reader, writer, control.clone())?;
+        let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
         let disk = Disk { records, control, ingest: Some(ingest), past: Past::default() };
         let mut inner =
             Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: Some(disk) };

@@ -32,13 +32,19 @@ pub(crate) fn write_options(path: &Path) -> SqliteConnectOptions {
 /// `synchronous = NORMAL`: a commit is made durable by the next checkpoint, or by [`super::rows::sync`]
 /// before a segment of the journal goes.
 pub(crate) async fn open_writer(dir: &Path) -> Result<(SqliteConnection, u64), StoreError> {
-    let options = write_options(&dir.join(FILE)).synchronous(SqliteSynchronous::Normal);
-    let mut writer = options.connect().await.map_err(StoreError::database("open records.db"))?;
+    let mut writer = connect_writer(dir).await?;
     let migrated = sqlx::migrate!("migrations/records").run(&mut writer).await;
     migrated.map_err(|error| StoreError::database("migrate records.db")(error.into()))?;
     let read = sqlx::query_scalar("SELECT sequence FROM progress").fetch_one(&mut writer).await;
     let sequence: i64 = read.map_err(StoreError::database("read how far the journal is ingested"))?;
     Ok((writer, sequence.unsigned_abs()))
+}
+
+/// Another connection in its place: where SQLite ended a transaction by itself (a full disk), the
+/// library still counts it as open, and the old connection begins no other.
+pub(crate) async fn connect_writer(dir: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = write_options(&dir.join(FILE)).synchronous(SqliteSynchronous::Normal);
+    options.connect().await.map_err(StoreError::database("open records.db"))
 }
 
 /// Questions to `records.db`.

@@ -183,6 +183,23 @@ async fn a_database_that_fails_is_reported_and_loses_nothing() {
     assert_eq!(all(&store).await, [record(1)]);
 }
 
+/// As on a full disk: SQLite ends the transaction by itself, and the library does not know.
+#[tokio::test]
+async fn ingestion_goes_on_after_sqlite_ended_its_transaction() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir).await;
+    let mut other = block(dir.path()).await;
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON progress BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END";
+    sqlx::query(full).execute(&mut other).await.unwrap();
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    append(&store, &record(1)).await;
+    let error = store.flush().await.unwrap_err().to_string();
+    assert!(error.contains("the disk is full"), "{error}");
+    sqlx::query("DROP TRIGGER full").execute(&mut other).await.unwrap();
+    store.flush().await.unwrap();
+    assert_eq!(all(&store).await, [record(1)]);
+}
+
 #[tokio::test]
 async fn what_only_the_journal_holds_is_taken_over_at_the_start() {
     let dir = TempDir::new().unwrap();

@@ -75,7 +75,8 @@ fn in_order(case: &Case<'_>) -> Verdict {
             AttemptKind::Hedge => {
                 let share = plan.hedge_share;
                 hold!(n > 0 && share > 0.0 && before.is_none(), "{model} was a hedge, with a share of {share}");
-                hedged = Some(model);
+                // With another key of a model that was asked, the model keeps its place in the order.
+                hedged = Some(model).filter(|model| !asked.contains(model));
                 continue;
             }
             AttemptKind::Retry | AttemptKind::Probe => {}
@@ -128,7 +129,7 @@ fn model_of(exchange: &Exchange) -> String {
     request["model"].as_str().unwrap_or_default().to_owned()
 }
 
-fn goes_on(attempt: &AttemptRecord) -> bool {
+pub(super) fn goes_on(attempt: &AttemptRecord) -> bool {
     attempt.error.as_ref().is_some_and(|error| error.contains(ALONE))
 }
 
@@ -197,7 +198,11 @@ fn no_wait(case: &Case<'_>) -> Verdict {
         let again = attempts[..n].iter().any(|before| before.model == attempt.model && before.key == attempt.key);
         let retry = attempt.kind == AttemptKind::Retry || (attempt.kind == AttemptKind::Probe && again);
         let start = attempt.start_us - attempt.queued_us;
-        let waited = start > end && !retry;
+        // Of somebody who has no place, or whose lane pauses, the record may tell only after the wait.
+        let paused = attempt.outcome == AttemptOutcome::BreakerOpen
+            && attempts[n + 1..].iter().any(|after| after.model == attempt.model && after.key == attempt.key);
+        let placeless = paused || attempts.iter().any(|other| other.outcome == AttemptOutcome::NoRoom);
+        let waited = start > end && !retry && !placeless;
         hold!(!waited, "before {} ({:?}) it waited for {} µs", attempt.model, attempt.kind, start - end);
         end = end.max(attempt.start_us + attempt.duration_us);
     }

@@ -6,6 +6,7 @@ mod deadline;
 mod isolation;
 mod lanes;
 mod oracle;
+pub(crate) mod pace;
 mod places;
 mod record;
 mod refusal;
@@ -176,6 +177,7 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
             ("Refusals", refusal::of(&view, case)),
             ("Streams", truth::stream(case)),
             ("Budgets", budget::of(&view, case)),
+            ("Limits of streams", pace::of(case)),
         ];
         broken.extend(verdicts.into_iter().filter_map(|(invariant, verdict)| {
             verdict.err().map(|what| Violation { invariant, what, execution: Some(case.seen.id) })
