@@ -91,7 +91,6 @@ impl Exec {
             Admission::Allowed | Admission::Probe => {
                 match split(self.left(now), self.figures(now, asked.lane, lanes).p50, asked.timeout, fallback) {
                     Split::Run(budget) => {
-                        self.retries += u32::from(kind == AttemptKind::Retry);
                         return self.start(now, Attempt { number: self.made, candidate, kind, budget }, false, lanes);
                     }
                     Split::NoTime => {

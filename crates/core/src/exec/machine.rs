@@ -279,7 +279,11 @@ impl Exec {
             }
             (Role::Main, _) => match self.running.iter_mut().find(|r| r.role == Role::Hedge) {
                 Some(hedge) => hedge.role = Role::Main,
-                None => self.retry = self.retry(now, running.candidate, disposition, lanes),
+                None => {
+                    self.retry = self.retry(now, running.candidate, disposition, lanes);
+                    // Whatever it is made as: it may meet a full lane, and have its turn later.
+                    self.retries += u32::from(self.retry.is_some());
+                }
             },
             // What is in the air may still answer.
             (_, CallersFault) => {

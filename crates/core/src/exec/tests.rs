@@ -1,8 +1,7 @@
-//! `Exec` as a whole: scenarios that read as transcripts, and properties over random worlds.
+//! `Exec` as a whole: scenarios that read as transcripts, and an observer over random worlds.
 
-// mod properties;
 mod places;
 mod scenarios;
-mod shared;
 mod streams;
-// mod watch;
+mod watch;
+mod worlds;

@@ -178,7 +178,6 @@ impl Exec {
             Split::Run(budget) => budget,
             Split::NoTime => Duration::ZERO,
         };
-        self.retries += u32::from(kind == AttemptKind::Retry);
         self.start(now, Attempt { number: self.made, candidate, kind, budget }, true, lanes);
     }
 

@@ -1,42 +1,94 @@
 //! What must hold of every decision, whatever happens: an observer that sees what the driver sees.
 //!
-//! It keeps lanes of its own and lets them learn each attempt's end as it understands it. Where
-//! the machine forgets an end, or learns one twice, the two differ.
+//! It keeps lanes of its own, and lets them learn each attempt's start and end as it understands
+//! them: where the machine forgets an end, learns one twice, or in another way, the two differ. Of the
+//! machine it reads only until when each attempt may run, which may be extended unseen, and when it
+//! takes a retry out of its share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::breaker::PROBE_EXPIRY;
+use crate::exec::pace::Pace;
 use crate::{
-    Admission, Attempt, AttemptKind, AttemptOutcome, BreakerState, Candidate, Commit, Decision, Disposition, ErrorCode,
-    Event, Finish, LaneId, Lanes, Moment, Policy, Unproven, Verdict,
+    Admission, Attempt, AttemptKind, AttemptOutcome, Breach, BreakerState, Candidate, Commit, Decision, Disposition,
+    ErrorCode, Event, Exec, Finish, LaneId, Lanes, Moment, Observation, Percentiles, Policy, Ticket, Unproven, Verdict,
+    handover,
 };
 
-/// The end of one attempt.
-#[derive(Clone, Copy, Debug)]
+/// The machine's lanes, and the observer's.
+pub(super) struct Ledger {
+    pub(super) real: Lanes,
+    pub(super) shadow: Lanes,
+}
+
+impl Ledger {
+    /// An attempt ended that nobody watches.
+    pub(super) fn observe(&mut self, lane: LaneId, now: Moment, seen: &Observation) {
+        self.real.observe(lane, now, seen);
+        self.shadow.observe(lane, now, seen);
+    }
+
+    fn refuses(&self, lane: LaneId, now: Moment) -> bool {
+        matches!(self.shadow.peek(lane, now), Admission::Refused { .. })
+    }
+}
+
+/// An attempt in the air.
+pub(super) struct Flight {
+    attempt: Attempt,
+    pub(super) lane: LaneId,
+    started: Moment,
+    budget: Duration,
+    ends: Moment,
+    first_token: Option<Duration>,
+    pace: Option<Pace>,
+    /// Whether its end decides whether its lane is back.
+    pub(super) probes: bool,
+    /// A hedge may begin from then on.
+    slow_at: Option<Moment>,
+}
+
+impl Flight {
+    fn breach(&self, now: Moment) -> Option<Breach> {
+        self.pace.filter(|pace| pace.due() <= now && pace.due() < self.ends).map(|pace| pace.breach())
+    }
+}
+
+/// How an attempt ended that told so.
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Answered(Verdict),
     Failed(Disposition),
 }
 
-pub(super) struct Watch<'a> {
-    policy: &'a Policy,
-    candidates: &'a [Candidate],
-    /// What the lanes must have learnt.
-    pub(super) lanes: Lanes,
-    running: Option<(Attempt, Moment)>,
+pub(super) struct Watch {
+    policy: Policy,
+    candidates: Arc<[Candidate]>,
+    pub(super) running: Vec<Flight>,
+    pub(super) queued: Option<(usize, Ticket)>,
     committed: Option<usize>,
-    /// The most that arrived of the running attempt: chunks, bytes.
-    arrived: Option<(u32, u64)>,
-    last: Option<(Attempt, End)>,
-    /// Whether a retry may follow the last failure.
-    retry_allowed: bool,
-    /// Whether the last failure was just now.
-    fresh: bool,
-    /// Candidates begun or passed over.
-    considered: usize,
+    /// Since when the commit is performed.
+    committing: Option<Moment>,
+    /// The most that arrived of whom, just now: chunks, bytes.
+    arrived: Option<(usize, u32, u64)>,
+    told: Vec<(Attempt, End)>,
     started: usize,
     retries: u32,
+    hedged: bool,
+    counted: bool,
+    /// The retry that was seen coming.
+    scheduled: Option<(Moment, usize)>,
     abandoned: bool,
-    probes: Vec<(LaneId, Moment)>,
+    fault: bool,
+    /// Somebody was cancelled: the commit or the end is to follow.
+    cancelled: bool,
+    /// By candidate: begun or passed over; another key of its model said enough; its lane was seen
+    /// open or paused, or without a place.
+    heard: Vec<bool>,
+    spent: Vec<bool>,
+    was_open: Vec<bool>,
+    was_full: Vec<bool>,
     pub(super) finish: Option<Finish>,
 }
 
@@ -48,245 +100,455 @@ macro_rules! hold {
     };
 }
 
-impl<'a> Watch<'a> {
-    pub(super) fn new(policy: &'a Policy, candidates: &'a [Candidate], lanes: Lanes) -> Self {
+type Held = Result<(), String>;
+
+impl Watch {
+    pub(super) fn new(policy: &Policy, candidates: &Arc<[Candidate]>) -> Self {
+        let none = || vec![false; candidates.len()];
         Self {
-            policy,
-            candidates,
-            lanes,
-            running: None,
+            policy: policy.clone(),
+            candidates: candidates.clone(),
+            running: Vec::new(),
+            queued: None,
             committed: None,
+            committing: None,
             arrived: None,
-            last: None,
-            retry_allowed: false,
-            fresh: false,
-            considered: 0,
+            told: Vec::new(),
             started: 0,
             retries: 0,
+            hedged: false,
+            counted: false,
+            scheduled: None,
             abandoned: false,
-            probes: Vec::new(),
+            fault: false,
+            cancelled: false,
+            heard: none(),
+            spent: none(),
+            was_open: none(),
+            was_full: none(),
             finish: None,
         }
-    }
-
-    /// When all must be over.
-    fn limit(&self) -> Moment {
-        if self.committed.is_some() { self.policy.stream_end } else { self.policy.deadline }
     }
 
     fn lane(&self, candidate: usize) -> LaneId {
         self.candidates[candidate].lane
     }
 
-    fn refused(&self, candidate: usize, at: Moment) -> bool {
-        matches!(self.lanes.peek(self.lane(candidate), at), Admission::Refused { .. })
+    /// Where nothing more may begin: the deadline, less what handing over takes.
+    fn latest(&self) -> Moment {
+        self.policy.deadline - handover(self.policy.deadline - self.policy.started)
     }
 
-    /// The candidates after this one that may be called.
-    fn fallbacks(&self, candidate: usize, now: Moment) -> impl Iterator<Item = &Candidate> {
-        (candidate + 1..self.candidates.len()).filter(move |c| !self.refused(*c, now)).map(|c| &self.candidates[c])
+    fn left(&self, now: Moment) -> Duration {
+        self.latest() - now
     }
 
-    fn ends(&mut self, now: Moment, end: End) {
-        let Some((attempt, since)) = self.running.take() else {
-            return;
+    fn figures(&self, now: Moment, candidate: usize, lanes: &Ledger) -> Percentiles {
+        let lane = lanes.shadow.get(self.lane(candidate));
+        if self.policy.commit == Commit::AtVerdict { lane.answers(now) } else { lane.first_tokens(now) }
+    }
+
+    fn is_committed(&self, flight: &Flight) -> bool {
+        self.committed == Some(flight.attempt.number)
+    }
+
+    /// When this attempt is over at the latest.
+    fn bound(&self, flight: &Flight) -> Moment {
+        let until = if self.is_committed(flight) {
+            self.policy.stream_end
+        } else {
+            self.latest().min(flight.started + self.candidates[flight.attempt.candidate].timeout)
         };
-        let failed = match end {
-            End::Failed(disposition) => Some(disposition),
-            End::Answered(verdict) if self.acceptable(verdict) => None,
-            End::Answered(_) => Some(Disposition::BadAnswer),
-        };
-        self.lanes.observe(self.lane(attempt.candidate), now, failed, (now - since, attempt.budget));
-        let limited = matches!(failed, Some(Disposition::RateLimited { .. }));
-        let fallback = self.fallbacks(attempt.candidate, now).next().is_some();
-        self.retry_allowed = failed == Some(Disposition::Transient) || (limited && !fallback);
-        self.last = Some((attempt, end));
-        self.fresh = true;
+        flight.pace.map_or(until, |pace| pace.due().min(until))
+    }
+
+    fn too_late(&self, now: Moment, flight: &Flight) -> bool {
+        let until = if self.is_committed(flight) { self.policy.stream_end } else { self.policy.deadline };
+        now > flight.pace.map_or(until, |pace| pace.due().min(until))
     }
 
     fn acceptable(&self, verdict: Verdict) -> bool {
         verdict == Verdict::Pass || (verdict == Verdict::Undecided && self.policy.unproven == Unproven::Pass)
     }
 
+    fn take(&mut self, number: usize) -> Option<Flight> {
+        let place = self.running.iter().position(|flight| flight.attempt.number == number)?;
+        Some(self.running.remove(place))
+    }
+
+    /// How its last attempt ended, of this candidate.
+    fn last_of(&self, candidate: usize) -> Option<End> {
+        self.told.iter().rev().find(|(attempt, _)| attempt.candidate == candidate).map(|(_, end)| *end)
+    }
+
+    /// Remembers what would be a reason to pass a candidate over.
+    fn sample(&mut self, now: Moment, lanes: &Ledger) {
+        for candidate in 0..self.candidates.len() {
+            let lane = self.lane(candidate);
+            self.was_open[candidate] |= lanes.refuses(lane, now);
+            self.was_full[candidate] |= !lanes.real.has_room(lane);
+        }
+    }
+
+    fn learn(&self, now: Moment, flight: &Flight, failed: Option<Disposition>, lanes: &mut Ledger) {
+        let seen = Observation {
+            failed,
+            elapsed: now - flight.started,
+            budget: flight.budget,
+            stream: self.policy.stream.is_some(),
+            first_token: flight.first_token,
+            breach: flight.breach(now).filter(|_| failed == Some(Disposition::Slow)),
+        };
+        lanes.shadow.observe(flight.lane, now, &seen);
+    }
+
     /// What the machine is about to be told.
-    pub(super) fn event(&mut self, now: Moment, event: Event) {
-        let is_running = |attempt| self.running.is_some_and(|(running, _)| running.number == attempt);
+    pub(super) fn event(&mut self, now: Moment, event: Event, exec: &Exec, lanes: &mut Ledger) {
+        self.sample(now, lanes);
+        if event != Event::Woke {
+            self.arrived = None;
+        }
+        if let Some(since) = self.committing.take() {
+            self.running.iter_mut().filter_map(|f| f.pace.as_mut()).for_each(|pace| pace.unread(now - since));
+        }
+        for flight in &mut self.running {
+            if let Some(running) = exec.running.iter().find(|r| r.number == flight.attempt.number) {
+                (flight.budget, flight.ends) = (running.budget, running.ends);
+            }
+        }
         match event {
             Event::Woke => {}
             Event::Abandoned => self.abandoned = true,
-            Event::Progress { attempt, chunks, bytes } if is_running(attempt) => self.arrived = Some((chunks, bytes)),
-            Event::Answered { attempt, verdict } if is_running(attempt) && now <= self.limit() => {
-                self.ends(now, End::Answered(verdict));
+            Event::Progress { attempt, chunks, bytes, read } => {
+                self.progress(now, (attempt, chunks, bytes), read, lanes)
             }
-            Event::Failed { attempt, disposition } if is_running(attempt) => self.ends(now, End::Failed(disposition)),
-            Event::Progress { .. } | Event::Answered { .. } | Event::Failed { .. } => {}
+            Event::Answered { attempt, verdict } => {
+                let late = self.running.iter().any(|f| f.attempt.number == attempt && self.too_late(now, f));
+                if let Some(flight) = (!late).then(|| self.take(attempt)).flatten() {
+                    let failed = (!self.acceptable(verdict)).then_some(Disposition::BadAnswer);
+                    self.learn(now, &flight, failed, lanes);
+                    self.ended(flight.attempt, End::Answered(verdict));
+                }
+            }
+            Event::Failed { attempt, disposition } => {
+                if let Some(flight) = self.take(attempt) {
+                    self.learn(now, &flight, Some(disposition), lanes);
+                    self.ended(flight.attempt, End::Failed(disposition));
+                }
+            }
         }
     }
 
-    /// What it decided. `late` is by how much the driver was late with the last event.
-    pub(super) fn decision(&mut self, now: Moment, decision: &Decision, late: Duration) -> Result<(), String> {
+    fn progress(&mut self, now: Moment, told: (usize, u32, u64), read: u64, lanes: &mut Ledger) {
+        let place = self.running.iter().position(|f| f.attempt.number == told.0 && !self.too_late(now, f));
+        let Some(place) = place else { return };
+        let committed = self.is_committed(&self.running[place]);
+        let flight = &mut self.running[place];
+        if let Some(pace) = flight.pace.as_mut() {
+            pace.progress(now, read);
+        }
+        if committed {
+            return;
+        }
+        (flight.slow_at, self.arrived) = (None, Some(told));
+        if flight.first_token.is_none() {
+            flight.first_token = Some(now - flight.started);
+            lanes.shadow.progress(flight.lane, now, flight.started);
+        }
+    }
+
+    fn ended(&mut self, attempt: Attempt, end: End) {
+        use Disposition::{Abstained, BadAnswer, CallersFault, TooLong};
+        let failed = match end {
+            End::Failed(disposition) => Some(disposition),
+            End::Answered(verdict) => (!self.acceptable(verdict)).then_some(BadAnswer),
+        };
+        let asked = |d: Disposition| matches!(d, CallersFault | TooLong | BadAnswer | Abstained);
+        // A hedge that no budget had room for may have its turn yet.
+        let unasked = |d: Disposition| d.is_unasked() && attempt.kind != AttemptKind::Hedge;
+        if failed.is_some_and(|d| asked(d) || unasked(d)) {
+            let model = &self.candidates[attempt.candidate].model;
+            let same = self.candidates.iter().enumerate().filter(|(_, c)| c.model == *model);
+            same.for_each(|(candidate, _)| self.spent[candidate] = true);
+        }
+        self.fault |= failed == Some(CallersFault);
+        self.told.push((attempt, end));
+    }
+
+    /// What it decided.
+    pub(super) fn decision(&mut self, now: Moment, decision: &Decision, exec: &Exec, lanes: &mut Ledger) -> Held {
+        hold!(self.finish.is_none(), "{decision:?} after the end");
+        self.sample(now, lanes);
+        self.schedules(now, exec, lanes)?;
         match *decision {
-            Decision::Start(attempt) => self.start(now, attempt),
-            Decision::Skip { candidate, kind, outcome } => self.skip(now, candidate, kind, outcome),
-            Decision::Cancel { attempt, disposition } => {
-                let running = self.running.map(|(running, since)| (running.number, since + running.budget));
-                hold!(running.is_some_and(|(number, _)| number == attempt), "cancels {attempt}, runs: {running:?}");
-                match disposition {
-                    Disposition::Cancelled => hold!(self.abandoned, "cancels although somebody listens"),
-                    Disposition::Slow => {
-                        let ends = running.map(|(_, ends)| if self.committed.is_some() { self.limit() } else { ends });
-                        hold!(ends.is_some_and(|ends| now >= ends), "cancels before {ends:?}");
-                    }
-                    other => return Err(format!("cancels as {other:?}")),
-                }
-                self.ends(now, End::Failed(disposition));
+            Decision::Start(attempt) => self.start(now, attempt, lanes),
+            Decision::Queue { candidate, ticket } => self.queue(now, candidate, ticket, lanes),
+            Decision::Skip { candidate, kind, outcome } => self.skip(now, candidate, kind, outcome, lanes),
+            Decision::Cancel { attempt, disposition, breach } => self.cancel(now, attempt, disposition, breach, lanes),
+            Decision::Detach { attempt, disposition, began, until, .. } => {
+                let Some(flight) = self.take(attempt) else { return Err(format!("{attempt} is not in the air")) };
+                self.may_end(now, &flight, disposition)?;
+                hold!(flight.probes && !self.is_committed(&flight), "detaches who probes nothing");
+                let most = self.candidates[flight.attempt.candidate].timeout.min(PROBE_EXPIRY);
+                hold!(began == flight.started && until == began + most && now < until, "{began:?} to {until:?}");
                 Ok(())
             }
             Decision::Commit(attempt) => self.commit(now, attempt),
-            Decision::Wait(until) => self.wait(now, until),
-            Decision::Done(finish) => {
-                hold!(now <= self.limit() + late, "ends after {:?}", self.limit());
-                self.done(finish)
-            }
+            Decision::Wait(until) => self.wait(now, until, lanes),
+            Decision::Done(finish) => self.done(finish),
         }
     }
 
-    fn start(&mut self, now: Moment, attempt: Attempt) -> Result<(), String> {
+    /// A retry is taken out of its share when it is decided.
+    fn schedules(&mut self, now: Moment, exec: &Exec, lanes: &mut Ledger) -> Held {
+        if let Some((at, candidate)) = exec.retry.filter(|_| exec.retry != self.scheduled) {
+            let paid = lanes.shadow.take_retry(self.lane(candidate), now);
+            hold!(paid, "a retry at {at:?} beyond the share of retries");
+            hold!(!lanes.refuses(self.lane(candidate), at), "a retry of who will refuse");
+        }
+        self.scheduled = exec.retry.or(self.scheduled);
+        Ok(())
+    }
+
+    fn start(&mut self, now: Moment, attempt: Attempt, lanes: &mut Ledger) -> Held {
         let Attempt { number, candidate, kind, budget } = attempt;
-        hold!(self.running.is_none(), "two run at once");
         hold!(self.committed.is_none(), "starts after the commit");
         hold!(!self.abandoned, "starts although nobody listens");
+        hold!(!self.fault, "starts after a caller's fault");
         hold!(number == self.started, "number {number} instead of {}", self.started);
-        self.consider(candidate, kind)?;
-        self.retries += u32::from(kind == AttemptKind::Retry);
-        hold!(self.retries <= self.policy.retries, "too many retries");
-        hold!(!budget.is_zero() && budget <= self.candidates[candidate].timeout, "a budget of {budget:?}");
-        hold!(
-            now + budget <= self.policy.deadline,
-            "a budget of {budget:?} with {:?} left",
-            self.policy.deadline - now
-        );
-        let left = self.policy.deadline - (now + Duration::from_millis(5));
-        if let Some(timeout) = self.fallbacks(candidate, now).map(|c| c.timeout).min() {
-            let reserve = left.mul_f64(0.4).min(timeout).min(Duration::from_millis(50));
-            let kept = self.policy.deadline - (now + budget);
-            hold!(kept >= reserve, "keeps {kept:?} for the fallback instead of {reserve:?}");
+        let (lane, timeout) = (self.lane(candidate), self.candidates[candidate].timeout);
+        self.is_due(now, attempt, lanes)?;
+        match kind {
+            AttemptKind::Probe => hold!(budget == timeout.min(PROBE_EXPIRY), "a probe's budget of {budget:?}"),
+            _ => hold!(budget <= self.left(now) && budget <= timeout, "a budget of {budget:?}"),
         }
-        match self.lanes.admit(self.lane(candidate), now) {
-            Admission::Refused { .. } => return Err("the breaker refuses".into()),
-            Admission::Probe => self.probes.push((self.lane(candidate), now)),
-            Admission::Allowed => {}
+        hold!(!budget.is_zero() && !self.left(now).is_zero(), "starts without time");
+        let others = (candidate + 1..self.candidates.len()).any(|c| !self.was_open[c] && !self.was_full[c]);
+        hold!(kind != AttemptKind::Primary || !others || budget < self.left(now), "keeps no time for a fallback");
+        let granted = self.queued.take_if(|(queued, _)| *queued == candidate).is_some();
+        let admission = lanes.shadow.admit(lane, now, &self.policy.who, false);
+        hold!(!matches!(admission, Admission::Refused { .. }), "the breaker refuses");
+        let gate = lanes.real.get(lane).gate();
+        if admission == Admission::Allowed && !granted {
+            hold!(gate.waiting() == 0, "overtakes those who wait");
+            hold!(gate.limiter().in_flight() <= gate.limiter().limit(), "begins without a place");
         }
+        let is_main = !matches!(kind, AttemptKind::Hedge | AttemptKind::Probe);
+        if is_main && !self.counted {
+            self.counted = true;
+            lanes.shadow.called(lane, self.policy.hedge_share);
+        }
+        let of_lane = lanes.shadow.get(lane);
+        let figures = if self.policy.stream.is_some() { of_lane.first_tokens(now) } else { of_lane.answers(now) };
+        self.running.push(Flight {
+            attempt,
+            lane,
+            started: now,
+            budget,
+            ends: now + budget.min(self.left(now)),
+            first_token: None,
+            pace: self.policy.stream.map(|limits| Pace::new(now, limits)),
+            probes: admission == Admission::Probe,
+            slow_at: figures.p95.filter(|_| is_main).map(|p95| now + p95),
+        });
+        self.heard[candidate] = true;
         self.started += 1;
-        self.arrived = None;
-        self.running = Some((attempt, now));
         Ok(())
     }
 
-    /// Candidates are begun or passed over one after the other; a retry is of the last one.
-    fn consider(&mut self, candidate: usize, kind: AttemptKind) -> Result<(), String> {
-        if kind == AttemptKind::Retry {
-            hold!(candidate + 1 == self.considered, "a retry of {candidate}, {} were considered", self.considered);
-            hold!(self.retry_allowed, "a retry after {:?}", self.last);
-            return Ok(());
-        }
-        hold!(candidate == self.considered, "candidate {candidate} after {}", self.considered);
-        hold!((kind == AttemptKind::Primary) == (candidate == 0), "{kind:?} is candidate {candidate}");
-        self.considered += 1;
-        Ok(())
-    }
-
-    fn skip(&mut self, now: Moment, candidate: usize, kind: AttemptKind, why: AttemptOutcome) -> Result<(), String> {
-        hold!(self.running.is_none(), "passes a candidate over while an attempt runs");
-        self.consider(candidate, kind)?;
-        let refused = self.refused(candidate, now);
-        match why {
-            AttemptOutcome::BreakerOpen => hold!(refused, "skips although the breaker admits"),
-            AttemptOutcome::NoTime => {
-                let out_of_time = now + Duration::from_millis(5) >= self.policy.deadline;
-                let slow = self.lanes.get(self.lane(candidate)).p50().is_some();
-                let fallback = self.fallbacks(candidate, now).next().is_some();
-                hold!(!refused && (out_of_time || (slow && fallback)), "skips although there is time");
+    /// Whether this candidate may be asked now, as this.
+    fn is_due(&mut self, now: Moment, attempt: Attempt, lanes: &mut Ledger) -> Held {
+        let (candidate, kind) = (attempt.candidate, attempt.kind);
+        let before = self.last_of(candidate);
+        let beside = self.running.iter().find(|f| f.attempt.kind != AttemptKind::Probe);
+        let again = self.started > 0 && matches!(before, Some(End::Failed(d)) if d.retry_same());
+        let unasked = matches!(before, Some(End::Failed(d)) if d.is_unasked());
+        let asked = self.running.iter().any(|f| f.attempt.candidate == candidate);
+        hold!(!asked, "{candidate} is in the air");
+        match kind {
+            AttemptKind::Retry => hold!(again, "a retry after {before:?}"),
+            // Where the lane was opened meanwhile; or had no place then, and others were asked.
+            AttemptKind::Probe | AttemptKind::Fallback if again => {}
+            _ => {
+                hold!(before.is_none() || unasked, "{candidate} again as {kind:?} after {before:?}");
+                hold!(!self.spent[candidate], "{candidate}, of whose model enough is known");
             }
-            other => return Err(format!("skips for {other:?}")),
+        }
+        // Whatever it is called by then.
+        self.retries += u32::from(again);
+        hold!(self.retries <= self.policy.retries, "too many retries");
+        match kind {
+            AttemptKind::Primary => hold!(candidate == 0 && self.started == 0, "{candidate} is the primary"),
+            AttemptKind::Hedge => {
+                hold!(!self.hedged, "a second hedge");
+                let Some(slow) = beside else { return Err("hedges nobody".into()) };
+                hold!(slow.lane != self.lane(candidate), "hedges on the same lane");
+                hold!(slow.slow_at.is_some_and(|at| now >= at), "hedges who is not slow");
+                hold!(lanes.shadow.take_hedge(slow.lane), "a hedge beyond its share");
+                self.hedged = true;
+                return Ok(());
+            }
+            _ => {}
+        }
+        hold!(kind == AttemptKind::Probe || beside.is_none(), "{kind:?} while another is waited for");
+        Ok(())
+    }
+
+    fn queue(&mut self, now: Moment, candidate: usize, ticket: Ticket, lanes: &Ledger) -> Held {
+        hold!(self.queued.is_none(), "waits twice");
+        hold!(self.committed.is_none() && !self.abandoned && !self.fault, "waits for a place in vain");
+        hold!(!self.left(now).is_zero(), "waits for a place without time");
+        hold!(!self.spent[candidate], "waits for who said enough");
+        let lane = self.lane(candidate);
+        hold!(lanes.real.breaker(lane) == BreakerState::Closed, "waits at a lane that is down");
+        let paused = lanes.refuses(lane, now);
+        hold!(paused || self.was_full[candidate], "waits beside free places");
+        self.queued = Some((candidate, ticket));
+        Ok(())
+    }
+
+    fn skip(&mut self, now: Moment, candidate: usize, kind: AttemptKind, why: AttemptOutcome, lanes: &Ledger) -> Held {
+        hold!(self.committed.is_none(), "passes over after the commit");
+        let left_queue = self.queued.take_if(|(queued, _)| *queued == candidate).is_some();
+        match why {
+            AttemptOutcome::BreakerOpen => hold!(self.was_open[candidate], "{candidate} was not open"),
+            AttemptOutcome::NoRoom => hold!(left_queue || self.was_full[candidate], "{candidate} had places"),
+            AttemptOutcome::NoTime => {
+                let (left, timeout) = (self.left(now), self.candidates[candidate].timeout);
+                let half = timeout.min(left.mul_f64(0.5));
+                let slow = self.figures(now, candidate, lanes).p50.is_some_and(|p50| p50 > half);
+                hold!(left.is_zero() || slow, "{candidate} had the time, as {kind:?}");
+            }
+            other => return Err(format!("passes over for {other:?}")),
+        }
+        self.heard[candidate] = true;
+        Ok(())
+    }
+
+    fn cancel(
+        &mut self,
+        now: Moment,
+        attempt: usize,
+        why: Disposition,
+        breach: Option<Breach>,
+        lanes: &mut Ledger,
+    ) -> Held {
+        let Some(flight) = self.take(attempt) else { return Err(format!("{attempt} is not in the air")) };
+        self.may_end(now, &flight, why)?;
+        let until = flight.started + self.candidates[flight.attempt.candidate].timeout.min(PROBE_EXPIRY);
+        let goes_on = flight.probes && !self.is_committed(&flight) && now < until;
+        hold!(!goes_on, "nobody learns whether the lane of {attempt} is back");
+        let expected = flight.breach(now).filter(|_| why == Disposition::Slow);
+        hold!(breach == expected, "{breach:?} instead of {expected:?}");
+        self.learn(now, &flight, Some(why), lanes);
+        Ok(())
+    }
+
+    fn may_end(&mut self, now: Moment, flight: &Flight, why: Disposition) -> Held {
+        let due = flight.pace.map_or(flight.ends, |pace| pace.due().min(flight.ends));
+        match why {
+            Disposition::Slow => hold!(now >= due, "slow before {due:?}"),
+            Disposition::Cancelled => self.cancelled = true,
+            other => return Err(format!("ends as {other:?}")),
         }
         Ok(())
     }
 
-    fn commit(&mut self, now: Moment, attempt: usize) -> Result<(), String> {
+    fn commit(&mut self, now: Moment, attempt: usize) -> Held {
         hold!(self.committed.is_none(), "commits twice");
         hold!(now <= self.policy.deadline, "commits after the deadline");
-        match (self.running, self.last) {
-            (Some((running, _)), _) if running.number == attempt => {
+        hold!(self.running.iter().all(|f| f.attempt.number == attempt), "commits beside others");
+        hold!(self.queued.is_none(), "commits and waits for a place");
+        match (self.running.first(), self.told.last()) {
+            (Some(_), _) => {
                 let Commit::After { chunks, bytes } = self.policy.commit else {
                     return Err("commits before the verdict".into());
                 };
-                hold!(self.arrived.is_some_and(|(c, b)| c >= chunks || b >= bytes), "commits {:?}", self.arrived);
+                let enough = self.arrived.is_some_and(|(of, c, b)| of == attempt && (c >= chunks || b >= bytes));
+                hold!(enough, "commits {:?}", self.arrived);
             }
             (None, Some((last, End::Answered(verdict)))) if last.number == attempt => {
-                hold!(self.acceptable(verdict), "commits an answer that is {verdict:?}");
+                hold!(self.acceptable(*verdict), "commits an answer that is {verdict:?}");
             }
-            other => return Err(format!("commits {attempt} of {other:?}")),
+            (None, other) => return Err(format!("commits {attempt} after {other:?}")),
         }
-        self.committed = Some(attempt);
+        (self.committed, self.committing) = (Some(attempt), Some(now));
         Ok(())
     }
 
-    fn wait(&mut self, now: Moment, until: Moment) -> Result<(), String> {
+    fn wait(&self, now: Moment, until: Moment, lanes: &Ledger) -> Held {
         hold!(until > now, "waits for the past");
-        hold!(until <= self.limit(), "waits beyond {:?}", self.limit());
-        match (self.running, self.last) {
-            (None, Some((last, _))) => {
-                hold!(self.retry_allowed && self.retries < self.policy.retries, "waits for nothing");
-                hold!(last.candidate + 1 == self.considered, "waits for another candidate");
-                hold!(!self.fresh || !self.refused(last.candidate, until), "waits for a lane that will refuse");
-            }
-            (running, _) => hold!(running.is_some(), "waits for nothing"),
+        hold!(!self.abandoned, "waits although nobody listens");
+        hold!(!self.cancelled || self.committed.is_some(), "cancelled somebody and goes on");
+        for flight in &self.running {
+            let (number, bound) = (flight.attempt.number, self.bound(flight));
+            hold!(until <= bound, "waits until {until:?} for {number}, which is over at {bound:?}");
         }
-        self.fresh = false;
+        let Commit::After { chunks, bytes } = self.policy.commit else {
+            return self.has_reason(until, lanes);
+        };
+        let enough = self.arrived.is_some_and(|(_, c, b)| c >= chunks || b >= bytes);
+        hold!(!enough || self.committed.is_some(), "keeps back {:?}", self.arrived);
+        self.has_reason(until, lanes)
+    }
+
+    /// Whether anything may still come that is waited for.
+    fn has_reason(&self, until: Moment, lanes: &Ledger) -> Held {
+        if let Some((candidate, ticket)) = self.queued {
+            let waits = lanes.real.waits(self.lane(candidate), ticket, &self.policy.who.team);
+            hold!(waits && until <= self.latest(), "waits in no queue, or too long");
+        } else if self.running.is_empty() {
+            let again = matches!(self.told.last(), Some((_, End::Failed(d))) if d.retry_same());
+            hold!(again && self.retries < self.policy.retries && !self.fault, "waits for nothing");
+            hold!(until < self.latest(), "waits for a retry until {until:?}");
+        }
         Ok(())
     }
 
-    fn done(&mut self, finish: Finish) -> Result<(), String> {
-        hold!(self.finish.is_none(), "done twice");
-        hold!(self.running.is_none(), "done while an attempt runs");
-        let last = self.last.map(|(attempt, end)| (attempt.number, end));
+    fn done(&mut self, finish: Finish) -> Held {
+        hold!(self.running.is_empty() && self.queued.is_none(), "done while an attempt runs or waits");
+        let of = |number: usize| self.told.iter().find(|(attempt, _)| attempt.number == number).map(|(_, end)| *end);
         match finish {
             Finish::Answered { attempt, verified } => {
-                let Some((number, End::Answered(verdict))) = last else {
-                    return Err(format!("answered after {last:?}"));
-                };
-                hold!(number == attempt && self.committed == Some(attempt), "{attempt} was not committed");
+                let Some(End::Answered(verdict)) = of(attempt) else { return Err(format!("{attempt} did not answer")) };
+                hold!(self.committed == Some(attempt), "{attempt} was not committed");
                 hold!(self.acceptable(verdict), "gives an answer that is {verdict:?}");
                 hold!(verified == (verdict == Verdict::Pass), "{verdict:?} is verified: {verified}");
             }
             Finish::Broken { attempt, code } => {
                 hold!(self.committed == Some(attempt), "{attempt} broke and was not committed");
-                let bad = matches!(last, Some((_, End::Answered(_) | End::Failed(Disposition::BadAnswer))));
-                hold!(bad == (code == ErrorCode::NoAcceptableAnswer), "{code:?} after {last:?}");
+                let bad = match of(attempt) {
+                    Some(End::Answered(verdict)) => !self.acceptable(verdict),
+                    end => end == Some(End::Failed(Disposition::BadAnswer)),
+                };
+                hold!(bad == (code == ErrorCode::NoAcceptableAnswer), "{code:?} after {:?}", of(attempt));
             }
             Finish::Cancelled => {
-                let cancelled = matches!(last, Some((_, End::Failed(Disposition::Cancelled))));
+                let cancelled = self.told.iter().any(|(_, end)| *end == End::Failed(Disposition::Cancelled));
                 hold!(self.abandoned || cancelled, "cancelled although somebody listens");
             }
             Finish::Failed { code, .. } => {
                 hold!(self.committed.is_none(), "failed after the commit");
-                let fault = matches!(last, Some((_, End::Failed(Disposition::CallersFault))));
-                hold!(fault == (code == ErrorCode::UpstreamRejected), "{code:?} after {last:?}");
-                hold!(fault || self.considered == self.candidates.len(), "gives up after {}", self.considered);
+                hold!(
+                    self.fault == (code == ErrorCode::UpstreamRejected),
+                    "{code:?}, a caller's fault: {}",
+                    self.fault
+                );
+                let last = self.told.last().filter(|(_, end)| matches!(end, End::Answered(v) if self.acceptable(*v)));
+                hold!(last.is_none(), "failed after {last:?}");
+                let forgotten = (0..self.candidates.len()).find(|c| !self.heard[*c] && !self.spent[*c]);
+                hold!(self.fault || forgotten.is_none(), "gives up before {forgotten:?} was considered");
             }
         }
         self.finish = Some(finish);
         Ok(())
     }
 
-    /// After the end: the lanes learnt what they should, and no probe of ours is left out.
-    pub(super) fn over(&self, lanes: &Lanes) -> Result<(), String> {
-        hold!(format!("{lanes:?}") == format!("{:?}", self.lanes), "learnt {lanes:?} instead of {:?}", self.lanes);
-        for (lane, since) in &self.probes {
-            let expires = *since + Duration::from_secs(30);
-            hold!(lanes.breaker(*lane) != BreakerState::Probing { expires }, "the probe of {lane:?} is left out");
+    /// A fault of the driver's ended it: all that it had is given back.
+    pub(super) fn broke(&mut self, now: Moment, lanes: &mut Ledger) {
+        for flight in std::mem::take(&mut self.running) {
+            self.learn(now, &flight, Some(Disposition::Cancelled), lanes);
         }
-        Ok(())
+        self.queued = None;
     }
 }

@@ -1,0 +1,447 @@
+//! Many executions on the same lanes, in random worlds: [`Watch`] must have nothing to say of any
+//! decision, and after each of them the places in use are those of calls that somebody knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::watch::{Ledger, Watch};
+use crate::{
+    Admission, BreakerState, Candidate, Claimant, Commit, Decision, Disposition, Event, Exec, LaneId, Lanes, ModelId,
+    Moment, Observation, Policy, StreamLimits, TeamId, Unproven, Verdict,
+};
+
+const LANES: u32 = 4;
+const QUEUE_MAX: usize = 5;
+const START: Moment = Moment::from_micros(100_000_000);
+const NEVER: Moment = Moment::from_micros(u64::MAX);
+
+/// What streams run into, as into anything else.
+const LIMITS: StreamLimits = StreamLimits {
+    first_token: Duration::from_millis(400),
+    idle: Duration::from_millis(300),
+    total: Duration::from_secs(60),
+    bytes_per_second_min: 10,
+    grace: Duration::from_millis(600),
+};
+
+/// What an attempt does at some time after its start.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Progress(u32, u64),
+    Answer(Verdict),
+    Fail(Disposition),
+}
+
+impl Act {
+    fn of(self, attempt: usize) -> Event {
+        match self {
+            Act::Progress(chunks, bytes) => Event::Progress { attempt, chunks, bytes, read: bytes },
+            Act::Answer(verdict) => Event::Answered { attempt, verdict },
+            Act::Fail(disposition) => Event::Failed { attempt, disposition },
+        }
+    }
+}
+
+/// How an execution ends that does not end by itself.
+#[derive(Clone, Copy, Debug)]
+enum Leaves {
+    /// Its last reader goes, then.
+    Reader(Duration),
+    /// Its driver has a fault, after so many decisions.
+    Driver(usize),
+}
+
+/// One execution of a world.
+#[derive(Clone, Debug)]
+struct Call {
+    policy: Policy,
+    candidates: Arc<[Candidate]>,
+    /// What the n-th attempt does; from the first again where there are more attempts.
+    scripts: Vec<Vec<(Duration, Act)>>,
+    /// What comes at a time after the start, whoever runs: duplicates, foreign attempts, plain wakes.
+    noise: Vec<(Duration, Event)>,
+    leaves: Option<Leaves>,
+    /// By how much its driver is late, in turn; and how long a commit takes to be performed.
+    late: Vec<Duration>,
+    commit_takes: Duration,
+}
+
+/// So many calls that ended alike before the start: how long before, how, after how long.
+#[derive(Clone, Copy, Debug)]
+struct History {
+    lane: LaneId,
+    calls: usize,
+    ago: Duration,
+    failed: Option<Disposition>,
+    elapsed: Duration,
+}
+
+fn micros(max_ms: u64) -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        1 => Just(Duration::ZERO),
+        4 => (0..=max_ms * 1000).prop_map(Duration::from_micros),
+        4 => (0..=max_ms.min(300)).prop_map(Duration::from_millis),
+    ]
+}
+
+fn disposition() -> impl Strategy<Value = Disposition> {
+    use Disposition::{
+        Abstained, BadAnswer, CallersFault, Cancelled, HardDown, Limited, OverBudget, RateLimited, TooLong, Transient,
+    };
+    prop_oneof![
+        4 => proptest::sample::select(vec![HardDown, TooLong, BadAnswer, Abstained, OverBudget, Limited]),
+        1 => proptest::sample::select(vec![CallersFault, Cancelled]),
+        6 => Just(Transient),
+        3 => proptest::option::of(micros(1500)).prop_map(|retry_after| RateLimited { retry_after }),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let verdict = proptest::sample::select(vec![Verdict::Pass, Verdict::Pass, Verdict::Fail, Verdict::Undecided]);
+    prop_oneof![
+        3 => (0..6_u32, 0..600_u64).prop_map(|(chunks, bytes)| Act::Progress(chunks, bytes)),
+        3 => verdict.prop_map(Act::Answer),
+        2 => disposition().prop_map(Act::Fail),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![1 => Just(Event::Woke), 2 => (0..6_usize, act()).prop_map(|(attempt, act)| act.of(attempt))]
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let commit = prop_oneof![
+        1 => Just(Commit::AtVerdict),
+        1 => (1..5_u32, 1..500_u64).prop_map(|(chunks, bytes)| Commit::After { chunks, bytes }),
+    ];
+    let unproven = proptest::sample::select(vec![Unproven::Pass, Unproven::Fail]);
+    let hedges = proptest::sample::select(vec![0.0, 0.2, 1.0]);
+    let times = (micros(3000), micros(4000), micros(3000));
+    (times, 0..4_u32, (commit, any::<bool>()), unproven, hedges, 0..3_u32).prop_map(
+        |((begins, time, more), retries, (commit, streams), unproven, hedge_share, team)| {
+            let started = START + begins;
+            let limits = streams || commit != Commit::AtVerdict;
+            Policy {
+                started,
+                deadline: started + time,
+                stream_end: started + time + more,
+                retries,
+                commit,
+                unproven,
+                stream: limits.then_some(LIMITS),
+                hedge_share,
+                who: Claimant { team: TeamId::new(&format!("team-{team}")), share: 1 + team },
+            }
+        },
+    )
+}
+
+/// The first two lanes are keys of one model.
+fn candidates() -> impl Strategy<Value = Arc<[Candidate]>> {
+    let candidate = |lane: u32| {
+        (1..3000_u64).prop_map(move |timeout| Candidate {
+            model: ModelId::new(&format!("model/{}", lane.max(1))),
+            lane: LaneId(lane),
+            key: (lane < 2).then_some(lane + 1),
+            timeout: Duration::from_millis(timeout),
+            price: None,
+        })
+    };
+    let lanes = proptest::sample::subsequence((0..LANES).collect::<Vec<_>>(), 0..=LANES as usize).prop_shuffle();
+    lanes.prop_flat_map(move |lanes| lanes.into_iter().map(candidate).collect::<Vec<_>>()).prop_map(Arc::from)
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let script = proptest::collection::vec((micros(2500), act()), 0..4);
+    let late = prop_oneof![3 => Just(Duration::ZERO), 1 => micros(50)];
+    let leaves = prop_oneof![micros(3000).prop_map(Leaves::Reader), (0..8_usize).prop_map(Leaves::Driver)];
+    let runs = (
+        proptest::collection::vec(script, 1..5),
+        proptest::collection::vec((micros(4000), event()), 0..3),
+        proptest::option::weighted(0.15, leaves),
+        proptest::collection::vec(late, 1..4),
+        prop_oneof![2 => Just(Duration::ZERO), 1 => micros(800)],
+    );
+    (policy(), candidates(), runs).prop_map(|(policy, candidates, (scripts, noise, leaves, late, commit_takes))| Call {
+        policy,
+        candidates,
+        scripts,
+        noise,
+        leaves,
+        late,
+        commit_takes,
+    })
+}
+
+fn histories() -> impl Strategy<Value = Vec<History>> {
+    let ends = prop_oneof![3 => Just(None), 2 => disposition().prop_map(Some)];
+    let history = (0..LANES, 1..12_usize, micros(9000), ends, micros(900))
+        .prop_map(|(lane, calls, ago, failed, elapsed)| History { lane: LaneId(lane), calls, ago, failed, elapsed });
+    proptest::collection::vec(history, 0..6)
+}
+
+/// An execution and who watches it.
+struct Driven {
+    call: Call,
+    exec: Exec,
+    watch: Watch,
+    /// When it looks by itself, and not before when.
+    wakes: Moment,
+    blocked: Moment,
+    events: Vec<(Moment, Event)>,
+    decisions: usize,
+    over: bool,
+}
+
+impl Driven {
+    fn new(call: &Call, seed: u64) -> Self {
+        let started = call.policy.started;
+        let leaves = match call.leaves {
+            Some(Leaves::Reader(after)) => Some((started + after, Event::Abandoned)),
+            _ => None,
+        };
+        Self {
+            exec: Exec::new(call.policy.clone(), call.candidates.clone(), seed),
+            watch: Watch::new(&call.policy, &call.candidates),
+            wakes: started,
+            blocked: started,
+            events: call.noise.iter().map(|(at, event)| (started + *at, *event)).chain(leaves).collect(),
+            decisions: 0,
+            over: false,
+            call: call.clone(),
+        }
+    }
+
+    fn next(&self) -> Option<(Moment, usize)> {
+        self.events.iter().enumerate().map(|(n, (at, _))| (*at, n)).min()
+    }
+
+    /// When it does something next.
+    fn due(&self) -> Moment {
+        let next = self.next().map_or(self.wakes, |(at, _)| at.min(self.wakes));
+        let late = self.call.late[self.decisions % self.call.late.len()];
+        if self.over { NEVER } else { (next + late).max(self.blocked) }
+    }
+}
+
+/// The driver of all of them.
+struct World {
+    lanes: Ledger,
+    ceilings: Vec<u32>,
+    calls: Vec<Driven>,
+    /// Attempts that go on alone: until when, since when.
+    alone: Vec<(Moment, LaneId, Moment)>,
+    now: Moment,
+    log: Vec<(usize, Moment, Event, Decision)>,
+}
+
+impl World {
+    fn new(calls: &[Call], ceilings: &[u32], histories: &[History]) -> Self {
+        let mut lanes = Lanes::new(LANES as usize);
+        let mut histories = histories.to_vec();
+        histories.sort_by_key(|history| std::cmp::Reverse(history.ago));
+        for history in &histories {
+            for _ in 0..history.calls {
+                let (at, who) = (START - history.ago, Claimant { team: TeamId::new("before"), share: 1 });
+                if matches!(lanes.admit(history.lane, at, &who, false), Admission::Refused { .. }) {
+                    continue;
+                }
+                lanes.observe(
+                    history.lane,
+                    at + history.elapsed.min(history.ago),
+                    &seen(history.failed, history.elapsed),
+                );
+            }
+        }
+        let shadow = lanes.clone();
+        for (lane, ceiling) in (0..LANES).zip(ceilings) {
+            lanes.set_bounds(LaneId(lane), START, (*ceiling, QUEUE_MAX));
+        }
+        let calls = calls.iter().enumerate().map(|(n, call)| Driven::new(call, n as u64)).collect();
+        let lanes = Ledger { real: lanes, shadow };
+        Self { lanes, ceilings: ceilings.to_vec(), calls, alone: Vec::new(), now: START, log: Vec::new() }
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        for _ in 0..20_000 {
+            self.wake();
+            let next = self.calls.iter().enumerate().map(|(n, call)| (call.due(), n)).min();
+            let alone = self.alone.iter().enumerate().map(|(n, (until, ..))| (*until, n)).min();
+            match (next, alone) {
+                (next, Some((at, n))) if next.is_none_or(|(due, _)| at <= due) => {
+                    let (_, lane, began) = self.alone.remove(n);
+                    self.now = self.now.max(at);
+                    self.lanes.observe(lane, self.now, &seen(Some(Disposition::Slow), self.now - began));
+                }
+                (Some((at, n)), _) if at < NEVER => {
+                    self.now = self.now.max(at);
+                    self.turn(n).map_err(|broken| format!("call {n} at {:?}: {broken}", self.now))?;
+                }
+                _ => return self.over(),
+            }
+            self.holds()?;
+        }
+        Err("it never ends".into())
+    }
+
+    /// Who is woken looks again at once.
+    fn wake(&mut self) {
+        for ticket in self.lanes.real.take_woken() {
+            let woken = self.calls.iter_mut().filter(|call| !call.over);
+            let woken = woken.filter(|call| call.watch.queued.is_some_and(|(_, own)| own == ticket));
+            woken.for_each(|call| call.wakes = Moment::default());
+        }
+    }
+
+    /// One execution does what is due.
+    fn turn(&mut self, n: usize) -> Result<(), String> {
+        let now = self.now;
+        let call = &mut self.calls[n];
+        let next = call.next().filter(|(at, _)| *at <= now);
+        let mut event = next.map_or(Event::Woke, |(_, next)| call.events.remove(next).1);
+        // Each event, retry and candidate costs a bounded number of decisions, or it is a busy loop.
+        for _ in 0..60 {
+            if matches!(call.call.leaves, Some(Leaves::Driver(after)) if call.decisions >= after) {
+                call.exec.give_back(now, &mut self.lanes.real);
+                call.watch.broke(now, &mut self.lanes);
+                call.over = true;
+                return Ok(());
+            }
+            call.decisions += 1;
+            call.watch.event(now, event, &call.exec, &mut self.lanes);
+            let decision = call.exec.step(now, event, &mut self.lanes.real);
+            self.log.push((n, now, event, decision.clone()));
+            call.watch.decision(now, &decision, &call.exec, &mut self.lanes)?;
+            event = Event::Woke;
+            match decision {
+                Decision::Start(attempt) => {
+                    let script = &call.call.scripts[attempt.number % call.call.scripts.len()];
+                    call.events.extend(script.iter().map(|(at, act)| (now + *at, act.of(attempt.number))));
+                }
+                Decision::Detach { candidate, began, until, .. } => {
+                    self.alone.push((until, call.call.candidates[candidate].lane, began));
+                }
+                Decision::Commit(_) if !call.call.commit_takes.is_zero() => {
+                    (call.wakes, call.blocked) = (now, now + call.call.commit_takes);
+                    return Ok(());
+                }
+                Decision::Wait(until) => {
+                    call.wakes = until;
+                    return Ok(());
+                }
+                Decision::Done(_) => return self.after(n),
+                Decision::Skip { .. } | Decision::Queue { .. } | Decision::Cancel { .. } | Decision::Commit(_) => {}
+            }
+        }
+        Err("it decides and decides".into())
+    }
+
+    /// Whatever comes after the end changes nothing.
+    fn after(&mut self, n: usize) -> Result<(), String> {
+        let call = &mut self.calls[n];
+        call.over = true;
+        let before = format!("{:?}", self.lanes.real);
+        let answered = Event::Answered { attempt: 0, verdict: Verdict::Pass };
+        for event in [Event::Woke, answered, Event::Abandoned, Event::Woke] {
+            let decision = call.exec.step(self.now, event, &mut self.lanes.real);
+            if decision != Decision::Wait(NEVER) {
+                return Err(format!("{decision:?} after the end"));
+            }
+        }
+        call.exec.give_back(self.now, &mut self.lanes.real);
+        if before == format!("{:?}", self.lanes.real) { Ok(()) } else { Err("the lanes learn after the end".into()) }
+    }
+
+    /// Lanes know what happened to them, each end once; nobody waits beside a free place, or at a lane
+    /// that is down.
+    fn holds(&self) -> Result<(), String> {
+        for lane in (0..LANES).map(LaneId) {
+            let (known, gate) = (self.lanes.real.get(lane), self.lanes.real.get(lane).gate());
+            let shadow = self.lanes.shadow.get(lane);
+            let (breaker, expected) = (&known.breaker, &shadow.breaker);
+            if breaker != expected {
+                return Err(format!("{lane:?} is {breaker:?} instead of {expected:?}"));
+            }
+            let figures = |lane: &crate::Lane| (lane.answers(self.now), lane.first_tokens(self.now));
+            if figures(known) != figures(shadow) {
+                return Err(format!("{lane:?} learnt {:?} instead of {:?}", figures(known), figures(shadow)));
+            }
+            let running: Vec<_> =
+                self.calls.iter().flat_map(|call| &call.watch.running).filter(|f| f.lane == lane).collect();
+            let alone = self.alone.iter().filter(|(_, of, _)| *of == lane).count();
+            let tickets = self.calls.iter().filter_map(|call| call.watch.queued.map(|queued| (call, queued)));
+            let tickets: Vec<_> = tickets.filter(|(call, (c, _))| call.call.candidates[*c].lane == lane).collect();
+            let granted = tickets.iter().filter(|(_, (_, ticket))| gate.is_granted(*ticket)).count();
+            let waiting =
+                tickets.iter().filter(|(call, (_, ticket))| gate.waits(*ticket, &call.call.policy.who.team)).count();
+            let in_use = (gate.limiter().in_flight() as usize, gate.waiting());
+            let expected = (running.len() + alone + granted, waiting);
+            if in_use != expected {
+                return Err(format!("{lane:?} has {in_use:?} calls and waiters instead of {expected:?}"));
+            }
+            let probes = running.iter().filter(|flight| flight.probes).count() + alone;
+            let most = self.ceilings[lane.0 as usize] as usize + probes;
+            if in_use.0 > most || in_use.1 > QUEUE_MAX {
+                return Err(format!("{lane:?} has {in_use:?} calls and waiters of {most}"));
+            }
+            let closed = self.lanes.real.breaker(lane) == BreakerState::Closed;
+            let free = closed && self.lanes.real.held(lane, self.now).is_none() && gate.limiter().has_room();
+            // A pause that ends just now is noticed by those who wait, this instant.
+            let wakes = tickets.iter().any(|(call, _)| call.wakes <= self.now);
+            if in_use.1 > 0 && (!closed || (free && !wakes)) {
+                return Err(format!("{} wait at {lane:?}, which is free or down", in_use.1));
+            }
+        }
+        Ok(())
+    }
+
+    /// After the end nothing is in use, and nobody waits.
+    fn over(&self) -> Result<(), String> {
+        for lane in (0..LANES).map(LaneId) {
+            let gate = self.lanes.real.get(lane).gate();
+            let left = (gate.limiter().in_flight(), gate.waiting());
+            if left != (0, 0) {
+                return Err(format!("{lane:?} keeps {left:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn seen(failed: Option<Disposition>, elapsed: Duration) -> Observation {
+    Observation { failed, elapsed, budget: elapsed, stream: true, first_token: Some(elapsed / 2), breach: None }
+}
+
+fn run(calls: &[Call], ceilings: &[u32], histories: &[History]) -> Result<World, TestCaseError> {
+    let mut world = World::new(calls, ceilings, histories);
+    let result = world.run();
+    let Err(broken) = result else { return Ok(world) };
+    let log: Vec<String> = world.log.iter().map(|line| format!("{line:?}")).collect();
+    Err(TestCaseError::fail(format!("{broken}\n{}", log.join("\n"))))
+}
+
+proptest! {
+    #![proptest_config(crate::test_config(1000))]
+
+    #[test]
+    fn every_decision_holds_in_a_world_of_one(call in call(), histories in histories()) {
+        let calls = [call];
+        let world = run(&calls, &[2; LANES as usize], &histories)?;
+        prop_assert_eq!(world.log, run(&calls, &[2; LANES as usize], &histories)?.log);
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::test_config(400))]
+
+    #[test]
+    fn every_decision_holds_where_many_share_their_lanes(
+        calls in proptest::collection::vec(call(), 2..25),
+        ceilings in proptest::collection::vec(1..4_u32, LANES as usize),
+        histories in histories(),
+    ) {
+        run(&calls, &ceilings, &histories)?;
+    }
+}
