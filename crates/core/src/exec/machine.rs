@@ -368,11 +368,11 @@ impl Exec {
         others.into_iter().for_each(|running| self.end(now, running, Disposition::Cancelled, lanes));
     }
 
-    /// Ends an attempt that has not ended by itself. What probes a lane goes on alone for as long as
-    /// a probe may take, or nobody would learn whether the lane is back.
+    /// Ends an attempt that has not ended by itself. What probes a lane, and has said nothing yet, goes
+    /// on alone for as long as a probe may take, or nobody would learn whether the lane is back.
     fn end(&mut self, now: Moment, running: Running, disposition: Disposition, lanes: &mut Lanes) {
         let until = running.started + self.probe_time(running.candidate);
-        if running.probes && !running.committed && now < until {
+        if running.probes && running.first_token.is_none() && now < until {
             let (attempt, candidate, began) = (running.number, running.candidate, running.started);
             return self.decisions.push_back(Decision::Detach { attempt, candidate, disposition, began, until });
         }

@@ -140,7 +140,7 @@ impl Watch {
     }
 
     fn left(&self, now: Moment) -> Duration {
-        self.latest() - now
+        (self.policy.deadline - now).saturating_sub(handover(self.policy.deadline - self.policy.started))
     }
 
     fn figures(&self, now: Moment, candidate: usize, lanes: &Ledger) -> Percentiles {
@@ -211,9 +211,11 @@ impl Watch {
         if let Some(since) = self.committing.take() {
             self.running.iter_mut().filter_map(|f| f.pace.as_mut()).for_each(|pace| pace.unread(now - since));
         }
-        for flight in &mut self.running {
+        let committed = self.committed;
+        for flight in self.running.iter_mut().filter(|flight| committed != Some(flight.attempt.number)) {
+            // Never less than it was given.
             if let Some(running) = exec.running.iter().find(|r| r.number == flight.attempt.number) {
-                (flight.budget, flight.ends) = (running.budget, running.ends);
+                (flight.budget, flight.ends) = (flight.budget.max(running.budget), flight.ends.max(running.ends));
             }
         }
         match event {
@@ -288,7 +290,7 @@ impl Watch {
             Decision::Detach { attempt, disposition, began, until, .. } => {
                 let Some(flight) = self.take(attempt) else { return Err(format!("{attempt} is not in the air")) };
                 self.may_end(now, &flight, disposition)?;
-                hold!(flight.probes && !self.is_committed(&flight), "detaches who probes nothing");
+                hold!(flight.probes && flight.first_token.is_none(), "detaches who probes nothing");
                 let most = self.candidates[flight.attempt.candidate].timeout.min(PROBE_EXPIRY);
                 hold!(began == flight.started && until == began + most && now < until, "{began:?} to {until:?}");
                 Ok(())
@@ -436,7 +438,7 @@ impl Watch {
         let Some(flight) = self.take(attempt) else { return Err(format!("{attempt} is not in the air")) };
         self.may_end(now, &flight, why)?;
         let until = flight.started + self.candidates[flight.attempt.candidate].timeout.min(PROBE_EXPIRY);
-        let goes_on = flight.probes && !self.is_committed(&flight) && now < until;
+        let goes_on = flight.probes && flight.first_token.is_none() && now < until;
         hold!(!goes_on, "nobody learns whether the lane of {attempt} is back");
         let expected = flight.breach(now).filter(|_| why == Disposition::Slow);
         hold!(breach == expected, "{breach:?} instead of {expected:?}");
@@ -459,8 +461,9 @@ impl Watch {
         hold!(now <= self.policy.deadline, "commits after the deadline");
         hold!(self.running.iter().all(|f| f.attempt.number == attempt), "commits beside others");
         hold!(self.queued.is_none(), "commits and waits for a place");
-        match (self.running.first(), self.told.last()) {
-            (Some(_), _) => {
+        match (self.running.first_mut(), self.told.last()) {
+            (Some(flight), _) => {
+                flight.ends = self.policy.stream_end;
                 let Commit::After { chunks, bytes } = self.policy.commit else {
                     return Err("commits before the verdict".into());
                 };
@@ -544,8 +547,17 @@ impl Watch {
         Ok(())
     }
 
-    /// A fault of the driver's ended it: all that it had is given back.
-    pub(super) fn broke(&mut self, now: Moment, lanes: &mut Ledger) {
+    /// A fault of the driver's ends it: all that it had is to be given back, what it was not yet told of
+    /// its beginning included.
+    pub(super) fn broke(&mut self, now: Moment, exec: &Exec, lanes: &mut Ledger) {
+        for unseen in exec.running.iter().filter(|running| running.number >= self.started) {
+            let lane = self.lane(unseen.candidate);
+            lanes.shadow.admit(lane, now, &self.policy.who, false);
+            let (failed, stream) = (Some(Disposition::Cancelled), self.policy.stream.is_some());
+            let (elapsed, budget) = (Duration::ZERO, unseen.budget);
+            let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None };
+            lanes.shadow.observe(lane, now, &seen);
+        }
         for flight in std::mem::take(&mut self.running) {
             self.learn(now, &flight, Some(Disposition::Cancelled), lanes);
         }

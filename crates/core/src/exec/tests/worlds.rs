@@ -92,7 +92,7 @@ fn disposition() -> impl Strategy<Value = Disposition> {
     };
     prop_oneof![
         4 => proptest::sample::select(vec![HardDown, TooLong, BadAnswer, Abstained, OverBudget, Limited]),
-        1 => proptest::sample::select(vec![CallersFault, Cancelled]),
+        2 => proptest::sample::select(vec![CallersFault, CallersFault, Cancelled]),
         6 => Just(Transient),
         3 => proptest::option::of(micros(1500)).prop_map(|retry_after| RateLimited { retry_after }),
     ]
@@ -160,7 +160,7 @@ fn call() -> impl Strategy<Value = Call> {
     let runs = (
         proptest::collection::vec(script, 1..5),
         proptest::collection::vec((micros(4000), event()), 0..3),
-        proptest::option::weighted(0.15, leaves),
+        proptest::option::weighted(0.25, leaves),
         proptest::collection::vec(late, 1..4),
         prop_oneof![2 => Just(Duration::ZERO), 1 => micros(800)],
     );
@@ -179,7 +179,15 @@ fn histories() -> impl Strategy<Value = Vec<History>> {
     let ends = prop_oneof![3 => Just(None), 2 => disposition().prop_map(Some)];
     let history = (0..LANES, 1..12_usize, micros(9000), ends, micros(900))
         .prop_map(|(lane, calls, ago, failed, elapsed)| History { lane: LaneId(lane), calls, ago, failed, elapsed });
-    proptest::collection::vec(history, 0..6)
+    // Some are down, and due for a probe.
+    let down = (0..LANES, 5000..9000_u64).prop_map(|(lane, ago)| History {
+        lane: LaneId(lane),
+        calls: 8,
+        ago: Duration::from_millis(ago),
+        failed: Some(Disposition::Transient),
+        elapsed: Duration::ZERO,
+    });
+    proptest::collection::vec(prop_oneof![2 => history, 1 => down], 0..6)
 }
 
 /// An execution and who watches it.
@@ -243,16 +251,15 @@ impl World {
         let mut histories = histories.to_vec();
         histories.sort_by_key(|history| std::cmp::Reverse(history.ago));
         for history in &histories {
+            let (at, who) = (START - history.ago, Claimant { team: TeamId::new("before"), share: 1 });
             for _ in 0..history.calls {
-                let (at, who) = (START - history.ago, Claimant { team: TeamId::new("before"), share: 1 });
                 if matches!(lanes.admit(history.lane, at, &who, false), Admission::Refused { .. }) {
                     continue;
                 }
-                lanes.observe(
-                    history.lane,
-                    at + history.elapsed.min(history.ago),
-                    &seen(history.failed, history.elapsed),
-                );
+                // It may have been retried: others have fewer retries left.
+                let _ = history.failed.is_some() && lanes.take_retry(history.lane, at);
+                let elapsed = history.elapsed.min(history.ago);
+                lanes.observe(history.lane, at + elapsed, &seen(history.failed, elapsed));
             }
         }
         let shadow = lanes.clone();
@@ -304,10 +311,9 @@ impl World {
         // Each event, retry and candidate costs a bounded number of decisions, or it is a busy loop.
         for _ in 0..60 {
             if matches!(call.call.leaves, Some(Leaves::Driver(after)) if call.decisions >= after) {
+                call.watch.broke(now, &call.exec, &mut self.lanes);
                 call.exec.give_back(now, &mut self.lanes.real);
-                call.watch.broke(now, &mut self.lanes);
-                call.over = true;
-                return Ok(());
+                return self.after(n);
             }
             call.decisions += 1;
             call.watch.event(now, event, &call.exec, &mut self.lanes);
