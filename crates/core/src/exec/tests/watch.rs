@@ -501,7 +501,8 @@ impl Watch {
             let waits = lanes.real.waits(self.lane(candidate), ticket, &self.policy.who.team);
             hold!(waits && until <= self.latest(), "waits in no queue, or too long");
         } else if self.running.is_empty() {
-            let again = matches!(self.told.last(), Some((_, End::Failed(d))) if d.retry_same());
+            let of = self.scheduled.and_then(|(_, candidate)| self.last_of(candidate));
+            let again = matches!(of, Some(End::Failed(d)) if d.retry_same());
             hold!(again && self.retries < self.policy.retries && !self.fault, "waits for nothing");
             hold!(until < self.latest(), "waits for a retry until {until:?}");
         }
