@@ -1,7 +1,9 @@
 //! Places at lanes, told as transcripts: who passes by, who waits, who is turned away.
 
-use super::scenarios::{check, ms, world};
-use crate::Disposition;
+use std::sync::Arc;
+
+use super::scenarios::{START, check, ms, world};
+use crate::{Candidate, Decision, Disposition, Event, Exec, LaneId, Lanes, Observation};
 
 #[test]
 fn where_the_next_has_room_nobody_waits() {
@@ -187,4 +189,25 @@ fn a_pause_that_is_over_does_not_say_when_a_place_comes_free() {
          1295 done: deadline_unreachable, retry after 100 ms
         ",
     );
+}
+
+#[test]
+fn a_fault_of_the_driver_gives_back_what_was_to_go_on_alone() {
+    let world = world([("gpt", ""), ("claude", ""), ("llama", "")]);
+    let candidates: Arc<[Candidate]> = world.models.iter().map(|(candidate, _)| candidate.clone()).collect();
+    let (mut lanes, down) = (Lanes::new(3), START - ms(6000));
+    for lane in [LaneId(0), LaneId(1)] {
+        lanes.admit(lane, down, &world.policy.who, false);
+        let (failed, elapsed) = (Some(Disposition::HardDown), ms(0));
+        let seen = Observation { failed, elapsed, budget: ms(1000), stream: false, first_token: None, breach: None };
+        lanes.observe(lane, down, &seen);
+    }
+    let mut exec = Exec::new(world.policy.clone(), candidates, 1);
+    while !matches!(exec.step(START, Event::Woke, &mut lanes), Decision::Wait(_)) {}
+    let in_use = |lanes: &Lanes| [0, 1, 2].map(|lane| lanes.get(LaneId(lane)).gate().limiter().in_flight());
+    assert_eq!(in_use(&lanes), [1, 1, 1], "two probes beside the one that answers");
+    let first = exec.step(START, Event::Abandoned, &mut lanes);
+    assert!(matches!(first, Decision::Detach { attempt: 0, .. }), "{first:?}");
+    exec.give_back(START, &mut lanes);
+    assert_eq!(in_use(&lanes), [1, 0, 0], "the first is the driver's");
 }
