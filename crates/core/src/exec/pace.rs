@@ -135,7 +135,7 @@ impl Pace {
         if !self.begun || bytes_per_second_min == 0 {
             return None;
         }
-        let needed = u128::from(bytes_per_second_min) * grace.as_millis() / 1000;
+        let needed = (u128::from(bytes_per_second_min) * grace.as_millis()).div_ceil(1000);
         let (since, before) = self.stretch;
         let enough = u128::from(self.read - before) >= needed;
         Some(since + grace * if enough { 2 } else { 1 })
@@ -187,6 +187,12 @@ mod tests {
         check(LIMITS, &[(100, 900), (800, 1), (1101, 9), (1800, 1), (2500, 1), (3000, 1)], 3100, floor);
         let none = StreamLimits { bytes_per_second_min: 0, ..LIMITS };
         check(none, &[(100, 1), (800, 1), (1500, 1), (2200, 0)], 3000, Breach::Idle(ms(800)));
+        // Three quarters of a byte are not written by nobody.
+        let short = StreamLimits { bytes_per_second_min: 3, grace: ms(250), ..LIMITS };
+        let floor = Breach::Floor { bytes_per_second: 3, over: ms(250) };
+        check(short, &[(100, 5)], 600, floor);
+        check(short, &[(100, 5), (360, 0)], 600, floor);
+        check(short, &[(100, 5), (360, 1)], 850, floor);
     }
 
     #[test]

@@ -247,7 +247,7 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
     }
     for (lane, mut happened) in lanes {
         happened.sort_by_key(|(at, _)| *at);
-        replay(&happened).map_err(|what| format!("{lane}: {what}"))?;
+        replay(&happened).map_err(|what| { for (at, h) in &happened { match h { Happened::Ended(a, r) => eprintln!("DBG {} ended {:?} {:?} {} {:?} {:?}", Ran::at(*at), a.kind, a.outcome, a.duration_us, r, a.error), Happened::Began(a) => eprintln!("DBG {} began {:?}", Ran::at(*at), a.kind), Happened::Skipped => eprintln!("DBG {} skipped", Ran::at(*at)) } } format!("{lane}: {what}")})?;
     }
     Ok(())
 }

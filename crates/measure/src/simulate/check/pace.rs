@@ -95,7 +95,8 @@ impl Stream {
     /// that had too little.
     fn floor(&self, end: u64, cut: bool) -> Verdict {
         let grace = self.limits.grace.as_micros() as u64;
-        let needed = u64::from(self.limits.bytes_per_second_min) * (grace / 1000) / 1000;
+        // Less than a whole byte is written by nobody: then it takes one.
+        let needed = (u64::from(self.limits.bytes_per_second_min) * grace).div_ceil(1_000_000);
         let Some((first, _)) = self.written.first().map(|(at, bytes)| (self.at(*at), bytes)) else {
             hold!(!cut, "cut for its floor before its first token");
             return Ok(());
