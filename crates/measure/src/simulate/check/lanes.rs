@@ -161,7 +161,10 @@ fn exchanged(case: &Case<'_>) -> Verdict {
             // What could not be understood is estimated, never taken for free.
             let unread =
                 attempt.outcome == AttemptOutcome::BadAnswer && attempt.usage.is_some_and(|usage| usage.estimated);
-            if unread {
+            // What arrived in the moment of the cut may not have been read.
+            let last = exchange.pieces.last().is_some_and(|(at, _)| *at == exchange.ended_us);
+            let cut = exchange.end == End::Dropped && last && attempt.usage.is_some_and(|usage| usage.estimated);
+            if unread || cut {
                 continue;
             }
             let usage = attempt.usage.map(|usage| (usage.input_tokens, usage.output_tokens, usage.estimated));
@@ -247,7 +250,7 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
     }
     for (lane, mut happened) in lanes {
         happened.sort_by_key(|(at, _)| *at);
-        replay(&happened).map_err(|what| { for (at, h) in &happened { match h { Happened::Ended(a, r) => eprintln!("DBG {} ended {:?} {:?} {} {:?} {:?}", Ran::at(*at), a.kind, a.outcome, a.duration_us, r, a.error), Happened::Began(a) => eprintln!("DBG {} began {:?}", Ran::at(*at), a.kind), Happened::Skipped => eprintln!("DBG {} skipped", Ran::at(*at)) } } format!("{lane}: {what}")})?;
+        replay(&happened).map_err(|what| format!("{lane}: {what}"))?;
     }
     Ok(())
 }
@@ -284,6 +287,10 @@ fn replay(happened: &[(u64, Happened<'_>)]) -> Verdict {
             known.row = 0;
         }
         ended.iter().for_each(|(attempt, after)| known.learn(at, attempt, *after));
+        // Failures last may open it, too: with the answers of this moment the calls may be enough.
+        if ended.iter().any(|(attempt, _)| fails(attempt)) && known.trouble_us.is_none() {
+            known.trouble_us = known.may_open(at / 1_000_000).then_some(at);
+        }
         for (_, what) in moment {
             match what {
                 Happened::Began(attempt) => known.began(at, attempt)?,
@@ -305,6 +312,16 @@ fn answers(attempt: &AttemptRecord) -> bool {
     matches!(attempt.outcome, Passed | BadAnswer | CallersFault | TooLong | Abstained)
 }
 
+/// What may count as a failure; whether the budget of a slow one was fair is not known.
+fn fails(attempt: &AttemptRecord) -> bool {
+    use AttemptOutcome::{HardDown, Slow, Transient};
+    match attempt.outcome {
+        HardDown | Transient => true,
+        Slow => attempt.duration_us >= SLOW_MIN_US,
+        _ => false,
+    }
+}
+
 impl Known {
     fn began(&mut self, at: u64, attempt: &AttemptRecord) -> Verdict {
         let open = self.open.0 < at && at < self.open.1;
@@ -322,13 +339,11 @@ impl Known {
 
     fn learn(&mut self, at: u64, attempt: &AttemptRecord, retry_after_s: Option<u64>) {
         let second = at / 1_000_000;
-        let mut failed = false;
+        let failed = fails(attempt);
         match attempt.outcome {
             _ if answers(attempt) => self.counted.push((second, false)),
-            AttemptOutcome::HardDown => (failed, self.row) = (true, ROW_MAX),
-            AttemptOutcome::Transient => (failed, self.row) = (true, self.row + 1),
-            // Whether its budget was fair is not known.
-            AttemptOutcome::Slow => failed = attempt.duration_us >= SLOW_MIN_US,
+            AttemptOutcome::HardDown => self.row = ROW_MAX,
+            AttemptOutcome::Transient => self.row += 1,
             AttemptOutcome::RateLimited => {
                 self.limited_us = Some(at);
                 let until = at + retry_after_s.unwrap_or(0) * 1_000_000;
