@@ -90,6 +90,12 @@ impl ExecutionId {
         Uuid::try_parse(text).ok().map(Self)
     }
 
+    /// Of sixteen bytes; `None` where there are not so many.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        Uuid::from_slice(bytes).ok().map(Self)
+    }
+
     /// The sixteen bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use baton_core::{CallConfig, ErrorCode, Failure, IntentName, TeamId, TraceParent};
+use baton_core::{CallConfig, ErrorCode, ExecutionId, Failure, IntentName, TeamId, TraceParent};
 use baton_wire::{ChatRequest, Tool};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -80,6 +80,8 @@ pub struct Call {
     pub session: Option<String>,
     /// Whom it is about, for deletion.
     pub subject: Option<String>,
+    /// The execution that this one judges.
+    pub parent: Option<ExecutionId>,
     /// The trace that the caller began.
     pub trace: Option<TraceParent>,
     /// When the request was fully read; the deadline runs from here.
@@ -106,6 +108,7 @@ impl Call {
             metadata: BTreeMap::new(),
             session: None,
             subject: None,
+            parent: None,
             trace: None,
             received: Instant::now(),
         }

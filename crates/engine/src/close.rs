@@ -267,6 +267,8 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         stream: call.stream,
         simulated: false,
         source: None,
+        parent: call.parent,
+        judged: None,
         metadata: call.metadata.clone(),
         session: call.session.clone(),
         subject: call.subject.clone(),

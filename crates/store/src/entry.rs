@@ -1,6 +1,6 @@
 //! What the journal holds, and how an entry is written down.
 
-use baton_core::{ErrorCode, ExecutionId, Failure, IntentName, NanoUsd, Quality, Record, Status, TeamId, Usage};
+use baton_core::{ErrorCode, ExecutionId, Failure, IntentName, NanoUsd, Quality, Record, Score, Status, TeamId, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ pub enum Entry {
     Feedback(Feedback),
     /// What happened to the process itself.
     Control(Control),
+    /// What a judge said about an execution, or why it said nothing.
+    Score(Box<Score>),
 }
 
 /// A stream that is about to give its first byte. If the process ends before the record is final,
@@ -80,6 +82,8 @@ impl Opened {
             stream: self.stream,
             simulated: self.simulated,
             source: None,
+            parent: None,
+            judged: None,
             metadata: Default::default(),
             session: None,
             subject: self.subject,
@@ -172,6 +176,7 @@ pub(crate) enum Kind {
     Finished = 2,
     Feedback = 3,
     Control = 4,
+    Score = 5,
 }
 
 impl Entry {
@@ -181,6 +186,7 @@ impl Entry {
             Self::Finished(_) => Kind::Finished,
             Self::Feedback(_) => Kind::Feedback,
             Self::Control(_) => Kind::Control,
+            Self::Score(_) => Kind::Score,
         }
     }
 
@@ -191,6 +197,7 @@ impl Entry {
             Self::Finished(record) => serde_json::to_writer(out, record),
             Self::Feedback(feedback) => serde_json::to_writer(out, feedback),
             Self::Control(control) => serde_json::to_writer(out, control),
+            Self::Score(score) => serde_json::to_writer(out, score),
         }
     }
 
@@ -207,6 +214,7 @@ impl Entry {
             kind if kind == Kind::Finished as u8 => json(payload).map(Self::Finished),
             kind if kind == Kind::Feedback as u8 => json(payload).map(Self::Feedback),
             kind if kind == Kind::Control as u8 => json(payload).map(Self::Control),
+            kind if kind == Kind::Score as u8 => json(payload).map(Self::Score),
             kind => Err(format!("entries of kind {kind} are not known to this program; use a newer one")),
         }
     }

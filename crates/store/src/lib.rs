@@ -20,5 +20,5 @@ pub use journal::{
 pub use keys::{KeyInfo, NewKey, Permission};
 pub use latencies::Latencies;
 pub use report::{ExecutionFilter, Report, ReportQuery};
-pub use store::{Ingestion, Retention, Store};
+pub use store::{Evidence, Ingestion, Retention, Store};
 pub use tally::{CallTally, ModelTally, Tally};

@@ -6,6 +6,7 @@ mod memory;
 mod prune;
 mod records;
 mod rows;
+mod scores;
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use baton_config::StoreSpec;
-use baton_core::{ExecutionId, Record, TeamId};
+use baton_core::{ExecutionId, Record, Score, ScoreResult, TeamId};
 
 use crate::keys::{self, KeyCache};
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
 use control::Control;
 use ingest::Ingest;
 pub use prune::Retention;
+pub use scores::Evidence;
 use records::Records;
 
 /// Journal, records, keys, feedback and reports. Cheap to clone.
@@ -89,6 +91,7 @@ impl Store {
         let disk = Disk { records, control, ingest: Some(ingest) };
         let store = Self(Arc::new(Inner { journal, keys: KeyCache::default(), disk: Some(disk) }));
         store.close_orphans().await?;
+        store.close_unscored().await?;
         Ok(store)
     }
 
@@ -205,6 +208,31 @@ impl Store {
             (Some(disk), _) => disk.control.feedback_of(team, id).await,
             (None, Some(memory)) => Ok(memory::feedback_of(memory, team, id)),
             (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// What judges said of an execution, or why they said nothing.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn scores_of(&self, team: &TeamId, id: ExecutionId) -> Result<Vec<Score>, StoreError> {
+        match (&self.0.disk, self.0.journal.as_memory()) {
+            (Some(disk), _) => disk.records.scores_of(team, id).await,
+            (None, Some(memory)) => Ok(memory::scores(memory, |score| score.execution == id && score.team == *team)),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// What the executions of a team's lineage say of its quality, of those that started (and were
+    /// judged) at or after `since_us`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn evidence(&self, team: &TeamId, lineage: &str, since_us: i64) -> Result<Evidence, StoreError> {
+        match (&self.0.disk, self.0.journal.as_memory()) {
+            (Some(disk), _) => disk.records.evidence(team, lineage, since_us).await,
+            (None, Some(memory)) => Ok(memory::evidence(memory, team, lineage, since_us)),
+            (None, None) => Ok(Evidence::default()),
         }
     }
 
@@ -326,6 +354,31 @@ impl Store {
         }
         disk.records.close().await;
         disk.control.close().await;
+    }
+
+    /// Says of every answer that was drawn for judging, and that the last process ended before anybody
+    /// judged it, that it was skipped.
+    async fn close_unscored(&self) -> Result<(), StoreError> {
+        let Some(disk) = &self.0.disk else { return Ok(()) };
+        for id in disk.records.unscored().await? {
+            let Some(record) = disk.records.any(id).await? else { continue };
+            let (Some(intent), Some(probability)) = (record.intent, record.judged) else { continue };
+            let reason = "the server ended before the answer was judged".to_owned();
+            let score = Score {
+                execution: record.execution,
+                team: record.team,
+                intent,
+                lineage: record.lineage,
+                evaluator: "judge".into(),
+                probability,
+                drawn: true,
+                at_us: now_us(),
+                judge: None,
+                result: ScoreResult::Skipped { reason },
+            };
+            self.0.journal.append(&Entry::Score(Box::new(score)))?.await?;
+        }
+        self.flush().await
     }
 
     /// Gives every stream that the last process left open its record.
