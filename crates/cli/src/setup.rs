@@ -125,7 +125,7 @@ pub(crate) fn keyless(snapshot: &Snapshot) -> Result<Vec<ProviderError>, Exit> {
     let http: Arc<dyn Transport> = Arc::new(HttpTransport::new().map_err(|error| outside(&error))?);
     let mut keyless = Vec::new();
     for spec in snapshot.providers.values() {
-        match Provider::new(spec, Arc::clone(&http)) {
+        match Provider::pool(spec, &http) {
             Ok(_) => {}
             Err(error @ (MissingKey { .. } | KeyFile { .. } | BadKey { .. })) => keyless.push(error),
             Err(error) => return Err(Exit::usage(error.to_string())),

@@ -49,6 +49,9 @@ pub(crate) struct IntentFile {
     /// Asking a second model where the first takes unusually long.
     #[serde(default)]
     pub(crate) hedge: HedgeFile,
+    /// What streams must keep to.
+    #[serde(default)]
+    pub(crate) stream: StreamFile,
     /// The cache of whole answers.
     #[serde(default)]
     pub(crate) cache: CacheFile,
@@ -187,6 +190,37 @@ pub(crate) struct HedgeFile {
 impl Default for HedgeFile {
     fn default() -> Self {
         Self { max_share: 0.05 }
+    }
+}
+
+/// `[stream]`: what a streamed answer must keep to. Before its text is released a breach is a slow
+/// attempt, and the next candidate is asked; after it the stream ends with `stream_interrupted`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StreamFile {
+    /// The longest from an attempt's start to its first token: `30s`.
+    pub(crate) first_token: String,
+    /// The longest from one piece to the next: `20s`. Comments that keep a connection alive are no
+    /// pieces.
+    pub(crate) idle: String,
+    /// The longest from the call to the stream's end: `10m`. Its deadline too, where that is longer.
+    pub(crate) total: String,
+    /// The least that a model writes, in bytes a second; 0 is no floor.
+    #[schemars(range(max = 1_000_000))]
+    pub(crate) min_bytes_per_second: u32,
+    /// The floor is asked of each stretch of this length, from the first token on: `30s`.
+    pub(crate) grace: String,
+}
+
+impl Default for StreamFile {
+    fn default() -> Self {
+        Self {
+            first_token: "30s".into(),
+            idle: "20s".into(),
+            total: "10m".into(),
+            min_bytes_per_second: 4,
+            grace: "30s".into(),
+        }
     }
 }
 

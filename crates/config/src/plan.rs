@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Ceilings, IntentName, ModelId, NanoUsd, Price, Severity, TeamId, Unproven};
+use baton_core::{Ceilings, IntentName, ModelId, NanoUsd, Price, Severity, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
 use crate::{Prompt, Schema};
@@ -151,6 +151,8 @@ pub struct Plan {
     pub privacy: Privacy,
     /// Whether streams may be given before their checks.
     pub stream_unverified: bool,
+    /// What streams must keep to.
+    pub stream: StreamLimits,
     /// The most hedges, as a share of recent calls, in [0, 1].
     pub hedge_share: f64,
     /// All cases, with their shares.

@@ -62,6 +62,8 @@ pub enum AttemptOutcome {
     NoTime,
     /// Skipped: the lane's breaker was open or held.
     BreakerOpen,
+    /// Passed over, or left after a wait: the lane had no place.
+    NoRoom,
     /// Not asked: see [`Disposition::OverBudget`].
     OverBudget,
     /// Not asked: see [`Disposition::Limited`].
@@ -103,6 +105,7 @@ impl AttemptOutcome {
             Self::Cancelled => "cancelled",
             Self::NoTime => "no_time",
             Self::BreakerOpen => "breaker_open",
+            Self::NoRoom => "no_room",
             Self::OverBudget => "over_budget",
             Self::Limited => "limited",
         }
@@ -111,7 +114,7 @@ impl AttemptOutcome {
     /// Whether an attempt was made at all.
     #[must_use]
     pub fn was_made(self) -> bool {
-        !matches!(self, Self::NoTime | Self::BreakerOpen | Self::OverBudget | Self::Limited)
+        !matches!(self, Self::NoTime | Self::BreakerOpen | Self::NoRoom | Self::OverBudget | Self::Limited)
     }
 }
 
@@ -120,12 +123,18 @@ impl AttemptOutcome {
 pub struct AttemptRecord {
     /// The model that was asked.
     pub model: ModelId,
+    /// With which of the provider's keys, from 1, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<u32>,
     /// Why.
     pub kind: AttemptKind,
     /// How it ended.
     pub outcome: AttemptOutcome,
     /// Microseconds from the execution's start to the attempt's.
     pub start_us: u64,
+    /// Microseconds that it waited before that for a place at its lane.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub queued_us: u64,
     /// Microseconds that it took.
     pub duration_us: u64,
     /// Microseconds from its start to the first token, where there was one.
@@ -149,6 +158,11 @@ pub struct AttemptRecord {
     /// Whether a simulated model answered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(us: &u64) -> bool {
+    *us == 0
 }
 
 /// What a provider says of its own answer.

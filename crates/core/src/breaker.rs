@@ -111,6 +111,12 @@ impl Breaker {
         }
     }
 
+    /// Until when a Retry-After alone stands in the way.
+    #[must_use]
+    pub fn held(&self, now: Moment) -> Option<Moment> {
+        (self.state == BreakerState::Closed && now < self.held_until).then_some(self.held_until)
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn state(&self) -> BreakerState {

@@ -19,6 +19,8 @@ pub struct Candidate {
     pub model: ModelId,
     /// Its lane.
     pub lane: LaneId,
+    /// Which of the provider's keys it is asked with, from 1, where there are several.
+    pub key: Option<u32>,
     /// The longest that one attempt may take, whatever the deadline.
     pub timeout: Duration,
     /// Its price, where it is known.

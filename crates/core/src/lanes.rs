@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::extras::Extras;
 use crate::latencies::Latencies;
-use crate::{Admission, Breaker, BreakerState, Disposition, LaneId, Moment, Percentiles};
+use crate::{
+    Admission, Breach, Breaker, BreakerState, Claimant, Disposition, Gate, LaneId, Moment, Percentiles, Signal, Ticket,
+};
 
 /// The slow threshold of a lane without figures.
 const SLOW: Duration = Duration::from_secs(1);
@@ -24,19 +26,36 @@ pub struct Observation {
     pub stream: bool,
     /// From its start to the first token, where a stream had one.
     pub first_token: Option<Duration>,
+    /// The limit of its stream that ended it.
+    pub breach: Option<Breach>,
 }
 
-/// One lane's breaker, recent latencies, and the extra calls that it may get. A limit on concurrency belongs here too:
-/// [`Lanes::admit`] would take its permit, [`Lanes::observe`] give it back and learn.
-#[derive(Clone, Debug, Default)]
+/// One lane's breaker, recent latencies, the extra calls that it may get, and its places:
+/// [`Lanes::admit`] takes one, [`Lanes::observe`] gives it back and learns.
+#[derive(Clone, Debug)]
 pub struct Lane {
-    breaker: Breaker,
+    pub(crate) breaker: Breaker,
     answers: Latencies,
     first_tokens: Latencies,
     extras: Extras,
+    pub(crate) gate: Gate,
+}
+
+impl Default for Lane {
+    /// Without bounds.
+    fn default() -> Self {
+        let (breaker, answers, first_tokens, extras) = Default::default();
+        Self { breaker, answers, first_tokens, extras, gate: Gate::new(u32::MAX, usize::MAX) }
+    }
 }
 
 impl Lane {
+    /// Its places: who has one, and who waits.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// How long whole answers take.
     #[must_use]
     pub fn answers(&self, now: Moment) -> Percentiles {
@@ -60,20 +79,26 @@ impl Lane {
 
 /// All lanes of a process, by [`LaneId`].
 #[derive(Clone, Debug, Default)]
-pub struct Lanes(Vec<Lane>);
+pub struct Lanes {
+    all: Vec<Lane>,
+    /// How many waited for a place so far.
+    pub(crate) tickets: u64,
+    /// Waiters that should look again, until somebody tells them.
+    pub(crate) woken: Vec<Ticket>,
+}
 
 impl Lanes {
     /// So many lanes, of which nothing is known.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        Self(vec![Lane::default(); count])
+        Self { all: vec![Lane::default(); count], ..Self::default() }
     }
 
     /// Nothing is known of this lane, which may be one that was not there before.
     pub fn begin(&mut self, lane: LaneId) {
         let place = lane.0 as usize;
-        self.0.resize(self.0.len().max(place + 1), Lane::default());
-        self.0[place] = Lane::default();
+        self.all.resize(self.all.len().max(place + 1), Lane::default());
+        self.all[place] = Lane::default();
     }
 
     /// One lane.
@@ -82,17 +107,23 @@ impl Lanes {
     /// Where the id is not of these lanes.
     #[must_use]
     pub fn get(&self, lane: LaneId) -> &Lane {
-        &self.0[lane.0 as usize]
+        &self.all[lane.0 as usize]
     }
 
-    fn lane(&mut self, lane: LaneId) -> &mut Lane {
-        &mut self.0[lane.0 as usize]
+    pub(crate) fn lane(&mut self, lane: LaneId) -> &mut Lane {
+        &mut self.all[lane.0 as usize]
     }
 
-    /// Asks for one attempt, at the one place where attempts begin. What it allows must end in
-    /// exactly one [`Lanes::observe`].
-    pub fn admit(&mut self, lane: LaneId, now: Moment) -> Admission {
-        self.lane(lane).breaker.admit(now)
+    /// Asks for one attempt, at the one point where attempts begin; whether there is room is the
+    /// caller's question. What it allows takes a place, or uses the one that `granted` says was
+    /// taken with [`Lanes::take`], and must end in exactly one [`Lanes::observe`].
+    pub fn admit(&mut self, lane: LaneId, now: Moment, who: &Claimant, granted: bool) -> Admission {
+        let lane = self.lane(lane);
+        let admission = lane.breaker.admit(now);
+        if !granted && !matches!(admission, Admission::Refused { .. }) {
+            lane.gate.begin(now, who, true);
+        }
+        admission
     }
 
     /// What [`Lanes::admit`] would say, taking nothing.
@@ -125,13 +156,20 @@ impl Lanes {
     /// The first sign of life of an attempt that began at `began`: enough for a probe, whose stream
     /// may go on for long.
     pub fn progress(&mut self, lane: LaneId, now: Moment, began: Moment) {
-        self.lane(lane).breaker.progress(now, began);
+        let lane = self.lane(lane);
+        lane.breaker.progress(now, began);
+        lane.gate.first_token(now, began);
     }
 
-    /// The one place where an attempt's end is learnt.
-    pub fn observe(&mut self, lane: LaneId, now: Moment, seen: &Observation) {
-        let lane = self.lane(lane);
-        let fair = seen.budget >= lane.slow(now, seen);
+    /// The one point where an attempt's end is learnt, and its place given back.
+    pub fn observe(&mut self, id: LaneId, now: Moment, seen: &Observation) {
+        let lane = self.lane(id);
+        let was_held = lane.breaker.held(now).is_some();
+        let fair = match seen.breach {
+            // Somebody's tight limits say nothing about a lane, as their short deadlines do not.
+            Some(breach) => breach.is_fair(lane.first_tokens(now).p90.unwrap_or(SLOW).max(SLOW_MIN)),
+            None => seen.budget >= lane.slow(now, seen),
+        };
         lane.breaker.observe(now, seen.failed, seen.elapsed, fair);
         let cut = matches!(seen.failed, Some(Disposition::Slow | Disposition::Cancelled));
         if cut || matches!(seen.failed, None | Some(Disposition::BadAnswer)) {
@@ -142,6 +180,13 @@ impl Lanes {
             None if seen.stream && cut => lane.first_tokens.add(now, seen.elapsed, true),
             None => {}
         }
+        let signal = match seen.failed {
+            None | Some(Disposition::BadAnswer) => Signal::Served,
+            Some(Disposition::RateLimited { .. }) => Signal::Refused,
+            Some(_) => Signal::Nothing,
+        };
+        lane.gate.end(now, now - seen.elapsed, signal);
+        self.after(id, now, was_held);
     }
 }
 
@@ -156,7 +201,7 @@ mod tests {
     }
 
     fn unary(failed: Option<Disposition>, elapsed: u64, budget: u64) -> Observation {
-        Observation { failed, elapsed: ms(elapsed), budget: ms(budget), stream: false, first_token: None }
+        Observation { failed, elapsed: ms(elapsed), budget: ms(budget), stream: false, first_token: None, breach: None }
     }
 
     fn now() -> Moment {

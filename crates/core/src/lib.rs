@@ -20,6 +20,7 @@ mod latencies;
 mod limits;
 mod moment;
 mod money;
+mod places;
 mod quality;
 mod record;
 mod retry;
@@ -36,7 +37,7 @@ pub use budget::{Account, Allowance, At, Ledger, Limit, Need, Quota, Refusal, Re
 pub use candidate::{Candidate, LaneId};
 pub use deadline::{Split, handover, split};
 pub use disposition::Disposition;
-pub use exec::{Attempt, Commit, Decision, Event, Exec, Finish, Policy, Unproven};
+pub use exec::{Attempt, Breach, Commit, Decision, Event, Exec, Finish, Policy, StreamLimits, Unproven};
 pub use failure::{ErrorCode, ErrorType, Failure};
 pub use flow::{Claimant, FairQueue, Gate, Limiter, Signal, Ticket, may_hold_more};
 pub use ids::{ExecutionId, IntentName, KeyId, ModelId, TeamId};

@@ -95,7 +95,7 @@ pub struct Record {
     pub started_at_us: i64,
     /// Microseconds to the end.
     pub duration_us: u64,
-    /// Microseconds not spent waiting for a model.
+    /// Microseconds not spent waiting for a model, or for a place at one.
     pub overhead_us: u64,
     /// Microseconds to the first token, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

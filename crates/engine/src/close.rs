@@ -58,7 +58,7 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
         Finish::Broken { code, .. } => Outcome::broken(failure(code, None, &drive.records)),
         Finish::Failed { code, retry_after } => {
             let failure = failure(code, retry_after, &drive.records);
-            if code == ErrorCode::DeadlineExceeded {
+            if matches!(code, ErrorCode::DeadlineExceeded | ErrorCode::DeadlineUnreachable) {
                 drive.keep_from_followers();
             }
             instead(engine, request, &failure).unwrap_or_else(|| Outcome::failed(failure))
@@ -91,6 +91,10 @@ fn failure(code: ErrorCode, retry_after: Option<Duration>, attempts: &[AttemptRe
     let tried = if tried.is_empty() { "no candidate could be asked".to_owned() } else { tried };
     let message = match code {
         ErrorCode::DeadlineExceeded => format!("no answer before the deadline: {tried}"),
+        ErrorCode::DeadlineUnreachable => {
+            format!("no place at a model comes free early enough for an answer before the deadline: {tried}")
+        }
+        ErrorCode::QueueFull => format!("as many calls wait for a place at a model as may: {tried}"),
         ErrorCode::NoAcceptableAnswer => format!("no answer passed its checks: {tried}"),
         ErrorCode::UpstreamRejected => format!("the provider refused the request: {tried}"),
         ErrorCode::ContextTooLong => format!("no candidate has room for this context: {tried}"),
@@ -178,9 +182,10 @@ pub(crate) async fn recorded(
     write(engine, log, record, outcome, until).await
 }
 
-/// Microseconds in which at least one attempt was in the air.
+/// Microseconds in which at least one attempt was in the air, or waited for a place.
 fn waited(attempts: &[AttemptRecord]) -> u64 {
-    let mut spans: Vec<(u64, u64)> = attempts.iter().map(|a| (a.start_us, a.start_us + a.duration_us)).collect();
+    let mut spans: Vec<(u64, u64)> =
+        attempts.iter().map(|a| (a.start_us.saturating_sub(a.queued_us), a.start_us + a.duration_us)).collect();
     spans.sort_unstable();
     let until =
         |(sum, until): (u64, u64), (from, to): (u64, u64)| (sum + to.saturating_sub(from.max(until)), to.max(until));

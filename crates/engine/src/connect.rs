@@ -12,6 +12,9 @@ use crate::BuildError;
 /// Gives the transport of a provider; `None` for HTTP.
 pub type Connect = Arc<dyn Fn(&ProviderSpec) -> Result<Option<Arc<dyn Transport>>, BuildError> + Send + Sync>;
 
+/// A provider, once for each of its keys.
+pub(crate) type Pool = Vec<Arc<Provider>>;
+
 /// See the module.
 pub(crate) struct Connections {
     http: Arc<dyn Transport>,
@@ -29,12 +32,18 @@ impl Connections {
         Ok(Self { http: Arc::new(HttpTransport::new()?), named, connect, keys })
     }
 
-    /// Every provider of the snapshot, its key read now.
-    pub(crate) fn providers(&self, snapshot: &Snapshot) -> Result<BTreeMap<String, Arc<Provider>>, BuildError> {
-        let new = if self.keys { Provider::new } else { Provider::without_key };
-        let provider =
-            |(name, spec): (&String, &ProviderSpec)| Ok((name.clone(), Arc::new(new(spec, self.transport(spec)?)?)));
-        snapshot.providers.iter().map(provider).collect()
+    /// Every provider of the snapshot, its keys read now.
+    pub(crate) fn providers(&self, snapshot: &Snapshot) -> Result<BTreeMap<String, Pool>, BuildError> {
+        let pool = |(name, spec): (&String, &ProviderSpec)| {
+            let transport = self.transport(spec)?;
+            let pool = if self.keys {
+                Provider::pool(spec, &transport)?
+            } else {
+                vec![Provider::without_key(spec, transport)?]
+            };
+            Ok((name.clone(), pool.into_iter().map(Arc::new).collect()))
+        };
+        snapshot.providers.iter().map(pool).collect()
     }
 
     fn transport(&self, spec: &ProviderSpec) -> Result<Arc<dyn Transport>, BuildError> {

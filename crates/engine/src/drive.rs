@@ -1,29 +1,27 @@
 //! Performs what [`baton_core::Exec`] decides: opens attempts, reads them, releases text. It
 //! decides nothing.
 
-use std::future::Future;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use baton_core::{
-    Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Disposition, Event, ExecutionId, Failure, ModelId, Moment,
-    NanoUsd, ProviderResponse, SpanId, Unproven, Usage, Verdict, verdict,
+    Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Breach, Candidate, Disposition, Event, ExecutionId, Failure,
+    ModelId, Moment, NanoUsd, ProviderResponse, SpanId, Ticket, Unproven, Usage, Verdict, verdict,
 };
 use baton_eval::Finish as AnswerFinish;
-use baton_provider::{Provider, Reply, ReplyStream};
-use baton_wire::{Block, ChatRequest, Completion, Delta, FinishReason, StreamEvent, WireError};
-use futures_util::StreamExt as _;
+use baton_wire::{Block, ChatRequest, Completion, Delta, FinishReason, StreamEvent};
 use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep_until;
 
-use crate::assemble::Assembly;
+use crate::assemble::{Assembly, chars_of};
 use crate::call::Call;
 use crate::engine::Engine;
+use crate::flying::{Arrival, Flying, arrive, fly};
 use crate::intent::text_of;
 use crate::log::{EventLog, LogEvent};
+use crate::places::{Waiting, woken};
 use crate::probe::{Probe, glance};
 use crate::resolve::Request;
 use crate::tools;
@@ -32,25 +30,6 @@ use crate::tools;
 /// Face's names). Others are known to mean a cut: vLLM's `abort`, DeepSeek's
 /// `insufficient_system_resource`, Gemini's `SAFETY`.
 const ENDS: [&str; 4] = ["end_turn", "stop_sequence", "eos_token", "function_call"];
-
-type Opening<T> = Pin<Box<dyn Future<Output = Result<T, WireError>> + Send>>;
-
-/// How far an attempt is.
-pub(crate) enum Flying {
-    Unary(Opening<Reply>),
-    Opening(Opening<ReplyStream>),
-    Streaming(ReplyStream),
-    /// Nothing; what `local` says is known at once.
-    Landed,
-}
-
-/// What arrived.
-pub(crate) enum Arrival {
-    Opened(ReplyStream),
-    Piece(StreamEvent),
-    Whole(Reply),
-    Failed(WireError),
-}
 
 /// A whole answer that was judged, and waits for the verdict to be acted on.
 pub(crate) struct Given {
@@ -85,6 +64,8 @@ pub(crate) struct Drive<'a> {
     chat: ChatRequest,
     /// By the attempt's number.
     flights: Vec<Flight>,
+    /// The place that is waited for.
+    waiting: Option<Waiting<'a>>,
     pub(crate) records: Vec<AttemptRecord>,
     /// The attempt whose pieces go to the readers as they come.
     released: Option<usize>,
@@ -101,7 +82,8 @@ impl<'a> Drive<'a> {
     ) -> Result<Self, Failure> {
         let chat = request.chat(call)?;
         let (flights, records) = (Vec::new(), Vec::new());
-        Ok(Self { engine, call, request, log, chat, flights, records, released: None, refused: None })
+        let (waiting, released, refused) = (None, None, None);
+        Ok(Self { engine, call, request, log, chat, flights, waiting, records, released, refused })
     }
 
     /// Opens an attempt. What `local` says is known at once.
@@ -111,11 +93,12 @@ impl<'a> Drive<'a> {
         let (assembly, held, flying) = (Assembly::default(), Vec::new(), Flying::Landed);
         debug_assert_eq!(number, self.flights.len());
         self.flights.push(Flight { attempt, place, flying, early: None, assembly, held, given: None });
-        self.records.push(self.blank(attempt.candidate, attempt.kind, AttemptOutcome::Cancelled));
+        let record = self.blank(attempt.candidate, attempt.kind, AttemptOutcome::Cancelled);
+        self.records.push(record);
         if candidate.model.as_str() == "local" {
             return self.ask_local(number);
         }
-        let Some(provider) = self.request.live.provider(&candidate.model) else {
+        let Some(provider) = self.request.live.provider(candidate) else {
             let why = format!("provider `{}` is not there", candidate.model.provider());
             return self.failed(number, Disposition::HardDown, why);
         };
@@ -140,6 +123,12 @@ impl<'a> Drive<'a> {
         told.filter_map(|(name, text)| Some((HeaderName::from_static(name), text.parse().ok()?))).collect()
     }
 
+    /// Waits in the queue of a candidate's lane.
+    pub(crate) fn queue(&mut self, candidate: usize, ticket: Ticket) -> Event {
+        self.waiting = Some(self.engine.waiters.join(ticket, candidate, self.engine.clock.now()));
+        Event::Woke
+    }
+
     /// Records a candidate that was passed over.
     pub(crate) fn skip(&mut self, candidate: usize, kind: AttemptKind, outcome: AttemptOutcome) -> Event {
         let record = self.blank(candidate, kind, outcome);
@@ -148,10 +137,11 @@ impl<'a> Drive<'a> {
     }
 
     /// Stops an attempt.
-    pub(crate) fn cancel(&mut self, number: usize, disposition: Disposition) -> Event {
+    pub(crate) fn cancel(&mut self, number: usize, disposition: Disposition, breach: Option<Breach>) -> Event {
         self.flights[number].flying = Flying::Landed;
-        let why = match disposition {
-            Disposition::Slow => format!("no answer within {} ms", self.elapsed_us(number) / 1000),
+        let why = match (breach, disposition) {
+            (Some(breach), _) => breach.to_string(),
+            (_, Disposition::Slow) => format!("no answer within {} ms", self.elapsed_us(number) / 1000),
             _ if self.log.is_deserted() => "nobody waits for it".to_owned(),
             _ => "another attempt answered first".to_owned(),
         };
@@ -215,6 +205,7 @@ impl<'a> Drive<'a> {
             biased;
             () = self.log.abandoned() => return Event::Abandoned,
             arrival = any => arrival,
+            () = woken(self.waiting.as_ref()) => return Event::Woke,
             () = sleep_until(self.engine.clock.instant(until)) => return Event::Woke,
         };
         match arrival {
@@ -236,30 +227,32 @@ impl<'a> Drive<'a> {
     }
 
     fn piece(&mut self, number: usize, event: StreamEvent) -> Event {
-        let progress = if let StreamEvent::Delta(delta) = &event {
-            let elapsed = self.elapsed_us(number);
-            self.record(number).first_token_us.get_or_insert(elapsed);
+        if let StreamEvent::Delta(delta) = &event {
             if self.released == Some(number) {
                 self.log.append(LogEvent::Delta(delta.clone()));
             } else if self.call.stream {
                 self.flights[number].held.push(delta.clone());
             }
-            true
-        } else {
-            false
-        };
+        }
         let assembly = &mut self.flights[number].assembly;
-        match assembly.take(event) {
+        let before = assembly.pieces;
+        let whole = assembly.take(event);
+        let Assembly { chunks, bytes, pieces, read, .. } = *assembly;
+        if pieces > before {
+            let elapsed = self.elapsed_us(number);
+            self.record(number).first_token_us.get_or_insert(elapsed);
+        }
+        match whole {
             Some(completion) => self.whole(number, completion),
-            None if !progress => Event::Woke,
-            None => Event::Progress { attempt: number, chunks: assembly.chunks, bytes: assembly.bytes },
+            None if pieces == before => Event::Woke,
+            None => Event::Progress { attempt: number, chunks, bytes, read },
         }
     }
 
     /// A complete answer: price it, judge it.
     fn whole(&mut self, number: usize, mut completion: Completion) -> Event {
         self.flights[number].flying = Flying::Landed;
-        let usage = completion.usage.unwrap_or_else(|| self.estimate(&completion.text()));
+        let usage = completion.usage.unwrap_or_else(|| self.estimate(chars_of(&completion.content)));
         let simulated = self.record(number).simulated;
         self.settle(number, usage);
         self.record(number).response = Some(ProviderResponse {
@@ -331,6 +324,11 @@ impl<'a> Drive<'a> {
         Event::Answered { attempt: number, verdict }
     }
 
+    /// Those that may answer, ranked.
+    pub(crate) fn candidates(&self) -> Arc<[Candidate]> {
+        Arc::clone(&self.request.candidates)
+    }
+
     /// The execution that is driven.
     pub(crate) fn execution(&self) -> ExecutionId {
         self.log.execution
@@ -359,14 +357,15 @@ impl<'a> Drive<'a> {
         self.close(number, disposition.into());
         let flight = &mut self.flights[number];
         flight.given = None;
-        let read = flight.assembly.chunks > 0;
+        let (read, reported) = (flight.assembly.pieces > 0, flight.assembly.usage());
         let billed = matches!(disposition, Disposition::Slow | Disposition::Cancelled | Disposition::BadAnswer);
         match self.records[flight.place].usage {
             // A whole answer that may not be given: what it cost is known.
             Some(_) => {}
-            // It may well be billed: what was sent and read so far, marked as an estimate.
-            None if billed || read => {
-                let usage = self.estimate(self.flights[number].assembly.text());
+            // It may well be billed: what was sent and read so far, marked as an estimate where it was
+            // not reported.
+            None if billed || read || reported.is_some() => {
+                let usage = reported.unwrap_or_else(|| self.estimate(self.flights[number].assembly.chars()));
                 self.settle(number, usage);
             }
             None => self.record(number).cost = Some(NanoUsd(0)),
@@ -392,33 +391,33 @@ impl<'a> Drive<'a> {
     }
 
     /// Four characters a token, where the provider reported nothing.
-    fn estimate(&self, written: &str) -> Usage {
+    fn estimate(&self, written: usize) -> Usage {
         let blocks = self.chat.messages.iter().flat_map(|m| &m.content);
         let read: usize = blocks.map(|b| if let Block::Text(t) = b { t.chars().count() } else { 0 }).sum();
         let tokens = |chars: usize| chars.div_ceil(4) as u64;
-        Usage {
-            input_tokens: tokens(read),
-            output_tokens: tokens(written.chars().count()),
-            estimated: true,
-            ..Usage::default()
-        }
+        Usage { input_tokens: tokens(read), output_tokens: tokens(written), estimated: true, ..Usage::default() }
     }
 
     /// The most that an attempt can cost, where its price is known.
     fn reserved(&self, number: usize) -> NanoUsd {
         const OUTPUT_TOKENS: u64 = 4096;
         let output_tokens = self.chat.params.max_tokens.unwrap_or(OUTPUT_TOKENS);
-        let usage = Usage { output_tokens, ..self.estimate("") };
+        let usage = Usage { output_tokens, ..self.estimate(0) };
         let price = self.request.candidates[self.flights[number].attempt.candidate].price;
         price.map_or(NanoUsd(0), |price| price.cost(&usage))
     }
 
-    fn blank(&self, candidate: usize, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRecord {
+    fn blank(&mut self, candidate: usize, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRecord {
+        let now = self.engine.clock.now();
+        let waited = self.waiting.take_if(|waiting| waiting.candidate == candidate);
+        let asked = &self.request.candidates[candidate];
         AttemptRecord {
-            model: self.request.candidates[candidate].model.clone(),
+            model: asked.model.clone(),
+            key: asked.key,
             kind,
             outcome,
-            start_us: micros(self.engine.clock.now() - self.request.started),
+            start_us: micros(now - self.request.started),
+            queued_us: waited.map_or(0, |waiting| micros(now - waiting.since)),
             duration_us: 0,
             first_token_us: None,
             usage: None,
@@ -448,32 +447,6 @@ impl Given {
 
 pub(crate) fn micros(span: std::time::Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn fly(provider: &Arc<Provider>, chat: ChatRequest, headers: HeaderMap) -> Flying {
-    let provider = Arc::clone(provider);
-    if chat.stream {
-        Flying::Opening(Box::pin(async move { provider.stream_with(&chat, &headers).await }))
-    } else {
-        Flying::Unary(Box::pin(async move { provider.complete_with(&chat, &headers).await }))
-    }
-}
-
-/// What has arrived. What it awaits stays in `flying`.
-pub(crate) fn arrive(flying: &mut Flying, cx: &mut Context<'_>) -> Poll<Arrival> {
-    match flying {
-        Flying::Landed => Poll::Pending,
-        Flying::Unary(reply) => reply.as_mut().poll(cx).map(|r| r.map_or_else(Arrival::Failed, Arrival::Whole)),
-        Flying::Opening(stream) => stream.as_mut().poll(cx).map(|r| r.map_or_else(Arrival::Failed, Arrival::Opened)),
-        Flying::Streaming(stream) => stream.events.poll_next_unpin(cx).map(|next| match next {
-            Some(Ok(event)) => Arrival::Piece(event),
-            Some(Err(error)) => Arrival::Failed(error),
-            None => Arrival::Failed(WireError::new(
-                Disposition::Transient,
-                "the stream ended before its answer was complete",
-            )),
-        }),
-    }
 }
 
 /// `tools`: whether any were offered.

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::flights::Flights;
 use crate::live::Live;
 use crate::log::EventLog;
+use crate::places::Waiters;
 use crate::reload::Configured;
 use crate::resolve::Request;
 use crate::tasks::Tasks;
@@ -25,6 +26,7 @@ pub(crate) struct Engine {
     pub(crate) configured: Configured,
     /// Of all versions of the configuration.
     pub(crate) lanes: Mutex<Lanes>,
+    pub(crate) waiters: Waiters,
     pub(crate) cache: ExactCache,
     pub(crate) flights: Flights,
     pub(crate) store: Store,
@@ -51,7 +53,16 @@ impl Engine {
 
     /// One step of the state machine, on what all executions know of the lanes.
     pub(crate) fn decide(&self, exec: &mut Exec, event: Event) -> Decision {
-        exec.step(self.clock.now(), event, &mut self.lanes())
+        self.change(|lanes| exec.step(self.clock.now(), event, lanes))
+    }
+
+    /// Changes what is known of the lanes, and wakes whoever that concerns.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Lanes) -> T) -> T {
+        let mut lanes = self.lanes();
+        let (changed, woken) = (change(&mut lanes), lanes.take_woken());
+        drop(lanes);
+        self.waiters.wake(&woken);
+        changed
     }
 
     /// Whether there is room to record one more execution.

@@ -15,7 +15,7 @@ const UNUSED_MAX: usize = 1024;
 /// What a lane belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum LaneKey {
-    /// Endpoint × key × model.
+    /// Endpoint × key × model: of a pool, each key has a lane of its own.
     Remote { provider: String, uri: Uri, key: Option<[u8; 32]>, model: ModelId },
     /// A model inside this process: each intent has its own.
     Local { model: ModelId, intent: Option<IntentName> },
@@ -33,17 +33,18 @@ pub(crate) struct LaneIds {
 
 impl LaneIds {
     /// The lanes of these keys, and those of them of which nothing is to be known.
-    pub(crate) fn of(&mut self, keys: Vec<LaneKey>) -> (Vec<LaneId>, Vec<LaneId>) {
+    pub(crate) fn of(&mut self, keys: Vec<Vec<LaneKey>>) -> (Vec<Vec<LaneId>>, Vec<LaneId>) {
         let mut begun = Vec::new();
-        let lanes = keys.into_iter().map(|key| {
+        let mut id_of = |key| {
             let next = self.ids.len() + self.free.len();
             *self.ids.entry(key).or_insert_with(|| {
                 let id = self.free.pop().unwrap_or(LaneId(u32::try_from(next).unwrap_or(u32::MAX)));
                 begun.push(id);
                 id
             })
-        });
-        (lanes.collect(), begun)
+        };
+        let lanes = keys.into_iter().map(|pool| pool.into_iter().map(&mut id_of).collect()).collect();
+        (lanes, begun)
     }
 
     /// This version is in force; calls on those before may still run. Gives lanes back where too many
@@ -52,7 +53,8 @@ impl LaneIds {
         self.versions.retain(|version| version.strong_count() > 0);
         self.versions.push(Arc::downgrade(live));
         let versions: Vec<Arc<Live>> = self.versions.iter().filter_map(Weak::upgrade).collect();
-        let used: HashSet<LaneId> = versions.iter().flat_map(|version| &version.lanes).copied().collect();
+        let used: HashSet<LaneId> =
+            versions.iter().flat_map(|version| version.lanes.iter().flatten()).copied().collect();
         if self.ids.len() - used.len().min(self.ids.len()) > UNUSED_MAX {
             let unused = self.ids.extract_if(|_, id| !used.contains(id));
             self.free.extend(unused.map(|(_, id)| id));
@@ -70,7 +72,7 @@ mod tests {
 
     /// In force, with these lanes.
     fn version(ids: &mut LaneIds, of: std::ops::Range<usize>) -> (Arc<Live>, Vec<LaneId>) {
-        let (lanes, begun) = ids.of(of.map(key).collect());
+        let (lanes, begun) = ids.of(vec![of.map(key).collect()]);
         let live = Arc::new(Live::empty(lanes));
         ids.in_force(&live);
         (live, begun)
@@ -90,10 +92,10 @@ mod tests {
         let mut seen = HashSet::new();
         for n in 4..5 * UNUSED_MAX {
             let (live, begun) = version(&mut ids, n..n + 1);
-            assert!(begun.iter().all(|lane| !running.lanes.contains(lane)), "{n}");
-            seen.extend(live.lanes.iter().copied());
+            assert!(begun.iter().all(|lane| !running.lanes[0].contains(lane)), "{n}");
+            seen.extend(live.lanes[0].iter().copied());
         }
         assert!(seen.len() < 2 * UNUSED_MAX, "{}", seen.len());
-        assert_eq!(running.lanes, ids.of((0..3).map(key).collect()).0);
+        assert_eq!(running.lanes, ids.of(vec![(0..3).map(key).collect()]).0);
     }
 }

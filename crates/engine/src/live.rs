@@ -8,6 +8,7 @@ use baton_core::{Candidate, IntentName, LaneId, ModelId};
 use baton_provider::Provider;
 
 use crate::BuildError;
+use crate::connect::Pool;
 use crate::intent::Intent;
 use crate::lane_ids::LaneKey;
 
@@ -15,9 +16,9 @@ use crate::lane_ids::LaneKey;
 pub(crate) struct Live {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) intents: HashMap<IntentName, Arc<Intent>>,
-    pub(crate) providers: BTreeMap<String, Arc<Provider>>,
-    /// The lane of each of the snapshot's models, by place.
-    pub(crate) lanes: Vec<LaneId>,
+    pub(crate) providers: BTreeMap<String, Pool>,
+    /// The lanes of each of the snapshot's models, by place: one for each key of its provider.
+    pub(crate) lanes: Vec<Vec<LaneId>>,
 }
 
 impl Live {
@@ -25,8 +26,8 @@ impl Live {
     /// learnt from the same cases is not learnt again.
     pub(crate) fn prepare(
         snapshot: Arc<Snapshot>,
-        providers: BTreeMap<String, Arc<Provider>>,
-        lanes: Vec<LaneId>,
+        providers: BTreeMap<String, Pool>,
+        lanes: Vec<Vec<LaneId>>,
         old: Option<&Self>,
     ) -> Result<Self, BuildError> {
         let compile = |(name, plan): (&IntentName, &Arc<Plan>)| {
@@ -42,8 +43,28 @@ impl Live {
         self.intents.get(name).map(Arc::clone)
     }
 
-    pub(crate) fn provider(&self, model: &ModelId) -> Option<&Arc<Provider>> {
-        self.providers.get(model.provider())
+    /// Who is asked for a candidate, with its key.
+    pub(crate) fn provider(&self, candidate: &Candidate) -> Option<&Arc<Provider>> {
+        let place = candidate.key.map_or(0, |key| key as usize - 1);
+        self.providers.get(candidate.model.provider())?.get(place)
+    }
+
+    /// The lanes of a model whose provider has several keys.
+    pub(crate) fn pool(&self, model: &ModelId) -> Option<&[LaneId]> {
+        self.providers.get(model.provider()).filter(|pool| pool.len() > 1)?;
+        let spec = self.snapshot.models.iter().find(|spec| spec.id == *model)?;
+        self.lanes.get(spec.place).map(Vec::as_slice)
+    }
+
+    /// So many calls at a time, and so many that wait, on each lane.
+    pub(crate) fn bounds(&self) -> impl Iterator<Item = (LaneId, (u32, usize))> {
+        let of = |spec: &ModelSpec| match self.snapshot.providers.get(spec.id.provider()) {
+            Some(provider) => (provider.max_concurrency, self.snapshot.server.queue_max),
+            // A model inside this process.
+            None => (u32::MAX, usize::MAX),
+        };
+        let pools = self.snapshot.models.iter().zip(&self.lanes);
+        pools.flat_map(move |(spec, pool)| pool.iter().map(move |lane| (*lane, of(spec))))
     }
 
     /// A model as one that may answer.
@@ -53,7 +74,7 @@ impl Live {
 
     /// With nothing but lanes.
     #[cfg(test)]
-    pub(crate) fn empty(lanes: Vec<LaneId>) -> Self {
+    pub(crate) fn empty(lanes: Vec<Vec<LaneId>>) -> Self {
         let store =
             baton_config::StoreSpec { dir: std::path::PathBuf::new(), durability: baton_config::Durability::Process };
         let server = baton_config::ServerSpec { max_running: 1, queue_max: 1 };
@@ -63,24 +84,27 @@ impl Live {
     }
 }
 
-fn candidate(spec: &ModelSpec, lanes: &[LaneId]) -> Candidate {
-    Candidate { model: spec.id.clone(), lane: lanes[spec.place], timeout: spec.timeout, price: spec.price }
+/// On its first key; `route` says on which.
+fn candidate(spec: &ModelSpec, lanes: &[Vec<LaneId>]) -> Candidate {
+    let (model, lane) = (spec.id.clone(), lanes[spec.place][0]);
+    Candidate { model, lane, key: None, timeout: spec.timeout, price: spec.price }
 }
 
 /// What each model's lane belongs to, by place.
-pub(crate) fn lane_keys(snapshot: &Snapshot, providers: &BTreeMap<String, Arc<Provider>>) -> Vec<LaneKey> {
-    let key = |spec: &ModelSpec| match providers.get(spec.id.provider()) {
-        Some(provider) => LaneKey::Remote {
-            provider: spec.id.provider().to_owned(),
-            uri: provider.uri().clone(),
-            key: provider.key_hash(),
-            model: spec.id.clone(),
-        },
+pub(crate) fn lane_keys(snapshot: &Snapshot, providers: &BTreeMap<String, Pool>) -> Vec<Vec<LaneKey>> {
+    let remote = |spec: &ModelSpec, provider: &Provider| LaneKey::Remote {
+        provider: spec.id.provider().to_owned(),
+        uri: provider.uri().clone(),
+        key: provider.key_hash(),
+        model: spec.id.clone(),
+    };
+    let keys = |spec: &ModelSpec| match providers.get(spec.id.provider()) {
+        Some(pool) => pool.iter().map(|provider| remote(spec, provider)).collect(),
         None => {
             let its = |plan: &Plan| plan.candidates.iter().any(|other| other.place == spec.place);
             let intent = snapshot.intents.values().find(|plan| its(plan));
-            LaneKey::Local { model: spec.id.clone(), intent: intent.map(|plan| plan.name.clone()) }
+            vec![LaneKey::Local { model: spec.id.clone(), intent: intent.map(|plan| plan.name.clone()) }]
         }
     };
-    snapshot.models.iter().map(key).collect()
+    snapshot.models.iter().map(keys).collect()
 }

@@ -23,6 +23,7 @@ use crate::connect::{Connect, Connections};
 use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
+use crate::places::Waiters;
 use crate::reload::{Configuration, Configured};
 use crate::run::run;
 use crate::tasks::Tasks;
@@ -81,6 +82,14 @@ pub struct ExecuteError {
 pub struct LaneState {
     /// The model.
     pub model: ModelId,
+    /// With which of the provider's keys, from 1, where it has several.
+    pub key: Option<u32>,
+    /// Calls that wait for a place.
+    pub waiting: usize,
+    /// Calls in the air.
+    pub in_flight: u32,
+    /// Calls at a time, as learnt so far; `None` for models inside this process.
+    pub limit: Option<u32>,
     /// Its breaker.
     pub breaker: BreakerState,
     /// How long no call is let through; `None` where one would be now.
@@ -156,6 +165,7 @@ impl Builder {
         Ok(Orchestrator(Arc::new(Engine {
             configured,
             lanes: Mutex::new(lanes),
+            waiters: Waiters::default(),
             cache: ExactCache::new(CACHE_BYTES),
             flights: Flights::default(),
             store: self.store,
@@ -234,7 +244,11 @@ impl Orchestrator {
     /// # Errors
     /// As [`Builder::build`]; then nothing changes but [`Orchestrator::configuration`], which says so.
     pub fn reload(&self, snapshot: Snapshot) -> Result<Changes, BuildError> {
-        self.0.configured.reload(snapshot, &self.0.lanes, self.0.clock.unix_us())
+        let lanes = (&self.0.lanes, self.0.clock.now());
+        let changes = self.0.configured.reload(snapshot, lanes, self.0.clock.unix_us());
+        // There may be more places now.
+        self.0.change(|_| ());
+        changes
     }
 
     /// A configuration was meant to be put in force and is wrong before it is a [`Snapshot`]: nothing
@@ -260,15 +274,20 @@ impl Orchestrator {
     pub fn lanes(&self) -> Vec<LaneState> {
         let live = self.0.live();
         let (lanes, now) = (self.0.lanes(), self.0.clock.now());
-        let state = |(model, lane): (&baton_config::ModelSpec, &LaneId)| LaneState {
+        let state = |model: &baton_config::ModelSpec, (place, lane): (usize, &LaneId)| LaneState {
             model: model.id.clone(),
+            key: live.pool(&model.id).and_then(|_| u32::try_from(place + 1).ok()),
+            waiting: lanes.get(*lane).gate().waiting(),
+            in_flight: lanes.get(*lane).gate().limiter().in_flight(),
+            limit: (model.id.as_str() != "local").then(|| lanes.get(*lane).gate().limiter().limit()),
             breaker: lanes.breaker(*lane),
             open_for: match lanes.peek(*lane, now) {
                 Admission::Refused { until } => Some(until - now),
                 Admission::Allowed | Admission::Probe => None,
             },
         };
-        live.snapshot.models.iter().zip(&live.lanes).map(state).collect()
+        let pools = live.snapshot.models.iter().zip(&live.lanes);
+        pools.flat_map(|(model, pool)| pool.iter().enumerate().map(move |lane| state(model, lane))).collect()
     }
 
     /// The trace of an execution, given what its caller sent.

@@ -2,15 +2,17 @@
 //! whether it is back.
 
 use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
 use baton_core::{Disposition, LaneId, Moment, Observation};
 use baton_wire::StreamEvent;
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::drive::{Arrival, Flying, arrive};
 use crate::engine::Engine;
+use crate::flying::{Arrival, Flying, arrive};
 use crate::live::Live;
 
 /// See the module. It keeps no engine alive.
@@ -39,32 +41,40 @@ impl Probe {
 
     /// Waits for its end, or its first token, and tells the lane.
     pub(crate) async fn finish(self, mut flying: Flying, early: Option<Arrival>) {
-        let mut arrived = early;
-        let (failed, token) = loop {
-            let arrival = match arrived.take() {
-                Some(arrival) => Ok(arrival),
-                None => timeout_at(self.ends, poll_fn(|cx| arrive(&mut flying, cx))).await,
-            };
-            match arrival {
-                Err(_) => break (Some(Disposition::Slow), false),
-                Ok(Arrival::Opened(stream)) => flying = Flying::Streaming(stream),
-                Ok(Arrival::Piece(StreamEvent::Delta(_))) => break (Some(Disposition::Cancelled), true),
-                Ok(Arrival::Piece(StreamEvent::End { .. }) | Arrival::Whole(_)) => break (None, false),
-                Ok(Arrival::Piece(_)) => {}
-                Ok(Arrival::Failed(error)) => break (Some(error.disposition), false),
-            }
-        };
+        // Whatever happens, its place is given back.
+        let watched = AssertUnwindSafe(self.watch(&mut flying, early)).catch_unwind().await;
+        let (failed, token) = watched.unwrap_or((Some(Disposition::Cancelled), false));
         drop(flying);
         let Some(engine) = self.engine.upgrade() else { return };
         let now = engine.clock.now();
         let elapsed = now - self.began;
         let (stream, first_token) = (self.stream, token.then_some(elapsed));
-        let seen = Observation { failed, elapsed, budget: self.until - self.began, stream, first_token };
-        let mut lanes = engine.lanes();
-        if token {
-            lanes.progress(self.lane, now, self.began);
+        let seen = Observation { failed, elapsed, budget: self.until - self.began, stream, first_token, breach: None };
+        engine.change(|lanes| {
+            if token {
+                lanes.progress(self.lane, now, self.began);
+            }
+            lanes.observe(self.lane, now, &seen);
+        });
+    }
+
+    /// How it ended, and whether that was with its first token.
+    async fn watch(&self, flying: &mut Flying, early: Option<Arrival>) -> (Option<Disposition>, bool) {
+        let mut arrived = early;
+        loop {
+            let arrival = match arrived.take() {
+                Some(arrival) => Ok(arrival),
+                None => timeout_at(self.ends, poll_fn(|cx| arrive(flying, cx))).await,
+            };
+            match arrival {
+                Err(_) => return (Some(Disposition::Slow), false),
+                Ok(Arrival::Opened(stream)) => *flying = Flying::Streaming(stream),
+                Ok(Arrival::Piece(StreamEvent::Delta(_))) => return (Some(Disposition::Cancelled), true),
+                Ok(Arrival::Piece(StreamEvent::End { .. }) | Arrival::Whole(_)) => return (None, false),
+                Ok(Arrival::Piece(_)) => {}
+                Ok(Arrival::Failed(error)) => return (Some(error.disposition), false),
+            }
         }
-        lanes.observe(self.lane, now, &seen);
     }
 }
 

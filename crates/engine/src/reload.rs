@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use baton_config::{Changes, Snapshot};
-use baton_core::Lanes;
-use baton_provider::Provider;
+use baton_core::{Lanes, Moment};
 
 use crate::BuildError;
-use crate::connect::Connections;
+use crate::connect::{Connections, Pool};
 use crate::lane_ids::LaneIds;
 use crate::live::{Live, lane_keys};
 
@@ -61,6 +60,7 @@ impl Configured {
         begun.into_iter().for_each(|lane| lanes.begin(lane));
         let hash = snapshot.hash();
         let live = Arc::new(Live::prepare(snapshot, providers, all, None)?);
+        live.bounds().for_each(|(lane, bounds)| lanes.set_bounds(lane, Moment::default(), bounds));
         ids.in_force(&live);
         let (live, ids) = (ArcSwap::new(live), Mutex::new(ids));
         let (applied, unchanged, refusals, refused) = Default::default();
@@ -79,7 +79,12 @@ impl Configured {
 
     /// Puts another configuration in force, for calls that begin from then on; where anything of it
     /// is wrong, nothing changes but the report.
-    pub(crate) fn reload(&self, snapshot: Snapshot, lanes: &Mutex<Lanes>, now_us: i64) -> Result<Changes, BuildError> {
+    pub(crate) fn reload(
+        &self,
+        snapshot: Snapshot,
+        lanes: (&Mutex<Lanes>, Moment),
+        now_us: i64,
+    ) -> Result<Changes, BuildError> {
         let reloaded = self.replace(snapshot, lanes, now_us);
         if let Err(error) = &reloaded {
             self.refuse(error.to_string(), now_us);
@@ -95,7 +100,12 @@ impl Configured {
         state.refused = Some(Refused { since_us, reason });
     }
 
-    fn replace(&self, snapshot: Snapshot, lanes: &Mutex<Lanes>, now_us: i64) -> Result<Changes, BuildError> {
+    fn replace(
+        &self,
+        snapshot: Snapshot,
+        (lanes, now): (&Mutex<Lanes>, Moment),
+        now_us: i64,
+    ) -> Result<Changes, BuildError> {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.live();
         let mut providers = self.connections.providers(&snapshot)?;
@@ -109,11 +119,10 @@ impl Configured {
         }
         let hash = snapshot.hash();
         let (all, begun) = ids.of(lane_keys(&snapshot, &providers));
-        {
-            let mut lanes = lanes.lock().unwrap_or_else(PoisonError::into_inner);
-            begun.into_iter().for_each(|lane| lanes.begin(lane));
-        }
+        let lanes = || lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.into_iter().for_each(|lane| lanes().begin(lane));
         let live = Arc::new(Live::prepare(Arc::new(snapshot), providers, all, Some(&old))?);
+        live.bounds().for_each(|(lane, bounds)| lanes().set_bounds(lane, now, bounds));
         ids.in_force(&live);
         self.live.store(live);
         let mut state = self.state();
@@ -123,11 +132,12 @@ impl Configured {
 }
 
 /// A provider that is reached as before stays the one it was, with what it knows; names the others.
-fn keep_alike(new: &mut BTreeMap<String, Arc<Provider>>, old: &BTreeMap<String, Arc<Provider>>) -> Vec<String> {
+fn keep_alike(new: &mut BTreeMap<String, Pool>, old: &BTreeMap<String, Pool>) -> Vec<String> {
     let mut others = Vec::new();
-    for (name, provider) in new {
+    for (name, pool) in new {
+        let alike = |before: &Pool| before.len() == pool.len() && before.iter().zip(&*pool).all(|(a, b)| a.is_like(b));
         match old.get(name) {
-            Some(before) if before.is_like(provider) => *provider = Arc::clone(before),
+            Some(before) if alike(before) => pool.clone_from(before),
             Some(_) => others.push(name.clone()),
             None => {}
         }

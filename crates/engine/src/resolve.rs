@@ -6,8 +6,8 @@ use std::time::Duration;
 use baton_cache::Key;
 use baton_config::{IntentKind, PromptRole};
 use baton_core::{
-    Candidate, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, SERVER_CEILINGS, Scope, Severity,
-    Unproven, handover,
+    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, SERVER_CEILINGS, Scope,
+    Severity, StreamLimits, Unproven, handover,
 };
 use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};
 use serde_json::{Map, Value};
@@ -17,9 +17,6 @@ use crate::engine::Engine;
 use crate::flights::FlightKey;
 use crate::intent::Intent;
 use crate::live::Live;
-
-/// The end of a stream, after its deadline bounded the commit.
-const STREAM_END: Duration = Duration::from_secs(600);
 
 /// A call that is valid: what it asks for, within which limits, for whom.
 pub(crate) struct Request {
@@ -33,6 +30,8 @@ pub(crate) struct Request {
     pub(crate) limits: Limits,
     pub(crate) started: Moment,
     pub(crate) deadline: Moment,
+    /// What a stream must keep to.
+    pub(crate) stream: StreamLimits,
     /// Those that may answer, ranked.
     pub(crate) candidates: Arc<[Candidate]>,
     /// Where answers may be remembered.
@@ -59,6 +58,7 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
                 intent: None,
                 input: Value::Null,
                 scope: Scope::team(call.caller.team.clone()),
+                stream: StreamLimits::default(),
                 deadline: started + limits.deadline,
                 limits,
                 started,
@@ -106,9 +106,12 @@ fn resolve_intent(
         key: Key::of(&scope, &plan.name, &plan.hashes.answer, &input),
         models: limits.models.iter().flat_map(|_| candidates.iter().map(|c| c.model.clone())).collect(),
     });
+    // Nothing of a stream outlasts its total.
+    let total = if call.stream { plan.stream.total } else { Duration::MAX };
     Ok(Request {
         live,
-        deadline: started + limits.deadline,
+        stream: plan.stream,
+        deadline: started + limits.deadline.min(total),
         limits,
         started,
         intent: Some(intent),
@@ -145,7 +148,7 @@ impl Request {
 
     /// When a stream that was released must be over, its record included.
     pub(crate) fn stream_end(&self) -> Moment {
-        self.started + STREAM_END.max(self.limits.deadline)
+        (self.started + self.stream.total).max(self.deadline)
     }
 
     /// What the state machine may do for this request.
@@ -165,9 +168,17 @@ impl Request {
             retries: self.limits.retries,
             commit: if at_verdict { Commit::AtVerdict } else { Commit::After { chunks: 1, bytes: 1 } },
             unproven,
-            stream,
+            stream: stream.then_some(self.stream),
             hedge_share: plan.map_or(0.0, |plan| plan.hedge_share),
+            who: self.claimant(),
         }
+    }
+
+    /// Who asks for places, with its team's share.
+    fn claimant(&self) -> Claimant {
+        let team = self.scope.team.clone();
+        let share = self.live.snapshot.teams.get(&team).map_or(1, |team| team.share);
+        Claimant { team, share }
     }
 
     /// The conversation to send, the model's name left open.

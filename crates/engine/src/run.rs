@@ -1,8 +1,10 @@
 //! The request path, in the order of the whiteboard.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 
-use baton_core::{Decision, Event, Exec};
+use baton_core::{Decision, Event, Exec, Finish, Policy};
+use futures_util::FutureExt as _;
 
 use crate::call::Call;
 use crate::close::{answer, finished, recorded, refused};
@@ -17,42 +19,61 @@ use crate::route::route;
 /// One execution: from the call to the last event of its log, and exactly one record.
 pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) {
     let live = engine.live();
-    let request = match resolve(engine, Arc::clone(&live), call).and_then(|request| engine.admit().map(|()| request)) {
-        Ok(request) => request,
-        Err(failure) => return refused(engine, &live, call, (log, failure)).await,
-    };
+    let mut request =
+        match resolve(engine, Arc::clone(&live), call).and_then(|request| engine.admit().map(|()| request)) {
+            Ok(request) => request,
+            Err(failure) => return refused(engine, &live, call, (log, failure)).await,
+        };
     let mut attempts = Vec::new();
     let outcome = match recall(engine, call, &request, log).await {
         Some(remembered) => remembered,
-        None => match Drive::new(engine, call, &request, log) {
-            Err(failure) => Outcome::failed(failure),
-            Ok(mut drive) => {
-                let ranked = route(&request);
-                let mut exec = Exec::new(request.policy(call.stream), ranked, engine.clock.random());
-                let mut event = Event::Woke;
-                let finish = loop {
-                    event = match engine.decide(&mut exec, event) {
-                        Decision::Start(attempt) => drive.open(attempt).await,
-                        Decision::Skip { candidate, kind, outcome } => drive.skip(candidate, kind, outcome),
-                        Decision::Cancel { attempt, disposition } => drive.cancel(attempt, disposition),
-                        Decision::Detach { attempt, disposition, began, until } => {
-                            drive.detach(attempt, disposition, (began, until))
-                        }
-                        Decision::Commit(attempt) => drive.commit(attempt).await,
-                        Decision::Wait(until) => drive.next(until).await,
-                        Decision::Done(finish) => break finish,
-                    };
-                };
-                let outcome = finished(engine, &request, &mut drive, finish);
-                attempts = drive.records;
-                outcome
+        None => {
+            request.candidates = route(engine, &request);
+            match Drive::new(engine, call, &request, log) {
+                Err(failure) => Outcome::failed(failure),
+                Ok(mut drive) => {
+                    let finish = perform(engine, &mut drive, request.policy(call.stream)).await;
+                    let outcome = finished(engine, &request, &mut drive, finish);
+                    attempts = drive.records;
+                    outcome
+                }
             }
-        },
+        }
     };
     let (record, outcome) = recorded(engine, call, &request, log, (attempts, outcome)).await;
     answer(call, request.intent.as_deref(), log, &record, &outcome);
     remember(engine, &request, &record, &outcome);
     if let Some(flight) = &request.flight {
         engine.flights.land(flight, log);
+    }
+}
+
+/// Performs what the state machine decides. Where a fault of ours ends that, what the execution took
+/// of its lanes is given back first.
+async fn perform(engine: &Arc<Engine>, drive: &mut Drive<'_>, policy: Policy) -> Finish {
+    let mut exec = Exec::new(policy, drive.candidates(), engine.clock.random());
+    let driven = AssertUnwindSafe(async {
+        let mut event = Event::Woke;
+        loop {
+            event = match engine.decide(&mut exec, event) {
+                Decision::Start(attempt) => drive.open(attempt).await,
+                Decision::Queue { candidate, ticket } => drive.queue(candidate, ticket),
+                Decision::Skip { candidate, kind, outcome } => drive.skip(candidate, kind, outcome),
+                Decision::Cancel { attempt, disposition, breach } => drive.cancel(attempt, disposition, breach),
+                Decision::Detach { attempt, disposition, began, until, .. } => {
+                    drive.detach(attempt, disposition, (began, until))
+                }
+                Decision::Commit(attempt) => drive.commit(attempt).await,
+                Decision::Wait(until) => drive.next(until).await,
+                Decision::Done(finish) => return finish,
+            };
+        }
+    });
+    match driven.catch_unwind().await {
+        Ok(finish) => finish,
+        Err(fault) => {
+            engine.change(|lanes| exec.give_back(engine.clock.now(), lanes));
+            resume_unwind(fault)
+        }
     }
 }

@@ -136,6 +136,10 @@ mod tests {
     fn models_that_are_down_are_named() {
         let lane = |model: &str, open| LaneState {
             model: model.into(),
+            key: None,
+            waiting: 0,
+            in_flight: 0,
+            limit: None,
             breaker: baton_core::BreakerState::Closed,
             open_for: Some(Duration::from_secs(1)).filter(|_| open),
         };

@@ -10,8 +10,11 @@ mod crash;
 mod data;
 mod deadline;
 mod ground;
+mod hedge;
 mod house;
+mod outage;
 mod overhead;
+mod paused;
 mod records;
 mod report;
 mod simulate;
@@ -61,6 +64,10 @@ enum Measure {
     Crash(crash::Arguments),
     /// 2,000 executions against models that hang, trickle, refuse and fail
     Deadline(deadline::Arguments),
+    /// What asking a second model costs, and what the slowest callers gain
+    Hedge(hedge::Arguments),
+    /// A model is gone for a while: what its callers lose, probes, and its return
+    Outage(outage::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
 }
@@ -94,6 +101,8 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Sroie(arguments) => sroie::run(arguments),
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
+        Measure::Hedge(arguments) => hedge::run(arguments),
+        Measure::Outage(arguments) => outage::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
     }
 }

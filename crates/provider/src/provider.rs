@@ -72,6 +72,16 @@ pub enum ProviderError {
         /// What the system says.
         why: String,
     },
+    /// A key stands twice in a pool.
+    #[error("provider `{provider}`: keys {first} and {second} of `api_keys` are the same; take one out")]
+    SameKey {
+        /// The provider.
+        provider: String,
+        /// Its number, from 1.
+        first: usize,
+        /// Likewise.
+        second: usize,
+    },
     /// Empty, or with characters that no header can have.
     #[error("provider `{provider}`: {place} holds no key: it is empty, or has characters that a header cannot have")]
     BadKey {
@@ -134,6 +144,28 @@ impl Provider {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ProviderError> {
         Self::build(spec, transport, |secret| Key::read(&spec.name, &secret, environment).map(Some))
+    }
+
+    /// As [`Provider::new`], one for each of its keys, in their order; at least one.
+    ///
+    /// # Errors
+    /// As [`Provider::new`]; a key that stands twice.
+    pub fn pool(spec: &ProviderSpec, transport: &Arc<dyn Transport>) -> Result<Vec<Self>, ProviderError> {
+        let keyed = |secret: &Secret| {
+            Self::new(&ProviderSpec { api_keys: vec![secret.clone()], ..spec.clone() }, Arc::clone(transport))
+        };
+        if spec.api_keys.is_empty() {
+            return Ok(vec![Self::new(spec, Arc::clone(transport))?]);
+        }
+        let pool = spec.api_keys.iter().map(keyed).collect::<Result<Vec<_>, _>>()?;
+        for (second, provider) in pool.iter().enumerate() {
+            let first = pool[..second].iter().position(|other| other.key_hash() == provider.key_hash());
+            if let Some(first) = first {
+                let (first, second) = (first + 1, second + 1);
+                return Err(ProviderError::SameKey { provider: spec.name.clone(), first, second });
+            }
+        }
+        Ok(pool)
     }
 
     /// As [`Provider::new`], for a transport that asks for no key.

@@ -23,9 +23,11 @@ const CALLERS: usize = 256;
 fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRecord {
     AttemptRecord {
         model: ModelId::new(model),
+        key: None,
         kind,
         outcome,
         start_us: 3,
+        queued_us: 0,
         duration_us: 1000,
         first_token_us: None,
         usage: Some(Usage { input_tokens: 312, output_tokens: 3, ..Usage::default() }),

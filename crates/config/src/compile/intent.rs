@@ -6,6 +6,7 @@ use baton_core::{Ceilings, IntentName, ModelId, SERVER_CEILINGS};
 use serde_json::{Value, json};
 
 use super::house::{House, LOCAL};
+use super::stream::stream;
 use super::{checks, prompts, schemas};
 use crate::cases::{self, Forms};
 use crate::diagnostics::{Sink, Source};
@@ -63,6 +64,7 @@ pub(crate) fn compile_intent(
     let output_schema = schemas::output(sources.output.as_ref(), kind.as_ref(), sink);
     let ceilings = ceilings(document, file, sink);
     let privacy = privacy(document, file, sink);
+    let stream = stream(document, &file.stream, sink);
     let partition = partition(document, file, sink);
     let route = route(document, file, sink);
     let (kind, input_schema, output_schema) = (kind?, input_schema?, output_schema?);
@@ -101,6 +103,7 @@ pub(crate) fn compile_intent(
         local: LocalSpec { cut: file.local.as_ref().and_then(|local| local.cut) },
         privacy: privacy?,
         stream_unverified: file.stream_unverified,
+        stream: stream?,
         hedge_share: file.hedge.max_share,
         name,
         kind,
@@ -225,7 +228,7 @@ fn ceilings(document: &Document, file: &IntentFile, sink: &mut Sink) -> Option<C
     Some(ceilings)
 }
 
-fn duration(document: &Document, pointer: &str, text: &str, sink: &mut Sink) -> Option<Duration> {
+pub(super) fn duration(document: &Document, pointer: &str, text: &str, sink: &mut Sink) -> Option<Duration> {
     let wrong = |message| sink.error(document.at(pointer), message, "write `500ms`, `30s`, `5m`, `1h` or `30d`");
     units::duration(text).map_err(wrong).ok()
 }

@@ -6,6 +6,7 @@ mod intent;
 mod prompts;
 mod schemas;
 mod store;
+mod stream;
 
 pub(crate) use house::House;
 pub(crate) use intent::{IntentSources, compile_intent, intent_settings};

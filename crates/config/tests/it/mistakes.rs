@@ -21,7 +21,7 @@ quality = 0.9
     );
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:1:1: unknown key `modles`
-        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, cache, checks, local, privacy
+        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, checks, local, privacy
     intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted", not "cheepest"
         did you mean `cheapest`? write one of these
     intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
@@ -29,7 +29,7 @@ quality = 0.9
     intents/a/intent.toml:8:7: `retry.max` must be at least 0
         write another value
     intents/a/intent.toml:9:2: unknown key `objectives`
-        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, cache, checks, local, privacy
+        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, checks, local, privacy
     "#);
 }
 
@@ -381,5 +381,24 @@ fn stores_that_this_version_does_not_have() {
         write one of these
     BATON_STORE_URL:1:1: the store's URL is of no kind that is known
         write `sqlite://` and a folder: `sqlite://.baton`, `sqlite:///var/lib/baton`
+    "#);
+}
+
+#[test]
+fn limits_of_streams() {
+    let folder =
+        labelled("[stream]\nidle = \"0s\"\ntotal = \"two minutes\"\ngrace = \"2d\"\nmin_bytes_per_second = -1");
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:6:24: `stream.min_bytes_per_second` must be at least 0
+        write another value
+    "#);
+    let folder = labelled("[stream]\nidle = \"0s\"\ntotal = \"two minutes\"\ngrace = \"2d\"");
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:8: `idle` is 0s, which no stream can keep to
+        write a time of `1ms` to `24h`, as in `20s`
+    intents/a/intent.toml:4:9: `two minutes` is not a duration
+        write `500ms`, `30s`, `5m`, `1h` or `30d`
+    intents/a/intent.toml:5:9: `grace` is 2d, which no stream can keep to
+        write a time of `1ms` to `24h`, as in `20s`
     "#);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::machine::{Exec, Role};
-use super::{Attempt, Decision, Finish};
+use super::{Attempt, Finish};
 use crate::{
     Admission, AttemptKind, AttemptOutcome, Disposition, ErrorCode, LaneId, Lanes, Moment, Split, full_jitter, split,
 };
@@ -67,25 +67,32 @@ impl Exec {
     }
 
     /// Starts this candidate, or records why not.
-    fn consider(&mut self, now: Moment, candidate: usize, kind: AttemptKind, lanes: &mut Lanes) {
+    pub(super) fn consider(&mut self, now: Moment, candidate: usize, kind: AttemptKind, lanes: &mut Lanes) {
         let asked = &self.candidates[candidate];
         let fallback = self.fallback(now, lanes);
         let outcome = match lanes.peek(asked.lane, now) {
             Admission::Refused { until } => {
+                let held = lanes.held(asked.lane, now).is_some();
                 self.refused(until);
+                if held {
+                    return self.no_room(candidate, kind, AttemptOutcome::BreakerOpen);
+                }
                 AttemptOutcome::BreakerOpen
+            }
+            Admission::Allowed if !lanes.has_room(asked.lane) => {
+                return self.no_room(candidate, kind, AttemptOutcome::NoRoom);
             }
             // Nobody waits for the probe where somebody else may answer.
             Admission::Probe if fallback.is_some() && !self.left(now).is_zero() => {
                 let budget = self.probe_time(candidate);
                 let probe = Attempt { number: self.made, candidate, kind: AttemptKind::Probe, budget };
-                return self.start(now, probe, lanes);
+                return self.start(now, probe, false, lanes);
             }
             Admission::Allowed | Admission::Probe => {
                 match split(self.left(now), self.figures(now, asked.lane, lanes).p50, asked.timeout, fallback) {
                     Split::Run(budget) => {
                         self.retries += u32::from(kind == AttemptKind::Retry);
-                        return self.start(now, Attempt { number: self.made, candidate, kind, budget }, lanes);
+                        return self.start(now, Attempt { number: self.made, candidate, kind, budget }, false, lanes);
                     }
                     Split::NoTime => {
                         match kind {
@@ -97,12 +104,12 @@ impl Exec {
                 }
             }
         };
-        self.decisions.push_back(Decision::Skip { candidate, kind, outcome });
+        self.skip(candidate, kind, outcome);
     }
 
     /// The 90th percentile and the timeout of the fastest admissible candidate that was not
     /// considered yet; one without figures stands behind those that have some.
-    fn fallback(&self, now: Moment, lanes: &Lanes) -> Option<(Option<Duration>, Duration)> {
+    pub(super) fn fallback(&self, now: Moment, lanes: &Lanes) -> Option<(Option<Duration>, Duration)> {
         self.others(now, lanes)
             .map(|candidate| {
                 let candidate = &self.candidates[candidate];
@@ -124,7 +131,7 @@ impl Exec {
             return None;
         }
         let lane = lanes.get(lane);
-        let figures = if self.policy.stream { lane.first_tokens(now) } else { lane.answers(now) };
+        let figures = if self.policy.stream.is_some() { lane.first_tokens(now) } else { lane.answers(now) };
         figures.p95.map(|p95| now + p95.max(HEDGE_MIN))
     }
 
@@ -135,7 +142,7 @@ impl Exec {
         let slow = self.candidates[self.running[place].candidate].lane;
         let fits = self.others(now, lanes).filter(|c| {
             let lane = self.candidates[*c].lane;
-            lane != slow && lanes.peek(lane, now) == Admission::Allowed
+            lane != slow && lanes.peek(lane, now) == Admission::Allowed && lanes.has_room(lane)
         });
         let figures = fits.map(|c| (self.figures(now, self.candidates[c].lane, lanes).p50, c));
         let fastest = figures.min_by_key(|(p50, c)| (p50.is_none(), *p50, *c));
@@ -152,7 +159,7 @@ impl Exec {
             }
         };
         self.hedged = true;
-        self.start(now, Attempt { number: self.made, candidate, kind: AttemptKind::Hedge, budget }, lanes);
+        self.start(now, Attempt { number: self.made, candidate, kind: AttemptKind::Hedge, budget }, false, lanes);
         if fallback.is_none() {
             // The time that was kept for a fallback is of no use to anybody else.
             self.extend(now, place);
@@ -173,6 +180,9 @@ impl Exec {
     /// Nobody is left in the order: somebody passed over may have the time now, or what is in the
     /// air is all there is.
     fn out_of_candidates(&mut self, now: Moment, lanes: &mut Lanes) {
+        if self.find_room(now, lanes) {
+            return;
+        }
         let left = self.left(now);
         let fits = |candidate: &usize| {
             let asked = &self.candidates[*candidate];
@@ -186,6 +196,7 @@ impl Exec {
                 let candidate = self.no_time.remove(place);
                 self.consider(now, candidate, AttemptKind::Fallback, lanes);
             }
+            _ if self.queue(now, lanes) => {}
             _ => match self.running.first_mut() {
                 Some(running) => {
                     running.role = Role::Main;
@@ -198,11 +209,15 @@ impl Exec {
 
     fn exhausted(&mut self, now: Moment, lanes: &mut Lanes) {
         use Disposition::{Abstained, BadAnswer, TooLong};
+        self.tell(None);
         // A lane that refused might have answered.
         let heard = !self.failures.is_empty() && self.refused_until.is_none();
         let all = |kinds: &[Disposition]| heard && self.failures.iter().all(|f| kinds.contains(f));
+        let turned_away = self.turned_away.filter(|_| self.made == 0 && !self.left(now).is_zero());
         let code = if self.rejected {
             ErrorCode::UpstreamRejected
+        } else if let Some((code, _)) = turned_away {
+            code
         } else if self.out_of_time || !self.no_time.is_empty() || self.left(now).is_zero() {
             ErrorCode::DeadlineExceeded
         } else if all(&[TooLong, Abstained]) && self.failures.contains(&TooLong) {
@@ -212,7 +227,8 @@ impl Exec {
         } else {
             ErrorCode::AllCandidatesFailed
         };
-        let retry_after = self.refused_until.filter(|_| !self.rejected).map(|until| until - now);
+        let refused = self.refused_until.map(|until| until - now);
+        let retry_after = refused.or(self.turned_away.map(|(_, after)| after)).filter(|_| !self.rejected);
         self.finish(now, Finish::Failed { code, retry_after }, lanes);
     }
 }

@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pace::Pace;
+use super::wait::{Full, Queued};
 use super::{Attempt, Commit, Decision, Event, Finish, Policy, Unproven};
 use crate::breaker::PROBE_EXPIRY;
 use crate::{
-    Admission, AttemptKind, Candidate, Disposition, ErrorCode, LaneId, Lanes, Moment, Observation, Percentiles,
+    Admission, AttemptKind, Breach, Candidate, Disposition, ErrorCode, LaneId, Lanes, Moment, Observation, Percentiles,
     Verdict, handover,
 };
 
@@ -32,9 +34,23 @@ pub(super) struct Running {
     /// When it takes unusually long.
     pub(super) hedge_at: Option<Moment>,
     first_token: Option<Duration>,
+    /// Of a stream.
+    pace: Option<Pace>,
     committed: bool,
     /// Whether it holds the one probe slot of its lane.
     probes: bool,
+}
+
+impl Running {
+    /// When it is ended if nothing more comes of it.
+    fn due(&self) -> Moment {
+        self.pace.map_or(self.ends, |pace| pace.due().min(self.ends))
+    }
+
+    /// The limit of its stream that it broke.
+    fn breach(&self, now: Moment) -> Option<Breach> {
+        self.pace.filter(|pace| pace.due() <= now && pace.due() < self.ends).map(|pace| pace.breach())
+    }
 }
 
 /// The state of one execution after its candidates are ranked.
@@ -52,6 +68,12 @@ pub struct Exec {
     pub(super) no_time: Vec<usize>,
     /// A retry was passed over for want of time.
     pub(super) out_of_time: bool,
+    /// Candidates whose lane had no place in their turn.
+    pub(super) full: Vec<Full>,
+    /// The place that is waited for.
+    pub(super) queued: Option<Queued>,
+    /// Why waiting for a place was of no use, and when it may be better.
+    pub(super) turned_away: Option<(ErrorCode, Duration)>,
     /// In the order in which they began.
     pub(super) running: Vec<Running>,
     /// The back-off of a retry, and of which candidate.
@@ -82,6 +104,9 @@ impl Exec {
             next: 0,
             no_time: Vec::new(),
             out_of_time: false,
+            full: Vec::new(),
+            queued: None,
+            turned_away: None,
             running: Vec::new(),
             retry: None,
             retries: 0,
@@ -101,6 +126,7 @@ impl Exec {
     pub fn step(&mut self, now: Moment, event: Event, lanes: &mut Lanes) -> Decision {
         if !self.done {
             self.learn(now, event, lanes);
+            self.look(now, lanes);
         }
         loop {
             if let Some(decision) = self.decisions.pop_front() {
@@ -118,18 +144,19 @@ impl Exec {
         if self.done {
             return Some(Moment::from_micros(u64::MAX));
         }
-        if self.retry.is_none() && !self.running.iter().any(|r| r.role == Role::Main) {
+        if self.retry.is_none() && self.queued.is_none() && !self.running.iter().any(|r| r.role == Role::Main) {
             return None;
         }
-        let ends = self.running.iter().map(|r| r.hedge_at.map_or(r.ends, |at| at.min(r.ends)));
-        let until = ends.chain(self.retry.map(|(at, _)| at)).min()?;
+        let ends = self.running.iter().map(|r| r.hedge_at.map_or(r.due(), |at| at.min(r.due())));
+        let queued = self.queued.map(|queued| queued.wakes());
+        let until = ends.chain(self.retry.map(|(at, _)| at)).chain(queued).min()?;
         (now < until).then_some(until)
     }
 
     /// Something is due: an attempt's end, a hedge, a retry, or the choice of a candidate.
     fn advance(&mut self, now: Moment, lanes: &mut Lanes) {
         let due = |at: Option<Moment>| at.is_some_and(|at| at <= now);
-        if let Some(place) = self.running.iter().position(|r| r.ends <= now) {
+        if let Some(place) = self.running.iter().position(|r| r.due() <= now) {
             let running = self.running.remove(place);
             self.end(now, running, Disposition::Slow, lanes);
             self.failed(now, running, Disposition::Slow, lanes);
@@ -137,6 +164,8 @@ impl Exec {
             self.hedge(now, place, lanes);
         } else if due(self.retry.map(|(at, _)| at)) {
             self.retry_now(now, lanes);
+        } else if self.queued.is_some() {
+            self.look(now, lanes);
         } else {
             self.choose(now, lanes);
         }
@@ -148,7 +177,13 @@ impl Exec {
             Event::Progress { attempt, .. } | Event::Answered { attempt, .. } if self.too_late(now, attempt) => {}
             Event::Woke => {}
             Event::Abandoned => self.finish(now, Finish::Cancelled, lanes),
-            Event::Progress { attempt, chunks, bytes } => self.progress(now, attempt, (chunks, bytes), lanes),
+            Event::Progress { attempt, chunks, bytes, read } => {
+                if let Some(pace) = self.running.iter_mut().find(|r| r.number == attempt).and_then(|r| r.pace.as_mut())
+                {
+                    pace.progress(now, read);
+                }
+                self.progress(now, attempt, (chunks, bytes), lanes);
+            }
             Event::Answered { attempt, verdict } => self.answered(now, attempt, verdict, lanes),
             Event::Failed { attempt, disposition } => {
                 let Some(running) = self.take(attempt) else {
@@ -163,7 +198,8 @@ impl Exec {
     /// Whether this attempt's answer, or the rest of its stream, may no longer be given.
     fn too_late(&self, now: Moment, attempt: usize) -> bool {
         let running = self.running.iter().find(|r| r.number == attempt);
-        running.is_some_and(|r| now > if r.committed { self.policy.stream_end } else { self.policy.deadline })
+        let until = |r: &Running| if r.committed { self.policy.stream_end } else { self.policy.deadline };
+        running.is_some_and(|r| now > r.pace.map_or(until(r), |pace| pace.due().min(until(r))))
     }
 
     fn progress(&mut self, now: Moment, attempt: usize, (chunks, bytes): (u32, u64), lanes: &mut Lanes) {
@@ -183,6 +219,7 @@ impl Exec {
             // From here on it is the only one.
             running.role = Role::Main;
             self.retry = None;
+            self.leave(now, lanes);
             self.cancel_others(now, Some(attempt), lanes);
             self.decisions.push_back(Decision::Commit(attempt));
         }
@@ -199,6 +236,7 @@ impl Exec {
         }
         self.observe(now, running, None, lanes);
         // Before the commit, which may have to wait.
+        self.leave(now, lanes);
         self.cancel_others(now, None, lanes);
         if !running.committed {
             self.decisions.push_back(Decision::Commit(attempt));
@@ -232,7 +270,10 @@ impl Exec {
                 None => self.retry = self.retry(now, running.candidate, disposition, lanes),
             },
             // What is in the air may still answer.
-            (_, CallersFault) => (self.rejected, self.retry) = (true, None),
+            (_, CallersFault) => {
+                (self.rejected, self.retry) = (true, None);
+                self.leave(now, lanes);
+            }
             (Role::Hedge | Role::Probe, _) => {}
         }
     }
@@ -247,9 +288,10 @@ impl Exec {
 
     /// Begins an attempt: the one place where a lane is asked, and where whatever an attempt needs
     /// is reserved.
-    pub(super) fn start(&mut self, now: Moment, attempt: Attempt, lanes: &mut Lanes) {
+    pub(super) fn start(&mut self, now: Moment, attempt: Attempt, granted: bool, lanes: &mut Lanes) {
+        self.tell(Some(attempt.candidate));
         let candidate = &self.candidates[attempt.candidate];
-        let admission = lanes.admit(candidate.lane, now);
+        let admission = lanes.admit(candidate.lane, now, &self.policy.who, granted);
         let role = match attempt.kind {
             AttemptKind::Hedge => Role::Hedge,
             AttemptKind::Probe => Role::Probe,
@@ -270,6 +312,7 @@ impl Exec {
             ends,
             hedge_at: hedge_at.filter(|at| *at < ends),
             first_token: None,
+            pace: self.policy.stream.map(|limits| Pace::new(now, limits)),
             committed: false,
             probes: admission == Admission::Probe,
         });
@@ -314,11 +357,12 @@ impl Exec {
     fn end(&mut self, now: Moment, running: Running, disposition: Disposition, lanes: &mut Lanes) {
         let until = running.started + self.probe_time(running.candidate);
         if running.probes && !running.committed && now < until {
-            let (attempt, began) = (running.number, running.started);
-            return self.decisions.push_back(Decision::Detach { attempt, disposition, began, until });
+            let (attempt, candidate, began) = (running.number, running.candidate, running.started);
+            return self.decisions.push_back(Decision::Detach { attempt, candidate, disposition, began, until });
         }
         self.observe(now, running, Some(disposition), lanes);
-        self.decisions.push_back(Decision::Cancel { attempt: running.number, disposition });
+        let breach = running.breach(now).filter(|_| disposition == Disposition::Slow);
+        self.decisions.push_back(Decision::Cancel { attempt: running.number, disposition, breach });
     }
 
     /// The longest that a probe of this candidate may take.
@@ -331,13 +375,33 @@ impl Exec {
             failed,
             elapsed: now - running.started,
             budget: running.budget,
-            stream: self.policy.stream,
+            stream: self.policy.stream.is_some(),
             first_token: running.first_token,
+            breach: running.breach(now).filter(|_| failed == Some(Disposition::Slow)),
         };
         lanes.observe(self.candidates[running.candidate].lane, now, &seen);
     }
 
+    /// A fault of the driver's ended the execution: gives back what it took of its lanes. An attempt
+    /// that was to go on alone is over, too.
+    pub fn give_back(&mut self, now: Moment, lanes: &mut Lanes) {
+        for running in std::mem::take(&mut self.running) {
+            self.observe(now, running, Some(Disposition::Cancelled), lanes);
+        }
+        self.leave(now, lanes);
+        for decision in std::mem::take(&mut self.decisions) {
+            if let Decision::Detach { candidate, began, until, .. } = decision {
+                let (failed, elapsed) = (Some(Disposition::Cancelled), now - began);
+                let (budget, stream) = (until - began, self.policy.stream.is_some());
+                let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None };
+                lanes.observe(self.candidates[candidate].lane, now, &seen);
+            }
+        }
+        self.done = true;
+    }
+
     pub(super) fn finish(&mut self, now: Moment, finish: Finish, lanes: &mut Lanes) {
+        self.leave(now, lanes);
         self.cancel_others(now, None, lanes);
         self.retry = None;
         self.done = true;

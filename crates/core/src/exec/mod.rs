@@ -8,17 +8,24 @@
 //! it fails, the next is chosen. A *hedge* runs beside one that takes unusually long, on another
 //! lane, and takes its place where it fails. A *probe* runs beside the others and is waited for
 //! only where nobody else is left. The first acceptable answer wins, the others are cancelled.
+//!
+//! An attempt needs a place at its lane. Where a lane has none, the next candidate that has one is
+//! asked; where nobody has one, the machine waits in the queue of the lane that is likely to be free
+//! first, as long as an answer may still come in time. Hedges and probes never wait for a place.
 
 mod choose;
 mod machine;
+mod pace;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::time::Duration;
 
 pub use machine::Exec;
+pub use pace::{Breach, StreamLimits};
 
-use crate::{AttemptKind, AttemptOutcome, Disposition, ErrorCode, Moment, Verdict};
+use crate::{AttemptKind, AttemptOutcome, Claimant, Disposition, ErrorCode, Moment, Ticket, Verdict};
 
 /// When the log is released to its readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +65,13 @@ pub struct Policy {
     pub commit: Commit,
     /// What happens to answers without evidence.
     pub unproven: Unproven,
-    /// Whether the answer is asked for as a stream: then its first token is the progress that a
-    /// hedge waits for.
-    pub stream: bool,
+    /// Where the answer is asked for as a stream: what each attempt's must keep to. Its first token
+    /// is the progress that a hedge waits for.
+    pub stream: Option<StreamLimits>,
     /// How many hedges a call pays for, in [0, 1]; 0 switches hedging off.
     pub hedge_share: f64,
+    /// Who asks for places.
+    pub who: Claimant,
 }
 
 /// An attempt to start.
@@ -92,6 +101,8 @@ pub enum Event {
         chunks: u32,
         /// Bytes of text.
         bytes: u64,
+        /// Bytes of anything that the model wrote, thinking included.
+        read: u64,
     },
     /// An answer is complete, and its checks said this.
     Answered {
@@ -116,13 +127,21 @@ pub enum Event {
 pub enum Decision {
     /// Open this attempt.
     Start(Attempt),
+    /// It waits in the queue of this candidate's lane from now on. Whoever grants the place, or sends
+    /// it away, wakes this ticket; what follows is a `Start` or a `Skip` of the candidate.
+    Queue {
+        /// Index among the ranked candidates.
+        candidate: usize,
+        /// Its number in the queue.
+        ticket: Ticket,
+    },
     /// Record that a candidate was passed over.
     Skip {
         /// Index among the ranked candidates.
         candidate: usize,
         /// What it would have been.
         kind: AttemptKind,
-        /// `no_time` or `breaker_open`.
+        /// `no_time`, `breaker_open` or `no_room`.
         outcome: AttemptOutcome,
     },
     /// Stop this attempt; it ended so.
@@ -131,12 +150,16 @@ pub enum Decision {
         attempt: usize,
         /// `slow` or `cancelled`.
         disposition: Disposition,
+        /// The limit of its stream that it broke, where that is why.
+        breach: Option<Breach>,
     },
     /// This attempt is no longer waited for, and goes on: it shows whether its lane is back. Its
     /// end, or its first token, is told to [`crate::Lanes::observe`], at `until` as `slow`.
     Detach {
         /// The attempt's number.
         attempt: usize,
+        /// Index among the ranked candidates.
+        candidate: usize,
         /// What it is to this execution: `slow` or `cancelled`.
         disposition: Disposition,
         /// When it began.

@@ -90,6 +90,23 @@ impl Gate {
         self.queue.join(ticket, &who.team, who.share, expires)
     }
 
+    /// Whether it still waits in the line.
+    #[must_use]
+    pub fn waits(&self, ticket: Ticket, team: &TeamId) -> bool {
+        self.queue.contains(ticket, team)
+    }
+
+    /// Whether a place was granted that nobody came for yet.
+    #[must_use]
+    pub fn is_granted(&self, ticket: Ticket) -> bool {
+        self.granted.contains(&ticket)
+    }
+
+    /// Lets everybody who waits look at the lane again; they go on waiting.
+    pub fn rouse(&self, woken: &mut Vec<Ticket>) {
+        woken.extend(self.queue.iter());
+    }
+
     /// Whether the place was granted; it is the caller's now.
     pub fn take(&mut self, ticket: Ticket) -> bool {
         self.granted.remove(&ticket)

@@ -110,6 +110,18 @@ impl FairQueue {
         true
     }
 
+    /// Whether it is in the line.
+    #[must_use]
+    pub fn contains(&self, ticket: Ticket, team: &TeamId) -> bool {
+        let line = self.teams.get(team);
+        line.is_some_and(|line| line.waiters.binary_search_by_key(&ticket, |(waiter, _)| *waiter).is_ok())
+    }
+
+    /// Everybody who waits.
+    pub fn iter(&self) -> impl Iterator<Item = Ticket> {
+        self.teams.values().flat_map(|line| &line.waiters).map(|(ticket, _)| *ticket)
+    }
+
     /// The next to be granted; those whose time is over are dropped.
     pub fn next(&mut self, now: Moment) -> Option<Ticket> {
         for line in self.teams.values_mut() {

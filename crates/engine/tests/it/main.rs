@@ -8,6 +8,7 @@ mod house;
 mod intents;
 mod journal;
 mod models;
+mod paced;
 mod reload;
 mod remembered;
 mod review;

@@ -23,6 +23,8 @@ pub(crate) enum Says {
     NoUsage(&'static [(u64, &'static str)]),
     /// The same, and then the connection breaks.
     Broken(&'static [(u64, &'static str)]),
+    /// These bytes of a stream, each so many milliseconds after the ones before.
+    Raw(Vec<(u64, String)>),
     /// This status, after so many milliseconds.
     Status(u64, u16),
     /// A whole answer that does not say why it stopped.
@@ -121,6 +123,7 @@ impl Transport for Models {
                     body["choices"][0]["finish_reason"] = Value::Null;
                     Ok(response(200, "application/json", vec![(0, body.to_string())], false, open))
                 }
+                Says::Raw(body) => Ok(response(200, "text/event-stream", body, false, open)),
                 Says::Verbatim(body) => Ok(response(200, "application/json", vec![(0, body)], false, open)),
                 Says::Text(after, text) if !streamed => {
                     sleep(Duration::from_millis(after)).await;

@@ -31,6 +31,7 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
         local: LocalSpec::default(),
         privacy: Privacy { content: true, keep: Duration::from_secs(1) },
         stream_unverified: false,
+        stream: baton_core::StreamLimits::default(),
         hedge_share: 0.0,
         cases: vec![],
     }

@@ -52,9 +52,11 @@ fn opened(number: u64) -> Opened {
 fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRecord {
     AttemptRecord {
         model: ModelId::new(model),
+        key: None,
         kind,
         outcome,
         start_us: 0,
+        queued_us: 0,
         duration_us: 1000,
         first_token_us: None,
         usage: Some(Usage { input_tokens: 10, output_tokens: 2, ..Usage::default() }),

@@ -8,36 +8,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Candidate, Commit, Decision, Disposition, Event, Exec, Finish, LaneId, Lanes, ModelId, Moment, Observation, Policy,
-    Unproven, Verdict,
+    Candidate, Claimant, Commit, Decision, Disposition, Event, Exec, Finish, LaneId, Lanes, ModelId, Moment,
+    Observation, Policy, TeamId, Unproven, Verdict,
 };
 
-const START: Moment = Moment::from_micros(100_000_000);
+pub(super) const START: Moment = Moment::from_micros(100_000_000);
 
 #[derive(Clone)]
-struct World {
-    policy: Policy,
-    models: Vec<(Candidate, &'static str)>,
+pub(super) struct World {
+    pub(super) policy: Policy,
+    pub(super) models: Vec<(Candidate, &'static str)>,
     lanes: Lanes,
     /// When the last reader leaves, in ms.
     abandoned: Option<u64>,
     /// By how much the driver is late, in ms.
     late: u64,
+    /// Calls of others that are in the air at the start: when each ends, in ms, at which model, how.
+    others: Vec<(u64, usize, Option<Disposition>)>,
 }
 
-fn ms(ms: u64) -> Duration {
+pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
 fn seen(failed: Option<Disposition>, elapsed: u64) -> Observation {
-    Observation { failed, elapsed: ms(elapsed), budget: ms(60_000), stream: false, first_token: None }
+    Observation { failed, elapsed: ms(elapsed), budget: ms(60_000), stream: false, first_token: None, breach: None }
 }
 
 /// Two seconds, two retries, commit at the verdict, and these models with their scripts.
-fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
+pub(super) fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
     let candidate = |(i, (name, script)): (usize, (&'static str, &'static str))| {
         let lane = LaneId(u32::try_from(i).unwrap());
-        (Candidate { model: ModelId::new(name), lane, timeout: ms(60_000), price: None }, script)
+        (Candidate { model: ModelId::new(name), lane, key: None, timeout: ms(60_000), price: None }, script)
     };
     World {
         policy: Policy {
@@ -47,18 +49,20 @@ fn world<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
             retries: 2,
             commit: Commit::AtVerdict,
             unproven: Unproven::Pass,
-            stream: false,
+            stream: None,
             hedge_share: 0.0,
+            who: Claimant { team: TeamId::new("a"), share: 1 },
         },
         models: models.into_iter().enumerate().map(candidate).collect(),
         lanes: Lanes::new(N),
         abandoned: None,
         late: 0,
+        others: Vec::new(),
     }
 }
 
 impl World {
-    fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+    pub(super) fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
         change(&mut self.policy);
         self
     }
@@ -69,13 +73,40 @@ impl World {
     }
 
     /// Lets a lane end some calls just before the start.
-    fn history(mut self, model: usize, calls: usize, failed: Option<Disposition>, elapsed: u64) -> Self {
+    pub(super) fn history(mut self, model: usize, calls: usize, failed: Option<Disposition>, elapsed: u64) -> Self {
         for _ in 0..calls {
             let lane = self.models[model].0.lane;
-            self.lanes.admit(lane, START);
+            self.lanes.admit(lane, START, &self.policy.who, false);
             self.lanes.observe(lane, START, &seen(failed, elapsed));
         }
         self
+    }
+
+    /// So many places and waiters at a model, and a call of another on each that ends then, in ms.
+    pub(super) fn busy<const N: usize>(
+        mut self,
+        model: usize,
+        queue_max: usize,
+        ends: [(u64, Option<Disposition>); N],
+    ) -> Self {
+        let lane = self.models[model].0.lane;
+        self.lanes.set_bounds(lane, START, (u32::try_from(N).unwrap(), queue_max));
+        for (end, failed) in ends {
+            self.lanes.admit(lane, START, &self.policy.who, false);
+            self.others.push((end, model, failed));
+        }
+        self.others.sort_by_key(|(end, ..)| *end);
+        self
+    }
+
+    /// Lets the calls of others end that end until then, and says when the first of them did: it may
+    /// wake somebody.
+    fn others_end(&mut self, until: Moment) -> Option<Moment> {
+        let (end, model, failed) = *self.others.first().filter(|(end, ..)| START + ms(*end) <= until)?;
+        self.others.remove(0);
+        let now = START + ms(end);
+        self.lanes.observe(self.models[model].0.lane, now, &seen(failed, end));
+        (!self.lanes.take_woken().is_empty()).then_some(now).or_else(|| self.others_end(until))
     }
 
     /// Drives the machine to its end; returns what happened and was decided, a line each.
@@ -98,7 +129,10 @@ impl World {
                     events.sort_by_key(|(at, _)| *at);
                 }
                 Decision::Wait(until) => {
-                    let next = events.first().is_some_and(|(at, _)| *at <= until);
+                    let first = events.first().map_or(until, |(at, _)| until.min(*at));
+                    let woken = self.others_end(first);
+                    let until = woken.unwrap_or(until);
+                    let next = woken.is_none() && events.first().is_some_and(|(at, _)| *at <= until);
                     (now, event) = if next { events.remove(0) } else { (until, Event::Woke) };
                     now = now + ms(self.late);
                     writeln!(log, "{:>5}   {}", (now - START).as_millis(), show_event(event)).unwrap();
@@ -107,7 +141,7 @@ impl World {
                     events.retain(|(_, event)| attempt_of(event) != Some(attempt))
                 }
                 Decision::Done(_) => return log,
-                Decision::Skip { .. } | Decision::Commit(_) => {}
+                Decision::Skip { .. } | Decision::Queue { .. } | Decision::Commit(_) => {}
             }
         }
         panic!("it never ends:\n{log}");
@@ -122,10 +156,13 @@ impl World {
             Decision::Skip { candidate, kind, outcome } => {
                 format!("skip {} {kind:?} {}", name(*candidate), outcome.as_str())
             }
-            Decision::Cancel { attempt, disposition } => format!("cancel {attempt} {disposition:?}"),
+            Decision::Cancel { attempt, disposition, breach } => {
+                format!("cancel {attempt} {disposition:?}{}", breach.map(|b| format!(": {b}")).unwrap_or_default())
+            }
             Decision::Detach { attempt, disposition, until, .. } => {
                 format!("detach {attempt} {disposition:?} until {}", (*until - START).as_millis())
             }
+            Decision::Queue { candidate, .. } => format!("queue at {}", name(*candidate)),
             Decision::Commit(attempt) => format!("commit {attempt}"),
             Decision::Wait(until) => format!("wait until {}", (*until - START).as_millis()),
             Decision::Done(Finish::Answered { attempt, verified }) => {
@@ -182,7 +219,8 @@ fn parse(attempt: usize, started: Moment, script: &str) -> Vec<(Moment, Event)> 
                 Some(("429", after)) => {
                     failed(Disposition::RateLimited { retry_after: Some(ms(after.parse().unwrap())) })
                 }
-                Some(("chunks", n)) => Event::Progress { attempt, chunks: n.parse().unwrap(), bytes: 1 },
+                Some(("chunks", n)) => Event::Progress { attempt, chunks: n.parse().unwrap(), bytes: 1, read: 1 },
+                Some(("read", n)) => Event::Progress { attempt, chunks: 1, bytes: 1, read: n.parse().unwrap() },
                 _ => panic!("what is `{other}`?"),
             },
         };
@@ -193,7 +231,7 @@ fn parse(attempt: usize, started: Moment, script: &str) -> Vec<(Moment, Event)> 
 
 /// Compares a world's transcript, leading white space aside.
 #[track_caller]
-fn check(world: World, expected: &str) {
+pub(super) fn check(world: World, expected: &str) {
     let trim = |text: &str| text.trim().lines().map(str::trim).collect::<Vec<_>>().join("\n");
     let transcript = world.transcript();
     assert!(trim(&transcript) == trim(expected), "it went:\n{transcript}\nexpected:\n{expected}");
@@ -201,7 +239,7 @@ fn check(world: World, expected: &str) {
 
 /// The last line of a world's transcript.
 #[track_caller]
-fn check_end(world: World, expected: &str) {
+pub(super) fn check_end(world: World, expected: &str) {
     let transcript = world.transcript();
     let last = transcript.trim_end().lines().last().unwrap_or_default().trim();
     assert!(last == expected, "it ended with `{last}` instead of `{expected}`:\n{transcript}");
@@ -496,7 +534,7 @@ fn while_the_probe_is_out_others_pass_by() {
     let mut case = world([("gpt", "pass@100"), ("claude", "pass@100")]);
     let lane = case.models[0].0.lane;
     case.lanes.observe(lane, Moment::from_micros(90_000_000), &seen(Some(Disposition::HardDown), 0));
-    case.lanes.admit(lane, START);
+    case.lanes.admit(lane, START, &case.policy.who, false);
     check(
         case,
         "
@@ -648,7 +686,7 @@ fn unproven_fail_gives_only_what_passed() {
     check_end(world([("gpt", "undecided@100")]).policy(strict), "100 done: no_acceptable_answer");
 }
 
-fn stream(p: &mut Policy) {
+pub(super) fn stream(p: &mut Policy) {
     p.commit = Commit::After { chunks: 2, bytes: 1000 };
 }
 

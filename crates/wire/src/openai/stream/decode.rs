@@ -78,7 +78,11 @@ impl Stream for Decoded {
                     // Often the body's end is already here: taking it lets the connection be used again.
                     let _ = Pin::new(&mut this.events).poll_next(cx);
                 }
-                Err(error) => (this.over, this.last) = (true, Some(error)),
+                Err(error) => {
+                    (this.over, this.last) = (true, Some(error));
+                    // What was reported is billed, however it ends.
+                    this.ready.extend(this.decoder.usage.take().map(StreamEvent::Usage));
+                }
             }
         }
     }
