@@ -65,7 +65,12 @@ fn wilson(successes: u64, n: u64, z: f64) -> f64 {
     if n == 0 {
         return if z < 0.0 { 0.0 } else { 1.0 };
     }
-    let (n, rate) = (n as f64, successes as f64 / n as f64);
+    score_bound(successes as f64 / n as f64, n as f64, z)
+}
+
+/// Wilson's bound of a rate that was estimated with the precision of `n` labels, which need not
+/// be whole.
+pub(crate) fn score_bound(rate: f64, n: f64, z: f64) -> f64 {
     let spread = z * (rate * (1.0 - rate) / n + z * z / (4.0 * n * n)).sqrt();
     ((rate + z * z / (2.0 * n) + spread) / (1.0 + z * z / n)).clamp(0.0, 1.0)
 }
