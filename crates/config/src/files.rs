@@ -59,9 +59,16 @@ pub(crate) struct IntentFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub(crate) checks: Vec<CheckFile>,
+    /// What people judge answers by, one failure mode each: the buttons of a review.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 9))]
+    pub(crate) criteria: Vec<CriterionFile>,
     /// The built-in model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) local: Option<LocalFile>,
+    /// Which answers people are asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) review: Option<ReviewFile>,
     /// What may be stored.
     #[serde(default)]
     pub(crate) privacy: PrivacyFile,
@@ -315,6 +322,54 @@ impl From<OnFailFile> for Severity {
             OnFailFile::Gate => Self::Gate,
             OnFailFile::Signal => Self::Signal,
         }
+    }
+}
+
+/// One `[[criteria]]` entry.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CriterionFile {
+    /// Its name in labels and figures: small letters, digits and hyphens.
+    pub(crate) id: String,
+    /// A question about an answer; "yes" means that the answer passes.
+    #[schemars(length(min = 1, max = 1000))]
+    pub(crate) ask: String,
+    /// How to decide, with examples: shown beside the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 10_000))]
+    pub(crate) guideline: Option<String>,
+}
+
+/// `[review]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReviewFile {
+    /// Roughly how many answers a day people are asked about. With recent traffic it sets the
+    /// probability with which an answer is drawn; 0 draws none.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub(crate) per_day: f64,
+    /// Share of them that two people label, neither seeing what the other says.
+    #[serde(default = "ReviewFile::double_default")]
+    #[schemars(range(min = 0, max = 1))]
+    pub(crate) double: f64,
+    /// Share of the drawing that is uniform; the rest goes to answers whose quality is least certain.
+    /// Below 0.3 intervals become wide.
+    #[serde(default = "ReviewFile::floor_default")]
+    #[schemars(range(min = 0.1, max = 1))]
+    pub(crate) floor: f64,
+    /// Who decides where two labels disagree; if absent, anybody who gave neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub(crate) adjudicator: Option<String>,
+}
+
+impl ReviewFile {
+    fn double_default() -> f64 {
+        0.15
+    }
+
+    fn floor_default() -> f64 {
+        0.7
     }
 }
 

@@ -7,10 +7,10 @@ use baton_core::IntentName;
 use serde_json::{Value, json};
 
 use crate::json::canonical;
-use crate::plan::{Hashes, IntentKind};
+use crate::plan::{Criterion, Hashes, IntentKind};
 use crate::{Case, Prompt, Schema};
 
-/// What an answer depends on.
+/// What an answer and its evidence depend on.
 pub(crate) struct AnswerParts<'a> {
     pub(crate) kind: &'a IntentKind,
     pub(crate) prompt: &'a Prompt,
@@ -18,6 +18,8 @@ pub(crate) struct AnswerParts<'a> {
     pub(crate) output_schema: Option<&'a Schema>,
     pub(crate) examples: &'a [Case],
     pub(crate) params: &'a serde_json::Map<String, Value>,
+    /// What answers are judged by: no answer depends on it, all evidence does.
+    pub(crate) criteria: &'a [Criterion],
 }
 
 /// The three hashes. `policy` is everything that neither of the others holds: the settings in
@@ -50,7 +52,10 @@ pub(crate) fn hashes(name: &IntentName, parts: &AnswerParts<'_>, policy: &Value)
         IntentKind::Extraction => json!({ "output": parts.output_schema.map(Schema::json) }),
         IntentKind::Generation => json!("text"),
     };
-    let lineage = hash("baton-lineage-1", &json!([name, promise]));
+    // Guidelines explain a question; they do not make it another one.
+    let asked: Vec<_> = parts.criteria.iter().map(|criterion| json!([criterion.id, criterion.ask])).collect();
+    let lineage = if asked.is_empty() { json!([name, promise]) } else { json!([name, promise, asked]) };
+    let lineage = hash("baton-lineage-1", &lineage);
     let policy = hash("baton-policy-1", &json!([name, answer, lineage, policy]));
     Hashes { answer, policy, lineage }
 }

@@ -3,11 +3,9 @@
 use serde_json::Value;
 
 /// Keys, by pointer (`*` is any one segment), with the name that a person knows them by.
-const KEYS: [(&str, &str); 6] = [
+const KEYS: [(&str, &str); 4] = [
     ("/judge", "[judge]"),
-    ("/review", "[review]"),
     ("/batch", "[batch]"),
-    ("/criteria", "[[criteria]]"),
     ("/cache/semantic_error_max", "the semantic cache (`cache.semantic_error_max`)"),
     ("/teams/*/usd_per_day", "a team's `usd_per_day`"),
 ];

@@ -143,6 +143,10 @@ pub struct Plan {
     pub on_exhausted: OnExhausted,
     /// Checks besides parsing and schema.
     pub checks: Vec<CheckSpec>,
+    /// What people and judges are asked about an answer, in the order written.
+    pub criteria: Vec<Criterion>,
+    /// Which answers people are asked about; `None` where none are.
+    pub review: Option<ReviewSpec>,
     /// The exact cache.
     pub cache: CacheSpec,
     /// The built-in model.
@@ -266,6 +270,30 @@ pub enum LengthUnit {
     Characters,
     /// Runs of non-white space.
     Words,
+}
+
+/// One `[[criteria]]` entry: one failure mode, asked of people and of judges alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Criterion {
+    /// Its name in labels and figures.
+    pub id: String,
+    /// The question; "yes" means that the answer passes.
+    pub ask: String,
+    /// How to decide.
+    pub guideline: Option<String>,
+}
+
+/// `[review]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReviewSpec {
+    /// Answers a day, about.
+    pub per_day: f64,
+    /// Share of them that two people label, in [0, 1].
+    pub double: f64,
+    /// Share of the drawing that is uniform, in (0, 1].
+    pub floor: f64,
+    /// Who decides where two labels disagree; `None` is anybody who gave neither.
+    pub adjudicator: Option<String>,
 }
 
 /// The exact cache of an intent.

@@ -24,6 +24,7 @@ mod places;
 mod quality;
 mod record;
 mod retry;
+mod review;
 mod scope;
 mod score;
 mod trace;
@@ -49,6 +50,9 @@ pub use money::{NanoUsd, ParseUsdError, Price};
 pub use quality::Quality;
 pub use record::{Record, Status, Via};
 pub use retry::full_jitter;
+pub use review::{
+    LabelSource, Rejected, ReviewDraw, ReviewItem, ReviewLabel, ReviewRefusal, ReviewState, ReviewVerdict,
+};
 pub use scope::Scope;
 pub use score::{Score, ScoreResult};
 pub use trace::{Sampler, SpanId, Trace, TraceId, TraceParent};

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AttemptRecord, ExecutionId, Failure, IntentName, ModelId, NanoUsd, Quality, Sampler, TeamId, Trace, Usage,
+    AttemptRecord, ExecutionId, Failure, IntentName, ModelId, NanoUsd, Quality, ReviewDraw, Sampler, TeamId, Trace,
+    Usage,
 };
 
 /// Where an answer came from.
@@ -156,6 +157,9 @@ pub struct Record {
     /// The trace that it belongs to, where the caller sent one or its spans leave the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,
+    /// That it was drawn for review.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<ReviewDraw>,
     /// Whether `input` and `output` are missing because the journal had no room for them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub content_dropped: bool,

@@ -177,6 +177,7 @@ pub(crate) async fn recorded(
         record.cost_known &= attempt.cost.is_some();
     }
     record.attempts = attempts;
+    record.review = engine.reviews.draw(request, &record, &outcome, engine.clock.now());
     // A stream's deadline bounded its commit.
     let until = if outcome.released { request.stream_end() } else { request.deadline };
     write(engine, log, record, outcome, until).await
@@ -280,6 +281,7 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         input: None,
         output: None,
         trace: Some(engine.trace(call, log.execution)).filter(Trace::is_told),
+        review: None,
         content_dropped: false,
     }
 }

@@ -429,6 +429,14 @@ impl<'a> Drive<'a> {
         }
     }
 
+    /// The first answer that a gate held back, with the place of its attempt.
+    pub(crate) fn rejected(&self) -> Option<(usize, Value)> {
+        let held = |flight: &&Flight| self.records[flight.place].outcome == AttemptOutcome::BadAnswer;
+        let flight = self.flights.iter().filter(held).find(|flight| flight.given.is_some())?;
+        let output = flight.given.as_ref()?.output.clone();
+        Some((flight.place, output)).filter(|(_, output)| !output.is_null())
+    }
+
     fn record(&mut self, number: usize) -> &mut AttemptRecord {
         &mut self.records[self.flights[number].place]
     }

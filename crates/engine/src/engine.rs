@@ -15,6 +15,7 @@ use crate::log::EventLog;
 use crate::places::Waiters;
 use crate::reload::Configured;
 use crate::resolve::Request;
+use crate::review::Reviews;
 use crate::tasks::Tasks;
 
 /// Sees every record before it is journalled: metrics and logs derive from it.
@@ -34,6 +35,7 @@ pub(crate) struct Engine {
     pub(crate) tasks: Tasks,
     pub(crate) on_record: Option<Observer>,
     pub(crate) sampler: Sampler,
+    pub(crate) reviews: Reviews,
 }
 
 impl Engine {

@@ -23,6 +23,7 @@ mod probe;
 mod recall;
 mod reload;
 mod resolve;
+mod review;
 mod route;
 mod run;
 mod tasks;

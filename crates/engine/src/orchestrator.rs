@@ -25,6 +25,7 @@ use crate::flights::Flights;
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::places::Waiters;
 use crate::reload::{Configuration, Configured};
+use crate::review::Reviews;
 use crate::run::run;
 use crate::tasks::Tasks;
 
@@ -173,6 +174,7 @@ impl Builder {
             tasks: Tasks::default(),
             on_record: self.on_record,
             sampler: self.sampler,
+            reviews: Reviews::default(),
         })))
     }
 }

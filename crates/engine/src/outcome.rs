@@ -22,6 +22,8 @@ pub(crate) struct Outcome {
     /// The execution that the answer comes from, where it is another.
     pub(crate) source: Option<ExecutionId>,
     pub(crate) error: Option<Failure>,
+    /// An answer that a gate held back: the place of its attempt, and the answer.
+    pub(crate) rejected: Option<(usize, Value)>,
     /// Whether text was already given to the readers.
     pub(crate) released: bool,
 }
@@ -43,6 +45,7 @@ impl Default for Outcome {
             verified: false,
             source: None,
             error: None,
+            rejected: None,
             released: false,
         }
     }

@@ -34,6 +34,7 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
                 Ok(mut drive) => {
                     let finish = perform(engine, &mut drive, request.policy(call.stream)).await;
                     let outcome = finished(engine, &request, &mut drive, finish);
+                    let outcome = Outcome { rejected: drive.rejected(), ..outcome };
                     attempts = drive.records;
                     outcome
                 }

@@ -1,4 +1,5 @@
-//! Checks: from a model's text to an output, and what is wrong with it. Pure, compiled once.
+//! Checks: from a model's text to an output, and what is wrong with it; and which answers people are
+//! asked about. Pure, compiled once.
 
 mod ask;
 mod calibration;
@@ -7,6 +8,7 @@ mod judge;
 mod judged;
 mod parse;
 mod reason;
+mod sampling;
 mod shape;
 mod span;
 
@@ -14,3 +16,4 @@ pub use calibration::{Calibration, Features, JudgedAnswer, Known, LabelledAnswer
 pub use checks::Checks;
 pub use judge::{JudgeRate, verdicts};
 pub use judged::{Finish, Judged};
+pub use sampling::ReviewSampling;

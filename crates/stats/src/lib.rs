@@ -1,7 +1,9 @@
 //! Pure numbers: seeded random streams, quantiles and latency sketches, intervals, calibration,
-//! the gate's threshold, drift and comparisons. This crate knows nothing of models or requests, so that the
-//! statistics every decision rests on can be tested against known values by themselves.
+//! agreement, the gate's threshold, drift and comparisons. This crate knows nothing of models or
+//! requests, so that the statistics every decision rests on can be tested against known values by
+//! themselves.
 
+mod agreement;
 mod betting;
 mod binomial;
 mod compare;
@@ -17,6 +19,7 @@ mod platt;
 mod quantile;
 mod rng;
 
+pub use agreement::krippendorff_alpha;
 pub use betting::{Weighted, betting_lower, betting_upper, wealth};
 pub use binomial::{
     binomial_cdf, clopper_pearson_lower, clopper_pearson_upper, labels_needed, wilson_lower, wilson_upper,

@@ -88,6 +88,7 @@ impl Opened {
             session: None,
             subject: self.subject,
             trace: None,
+            review: None,
             content_dropped: false,
             input: None,
             output: None,
@@ -227,6 +228,9 @@ impl Entry {
         }
         let mut record = record.clone();
         (record.input, record.output, record.content_dropped) = (None, None, true);
+        if let Some(rejected) = record.review.as_mut().and_then(|draw| draw.rejected.as_mut()) {
+            rejected.output = None;
+        }
         Some(Self::Finished(record))
     }
 }

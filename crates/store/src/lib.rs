@@ -1,14 +1,16 @@
-//! What was done, kept: the journal, the records in SQLite, keys, feedback and reports.
+//! What was done, kept: the journal, the records in SQLite, keys, feedback, reviews and reports.
 //!
 //! A record is acknowledged by the [`Journal`] before its answer leaves; a thread of its own copies
 //! the journal into SQLite, where the [`Store`] answers from. The store never decides anything.
 
 mod entry;
 mod error;
+mod feedback;
 mod journal;
 mod keys;
 mod latencies;
 mod report;
+mod reviews;
 mod store;
 mod tally;
 
@@ -20,5 +22,6 @@ pub use journal::{
 pub use keys::{KeyInfo, NewKey, Permission};
 pub use latencies::Latencies;
 pub use report::{ExecutionFilter, Report, ReportQuery};
+pub use reviews::{Label, LabelQuery, RESERVATION_US, ReviewAct, ReviewError, ReviewFilter, Reviewer};
 pub use store::{Evidence, Ingestion, Retention, Store};
 pub use tally::{CallTally, ModelTally, Tally};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::house::{House, LOCAL};
 use super::stream::stream;
-use super::{checks, prompts, schemas};
+use super::{checks, prompts, review, schemas};
 use crate::cases::{self, Forms};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
@@ -76,8 +76,9 @@ pub(crate) fn compile_intent(
     let examples = examples(document, file, &cases, &kind, sink);
     let prompt = prompts::compile(sources, &forms, &examples, &cases, sink);
     local(document, file, &kind, &cases, sink);
+    let criteria = review::criteria(document, &file.criteria, sink);
 
-    let (prompt, candidates) = (prompt?, candidates?);
+    let (prompt, candidates, criteria) = (prompt?, candidates?, criteria?);
     let params = serde_json::to_value(&file.params).ok()?.as_object()?.clone();
     let parts = AnswerParts {
         kind: &kind,
@@ -86,6 +87,7 @@ pub(crate) fn compile_intent(
         output_schema: output_schema.as_ref(),
         examples: &examples,
         params: &params,
+        criteria: &criteria,
     };
     let hashes = hashes(&name, &parts, &policy(file, &candidates, house, &cases));
     Some(Plan {
@@ -99,6 +101,8 @@ pub(crate) fn compile_intent(
         unproven: file.objective.unproven.into(),
         on_exhausted: on_exhausted?,
         checks: checks?,
+        review: file.review.as_ref().map(review::spec),
+        criteria,
         cache: CacheSpec { partition: partition? },
         local: LocalSpec { cut: file.local.as_ref().and_then(|local| local.cut) },
         privacy: privacy?,

@@ -4,6 +4,7 @@ mod checks;
 mod house;
 mod intent;
 mod prompts;
+mod review;
 mod schemas;
 mod store;
 mod stream;

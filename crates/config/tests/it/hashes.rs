@@ -56,6 +56,8 @@ fn each_change_changes_exactly_its_hashes() {
         (("intent.toml", "\"openai/a\", ", ""), "p"),
         (("intent.toml", "[cache]", "[objective]\nlatency_ms = 5\n[cache]"), "p"),
         (("intent.toml", "[cache]", "[[checks]]\ntype = \"length\"\nmax = 9\n[cache]"), "p"),
+        (("intent.toml", "[cache]", "[[criteria]]\nid = \"a\"\nask = \"b?\"\n[cache]"), "pl"),
+        (("intent.toml", "[cache]", "[review]\nper_day = 5\n[cache]"), "p"),
         (("intent.toml", "[cache]", "# a remark\n[cache]"), ""),
         (("intent.toml", "examples = 1", "examples = 1\nroute = \"ordered\""), ""),
         (("prompt.md", "Pick", "Choose"), "ap"),

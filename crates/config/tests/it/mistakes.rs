@@ -21,7 +21,7 @@ quality = 0.9
     );
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:1:1: unknown key `modles`
-        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, checks, local, privacy
+        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, checks, criteria, local, review, privacy
     intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted", not "cheepest"
         did you mean `cheapest`? write one of these
     intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
@@ -29,7 +29,7 @@ quality = 0.9
     intents/a/intent.toml:8:7: `retry.max` must be at least 0
         write another value
     intents/a/intent.toml:9:2: unknown key `objectives`
-        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, checks, local, privacy
+        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, checks, criteria, local, review, privacy
     "#);
 }
 
@@ -38,10 +38,7 @@ fn features_of_later_versions_by_name() {
     let folder = labelled(
         "[judge]
 model = 1
-[review]
 [batch]
-[[criteria]]
-id = \"a\"
 [objective]
 unproven = \"judge\"
 [cache]
@@ -52,18 +49,49 @@ store = \"redacted\"",
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:2:2: [judge] is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:4:2: [review] is not supported by this version
+    intents/a/intent.toml:4:2: [batch] is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:5:2: [batch] is not supported by this version
+    intents/a/intent.toml:6:12: `unproven = "judge"` is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:6:3: [[criteria]] is not supported by this version
+    intents/a/intent.toml:8:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:9:12: `unproven = "judge"` is not supported by this version
+    intents/a/intent.toml:10:9: `store = "redacted"` is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:11:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
-        remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:13:9: `store = "redacted"` is not supported by this version
-        remove it; leaving it in would promise what is not done
+    "#);
+}
+
+#[test]
+fn criteria_and_review() {
+    let folder = labelled(
+        "[[criteria]]
+id = \"Right Team\"
+ask = \"Does this reach the right team?\"
+[[criteria]]
+id = \"tone\"
+ask = \" \"
+[[criteria]]
+id = \"tone\"
+ask = \"Is it polite?\"
+[review]
+double = 1.5
+floor = 0
+percent = 3",
+    );
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:6: `Right Team` cannot be a criterion's id
+        small letters, digits and hyphens, at most 64: `right-team`
+    intents/a/intent.toml:7:7: `ask` is empty
+        write what is to be decided, as you would tell a colleague
+    intents/a/intent.toml:9:6: the criterion `tone` is there twice
+        rename or remove one of the two
+    intents/a/intent.toml:11:1: `review.per_day` is missing
+        Roughly how many answers a day people are asked about. With recent traffic it sets the probability with which an answer is drawn; 0 draws none.
+    intents/a/intent.toml:12:10: `review.double` must be at most 1
+        write another value
+    intents/a/intent.toml:13:9: `review.floor` must be at least 0.1
+        write another value
+    intents/a/intent.toml:14:1: unknown key `percent` in [review]
+        known here: per_day, double, floor, adjudicator
     "#);
 }
 

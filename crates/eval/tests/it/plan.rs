@@ -27,6 +27,8 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
         unproven: Unproven::Pass,
         on_exhausted: OnExhausted::Error,
         checks,
+        criteria: Vec::new(),
+        review: None,
         cache: CacheSpec::default(),
         local: LocalSpec::default(),
         privacy: Privacy { content: true, keep: Duration::from_secs(1) },

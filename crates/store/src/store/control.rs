@@ -1,4 +1,4 @@
-//! `control.db`: keys and feedback. Several processes may write to it.
+//! `control.db`: keys, feedback and reviews. Several processes may write to it.
 
 use std::path::Path;
 
@@ -22,6 +22,10 @@ impl Control {
         let migrated = sqlx::migrate!("migrations/control").run(&pool).await;
         migrated.map_err(|error| StoreError::database("migrate control.db")(error.into()))?;
         Ok(Self(pool))
+    }
+
+    pub(super) fn pool(&self) -> &SqlitePool {
+        &self.0
     }
 
     pub(crate) async fn close(&self) {
@@ -72,6 +76,7 @@ impl Control {
                 .await
                 .map_err(&failed)?;
         }
+        Self::forget_reviews(&mut transaction, executions).await?;
         transaction.commit().await.map_err(&failed)
     }
 

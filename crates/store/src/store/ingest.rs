@@ -207,6 +207,7 @@ impl Worker {
         for feedback in &batch.feedback {
             self.control.add_feedback(feedback).await?;
         }
+        self.control.add_reviews(&batch.reviews).await?;
         batch.write(&mut self.writer).await?;
         self.pending.drain(..count);
         let reader = if self.pending.is_empty() { &self.reader } else { &self.before };

@@ -1,6 +1,6 @@
 //! The store without a folder: every question is answered from the journal in memory.
 
-use baton_core::{ExecutionId, Record, Score, TeamId, Via};
+use baton_core::{ExecutionId, Record, ReviewItem, Score, TeamId, Via};
 
 use crate::journal::Memory;
 use crate::report::PAGE_MAX;
@@ -21,6 +21,16 @@ pub(crate) fn execution(memory: &Memory, team: &TeamId, id: ExecutionId) -> Opti
             found = Some(record.clone());
         }
         found.is_none()
+    });
+    found
+}
+
+/// What was drawn for review.
+pub(crate) fn drawn(memory: &Memory) -> Vec<ReviewItem> {
+    let mut found = Vec::new();
+    each_record(memory, |record| {
+        found.extend(record.review.as_ref().and_then(|_| ReviewItem::of(record)));
+        true
     });
     found
 }

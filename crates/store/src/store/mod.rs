@@ -1,10 +1,12 @@
 //! The store as the rest of Baton sees it: one handle, in a folder or in memory.
 
 mod control;
+mod control_reviews;
 mod ingest;
 mod memory;
 mod prune;
 mod records;
+mod reviews;
 mod rows;
 mod scores;
 
@@ -27,6 +29,7 @@ use ingest::Ingest;
 pub use prune::Retention;
 pub use scores::Evidence;
 use records::Records;
+use reviews::MemoryReviews;
 
 /// Journal, records, keys, feedback and reports. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +38,8 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     journal: Journal,
     keys: KeyCache,
+    /// Empty where there is a disk.
+    reviews: MemoryReviews,
     /// None where everything is in memory.
     disk: Option<Disk>,
 }
@@ -89,7 +94,7 @@ impl Store {
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(reader, writer, control.clone())?;
         let disk = Disk { records, control, ingest: Some(ingest) };
-        let store = Self(Arc::new(Inner { journal, keys: KeyCache::default(), disk: Some(disk) }));
+        let store = Self(Arc::new(Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: Some(disk) }));
         store.close_orphans().await?;
         store.close_unscored().await?;
         Ok(store)
@@ -110,7 +115,7 @@ impl Store {
         let disk = Disk { records: Records::open(&spec.dir).await?, control, ingest: None };
         let journal = Journal::memory();
         journal.clone().close().await;
-        Ok(Self(Arc::new(Inner { journal, keys: KeyCache::default(), disk: Some(disk) })))
+        Ok(Self(Arc::new(Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: Some(disk) })))
     }
 
     /// A store that keeps the last 65,536 entries and its keys in memory: for simulation, tests,
@@ -127,7 +132,7 @@ impl Store {
     }
 
     fn of_memory(journal: Journal) -> Self {
-        Self(Arc::new(Inner { journal, keys: KeyCache::default(), disk: None }))
+        Self(Arc::new(Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: None }))
     }
 
     /// Where entries are acknowledged. Of [`Store::open_read`] it takes none.
@@ -184,19 +189,20 @@ impl Store {
     }
 
     /// Keeps what somebody said about an execution of their team. The same feedback twice is kept
-    /// once.
+    /// once. What is a verdict counts as a label too ([`Store::labels`]): a final output or a
+    /// correction against the answer, a label that is a word for good or bad.
     ///
     /// # Errors
     /// [`StoreError::UnknownExecution`]; what the database says.
     pub async fn feedback(&self, feedback: Feedback) -> Result<(), StoreError> {
         let id = feedback.execution;
-        if self.execution(&feedback.team, id).await?.is_none() {
-            return Err(StoreError::UnknownExecution(id));
-        }
+        let found = self.execution(&feedback.team, id).await?;
+        let record = found.ok_or(StoreError::UnknownExecution(id))?;
         match &self.0.disk {
-            Some(disk) => disk.control.add_feedback(&feedback).await,
-            None => Ok(self.0.journal.append(&Entry::Feedback(feedback))?.await?),
+            Some(disk) => disk.control.add_feedback(&feedback).await?,
+            None => self.0.journal.append(&Entry::Feedback(feedback.clone()))?.await?,
         }
+        self.hear_feedback(&feedback, &record).await
     }
 
     /// What was said about an execution, in the order in which it was said.

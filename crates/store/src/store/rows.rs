@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use baton_core::{ExecutionId, Record, Score};
+use baton_core::{ExecutionId, Record, ReviewItem, Score};
 use sqlx::query_builder::QueryBuilder;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Sqlite, Transaction};
@@ -35,6 +35,8 @@ pub(crate) struct Batch {
     scores: Vec<Score>,
     /// Not for this database.
     pub(crate) feedback: Vec<Feedback>,
+    /// Neither: what was drawn for review.
+    pub(crate) reviews: Vec<ReviewItem>,
     /// The sequence of the last entry.
     pub(crate) last: u64,
 }
@@ -49,6 +51,7 @@ impl Batch {
             match raw.entry() {
                 Ok(Entry::Finished(record)) => {
                     batch.opened.remove(&record.execution);
+                    batch.reviews.extend(record.review.as_ref().and_then(|_| ReviewItem::of(&record)));
                     batch.rows.push(Row { sequence, record, body: pack(&raw.payload) });
                 }
                 Ok(Entry::Opened(opened)) => {
