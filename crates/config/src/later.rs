@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 /// Keys, by pointer (`*` is any one segment), with the name that a person knows them by.
-const KEYS: [(&str, &str); 4] = [
-    ("/judge", "[judge]"),
+const KEYS: [(&str, &str); 3] = [
     ("/batch", "[batch]"),
     ("/cache/semantic_error_max", "the semantic cache (`cache.semantic_error_max`)"),
     ("/teams/*/usd_per_day", "a team's `usd_per_day`"),

@@ -26,13 +26,15 @@ mod units;
 
 pub use cases::share_of;
 pub use changes::Changes;
+pub use compile::JUDGE_SUFFIX;
 pub use diagnostics::{Diagnostic, Level, Report};
 pub use effective::{Effective, Origin};
 pub use json::canonical;
 pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load, sources};
 pub use plan::{
-    CacheSpec, Case, CheckKind, CheckSpec, Criterion, Durability, Hashes, IntentKind, LengthUnit, LocalSpec, ModelSpec,
-    Objective, OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, ServerSpec, Share, Snapshot, StoreSpec, Team,
+    CacheSpec, Case, CheckKind, CheckSpec, Criterion, Durability, Hashes, IntentKind, JudgeSpec, LengthUnit, LocalSpec,
+    ModelSpec, Objective, OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, ServerSpec, Share,
+    Snapshot, StoreSpec, Team,
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};

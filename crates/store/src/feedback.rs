@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn verdicts_in_a_word() {
-        for (value, expected) in [("Good", Some(true)), (" no ", Some(false)), ("👎", Some(false)), ("billing", None)] {
+        for (value, expected) in [("Good", Some(true)), (" no ", Some(false)), ("👎", Some(false)), ("billing", None)]
+        {
             assert_eq!(word(value), expected, "{value}");
         }
     }

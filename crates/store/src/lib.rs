@@ -23,5 +23,5 @@ pub use keys::{KeyInfo, NewKey, Permission};
 pub use latencies::Latencies;
 pub use report::{ExecutionFilter, Report, ReportQuery};
 pub use reviews::{Label, LabelQuery, RESERVATION_US, ReviewAct, ReviewError, ReviewFilter, Reviewer};
-pub use store::{Evidence, Ingestion, Retention, Store};
+pub use store::{CalibrationVersion, Evidence, Ingestion, Retention, Store};
 pub use tally::{CallTally, ModelTally, Tally};

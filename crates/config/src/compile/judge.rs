@@ -1,6 +1,7 @@
 //! `[judge]`: another intent, made from the judged one's criteria. It has all that an intent has:
 //! checks, cache, retries, records, cost.
 
+use baton_core::{NanoUsd, Usage};
 use serde_json::{Map, Value, json};
 
 use super::house::House;
@@ -13,6 +14,10 @@ use crate::structure::Shape;
 
 /// What is put behind an intent's name to name its judge. No folder can be called so.
 pub const JUDGE_SUFFIX: &str = ".judge";
+
+/// What one judgement is reckoned to take before one has shown it.
+const FIRST: Usage =
+    Usage { input_tokens: 2000, output_tokens: 200, cached_tokens: 0, reasoning_tokens: 0, estimated: true };
 
 const INPUT: &str = r#"{"type":"object","required":["asked","answer"],"additionalProperties":false,
 "properties":{"asked":{"type":"string"},"answer":{"type":"string"}}}"#;
@@ -42,17 +47,17 @@ pub(crate) fn spec(
         sink.error(document.at("/judge/usd_per_day"), message, "give the model a `price` in baton.toml");
         return None;
     }
-    let usd_per_day = match &judge.usd_per_day {
-        None => None,
-        Some(usd) => match crate::units::usd(usd) {
-            Ok(usd) => Some(usd),
-            Err(message) => {
-                sink.error(document.at("/judge/usd_per_day"), message, "write dollars: `5` or `0.50`");
-                return None;
-            }
-        },
+    // The shortest decimal that is this number: what was written.
+    let usd_per_day = match judge.usd_per_day.map(|usd| usd.to_string().parse::<NanoUsd>()).transpose() {
+        Ok(usd_per_day) => usd_per_day,
+        Err(error) => {
+            let help = "write dollars with at most nine digits after the point, as in `20` or `0.5`";
+            sink.error(document.at("/judge/usd_per_day"), error.to_string(), help);
+            return None;
+        }
     };
-    Some(Some(JudgeSpec { model: model.id, usd_per_day, rate_max: judge.rate_max }))
+    let usd_first = model.price.as_ref().map(|price| price.cost(&FIRST));
+    Some(Some(JudgeSpec { model: model.id, usd_per_day, usd_first, rate_max: judge.rate_max }))
 }
 
 /// The judge's own plan.
@@ -64,7 +69,7 @@ pub(crate) fn compile(
     sink: &mut Sink,
 ) -> Option<Plan> {
     let judge = file.judge.as_ref()?;
-    let shown = |part: &str| format!("{} ({part} of [judge])", parent.policy.source.name());
+    let shown = |part: &str| format!("{} ({part} of [judge])", parent.policy.source.name);
     let source = |part: &str, text: String| Source::new(shown(part), &text);
     let policy = Document::parse(source("settings", settings(file, judge)), sink);
     let sources = IntentSources {

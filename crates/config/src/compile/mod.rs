@@ -3,6 +3,7 @@
 mod checks;
 mod house;
 mod intent;
+mod judge;
 mod prompts;
 mod review;
 mod schemas;
@@ -11,4 +12,6 @@ mod stream;
 
 pub(crate) use house::House;
 pub(crate) use intent::{IntentSources, compile_intent, intent_settings};
+pub use judge::JUDGE_SUFFIX;
+pub(crate) use judge::compile as compile_judge;
 pub(crate) use store::store_and_teams;

@@ -257,7 +257,8 @@ impl ReviewItem {
         if let Some(skip) = self.skips.iter().position(|(skipped, at_us)| skipped == reviewer && *at_us == last) {
             self.skips.remove(skip);
         } else {
-            let own = |label: &ReviewLabel| label.reviewer == reviewer && label.at_us == last && label.source.is_review();
+            let own =
+                |label: &ReviewLabel| label.reviewer == reviewer && label.at_us == last && label.source.is_review();
             let place = self.labels.iter().rposition(own).ok_or(ReviewRefusal::NothingToUndo)?;
             if place + 1 < self.labels.len() {
                 return Err(ReviewRefusal::TooLate);

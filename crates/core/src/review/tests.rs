@@ -150,12 +150,16 @@ fn reservations_end_and_who_is_late_may_still_be_in_time() {
                 ann pass: Held
                 no verdict",
     );
-    check(item(false, None), "ann hold\nx undo\nx undo\nx undo\nann pass", "ann hold: open
+    check(
+        item(false, None),
+        "ann hold\nx undo\nx undo\nx undo\nann pass",
+        "ann hold: open
                 x undo: NothingToUndo
                 x undo: NothingToUndo
                 x undo: NothingToUndo
                 ann pass: done
-                pass true settled true by review");
+                pass true settled true by review",
+    );
 }
 
 #[test]
@@ -206,10 +210,14 @@ fn what_is_sent_is_a_label_while_one_is_wanted() {
                 pass false settled true by final_output",
     );
     let undrawn = ReviewItem { draw: None, ..item(false, None) };
-    check(undrawn, "ann hold\napp sends\ncid sends", "ann hold: Done
+    check(
+        undrawn,
+        "ann hold\napp sends\ncid sends",
+        "ann hold: Done
                 app sends: done
                 cid sends: done
-                pass false settled true by final_output");
+                pass false settled true by final_output",
+    );
 }
 
 #[test]

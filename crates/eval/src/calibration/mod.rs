@@ -108,6 +108,12 @@ impl Calibration {
         }
     }
 
+    /// Whether it holds answers back.
+    #[must_use]
+    pub fn gates(&self) -> bool {
+        self.plain.threshold.is_some() || self.judged.threshold.is_some()
+    }
+
     /// What it says of one answer: how good, and whether it may be given.
     #[must_use]
     pub fn decide(&self, features: &Features) -> (Quality, Verdict) {

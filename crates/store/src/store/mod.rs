@@ -1,5 +1,6 @@
 //! The store as the rest of Baton sees it: one handle, in a folder or in memory.
 
+mod calibrations;
 mod control;
 mod control_reviews;
 mod ingest;
@@ -24,12 +25,14 @@ use crate::{
     Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, KeyInfo, NewKey, Report,
     ReportQuery, StoreError,
 };
+pub use calibrations::CalibrationVersion;
+use calibrations::MemoryCalibrations;
 use control::Control;
 use ingest::Ingest;
 pub use prune::Retention;
-pub use scores::Evidence;
 use records::Records;
 use reviews::MemoryReviews;
+pub use scores::Evidence;
 
 /// Journal, records, keys, feedback and reports. Cheap to clone.
 #[derive(Clone)]
@@ -40,6 +43,7 @@ struct Inner {
     keys: KeyCache,
     /// Empty where there is a disk.
     reviews: MemoryReviews,
+    calibrations: MemoryCalibrations,
     /// None where everything is in memory.
     disk: Option<Disk>,
 }
@@ -94,7 +98,13 @@ impl Store {
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(reader, writer, control.clone())?;
         let disk = Disk { records, control, ingest: Some(ingest) };
-        let store = Self(Arc::new(Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: Some(disk) }));
+        let store = Self(Arc::new(Inner {
+            journal,
+            keys: KeyCache::default(),
+            reviews: MemoryReviews::default(),
+            calibrations: MemoryCalibrations::default(),
+            disk: Some(disk),
+        }));
         store.close_orphans().await?;
         store.close_unscored().await?;
         Ok(store)
@@ -115,7 +125,13 @@ impl Store {
         let disk = Disk { records: Records::open(&spec.dir).await?, control, ingest: None };
         let journal = Journal::memory();
         journal.clone().close().await;
-        Ok(Self(Arc::new(Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: Some(disk) })))
+        Ok(Self(Arc::new(Inner {
+            journal,
+            keys: KeyCache::default(),
+            reviews: MemoryReviews::default(),
+            calibrations: MemoryCalibrations::default(),
+            disk: Some(disk),
+        })))
     }
 
     /// A store that keeps the last 65,536 entries and its keys in memory: for simulation, tests,
@@ -132,7 +148,13 @@ impl Store {
     }
 
     fn of_memory(journal: Journal) -> Self {
-        Self(Arc::new(Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: None }))
+        Self(Arc::new(Inner {
+            journal,
+            keys: KeyCache::default(),
+            reviews: MemoryReviews::default(),
+            calibrations: MemoryCalibrations::default(),
+            disk: None,
+        }))
     }
 
     /// Where entries are acknowledged. Of [`Store::open_read`] it takes none.

@@ -8,9 +8,7 @@ use baton_core::{ExecutionId, IntentName, Record, ReviewItem, ReviewLabel, Revie
 
 use super::{Store, memory};
 use crate::reviews::{Change, ITEMS_MAX, act, is_next, rank};
-use crate::{
-    Feedback, Label, LabelQuery, ReviewAct, ReviewError, ReviewFilter, Reviewer, StoreError, feedback,
-};
+use crate::{Feedback, Label, LabelQuery, ReviewAct, ReviewError, ReviewFilter, Reviewer, StoreError, feedback};
 
 /// Items of a store in memory, by team and execution.
 #[derive(Default)]
@@ -153,6 +151,14 @@ impl Store {
         labels.sort_by_key(|label| label.execution);
         labels.truncate(query.limit);
         Ok(labels)
+    }
+
+    /// See [`Store::labels_mark`].
+    pub(super) fn labels_mark_in_memory(&self) -> (i64, u64) {
+        let items = self.remembered();
+        let labelled = items.values().filter(|item| !item.labels.is_empty());
+        let (latest, count) = labelled.fold((0, 0), |(at, n), item| (item.last_act().unwrap_or(0).max(at), n + 1));
+        (latest, count)
     }
 
     /// Takes labels that were given elsewhere, all of them or, on an error, none. How many count: one
