@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test: a panic is the finding")]
 
 mod answer;
+mod checks;
 mod configuration;
 mod gateway;
 mod house;
@@ -17,6 +18,7 @@ mod wire;
 mod tests;
 
 pub use answer::answer;
+pub use checks::{expression, promptfoo};
 pub use configuration::configuration;
 pub use gateway::gateway;
 pub use journal::journal;
@@ -26,14 +28,16 @@ pub use wire::{openai_error, openai_request, openai_response, openai_stream, sse
 pub type Target = fn(&[u8]);
 
 /// Every target by name, which is also the folder of its corpus.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("answer", answer),
     ("configuration", configuration),
+    ("expression", expression),
     ("gateway", gateway),
     ("journal", journal),
     ("openai_error", openai_error),
     ("openai_request", openai_request),
     ("openai_response", openai_response),
     ("openai_stream", openai_stream),
+    ("promptfoo", promptfoo),
     ("sse", sse),
 ];

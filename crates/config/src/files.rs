@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use baton_core::{Severity, Unproven as CoreUnproven};
+use baton_core::Unproven as CoreUnproven;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::check_file::CheckFile;
 
 /// `intents/NAME/intent.toml`: the policy of one intent.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -244,88 +246,6 @@ pub(crate) struct CacheFile {
     /// Calls that differ in one of these never share an answer: `metadata.customer`.
     #[schemars(length(max = 16))]
     pub(crate) partition: Vec<String>,
-}
-
-/// One `[[checks]]` entry. Which of the fields a check has depends on its type.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CheckFile {
-    /// What is asked.
-    #[serde(rename = "type")]
-    pub(crate) kind: CheckType,
-    /// What is looked at: a field of the output (`total`, `/items/0/price`); all of it if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) field: Option<String>,
-    /// `gate`: a failed answer is not given, the next candidate is asked. `signal`: it is given, and
-    /// the failure counts against its quality.
-    #[serde(default)]
-    pub(crate) on_fail: OnFailFile,
-    /// Turns the result around.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) not: bool,
-    /// `regex`: the regular expression that the text must match somewhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) pattern: Option<String>,
-    /// `contains`: the text that must occur.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) value: Option<String>,
-    /// `contains-all`, `contains-any`, `enum`: texts, or for `enum` any values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1000))]
-    pub(crate) values: Option<Vec<Value>>,
-    /// `length`, `range`: at least.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) min: Option<f64>,
-    /// `length`, `range`: at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) max: Option<f64>,
-    /// `length`: what is counted; `characters` if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) unit: Option<UnitFile>,
-    /// `span-in-source`: the fields that must occur in the input.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 100))]
-    pub(crate) fields: Option<Vec<String>>,
-}
-
-/// The type of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum CheckType {
-    Regex,
-    Contains,
-    ContainsAll,
-    ContainsAny,
-    Length,
-    Range,
-    Enum,
-    SpanInSource,
-}
-
-/// What a length counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum UnitFile {
-    Characters,
-    Words,
-}
-
-/// What a failed check does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OnFailFile {
-    #[default]
-    Gate,
-    Signal,
-}
-
-impl From<OnFailFile> for Severity {
-    fn from(file: OnFailFile) -> Self {
-        match file {
-            OnFailFile::Gate => Self::Gate,
-            OnFailFile::Signal => Self::Signal,
-        }
-    }
 }
 
 /// One `[[criteria]]` entry.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Ceilings, IntentName, ModelId, NanoUsd, Price, Severity, StreamLimits, TeamId, Unproven};
+use baton_core::{Ceilings, IntentName, ModelId, NanoUsd, Price, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
-use crate::{Prompt, Schema};
+use crate::{CheckSpec, Prompt, Schema};
 
 /// Everything that the configuration says, compiled.
 pub struct Snapshot {
@@ -215,63 +215,6 @@ pub enum OnExhausted {
     Stale,
     /// This output, labelled.
     Default(Value),
-}
-
-/// One `[[checks]]` entry.
-#[derive(Clone, Debug)]
-pub struct CheckSpec {
-    /// The type's name as written, for results and messages.
-    pub name: String,
-    /// What it looks at: a JSON pointer into the output, `None` for all of it (as text: the label,
-    /// the generated text, or the JSON).
-    pub field: Option<String>,
-    /// What it asks.
-    pub kind: CheckKind,
-    /// Whether its result is turned around.
-    pub not: bool,
-    /// What a failure does.
-    pub on_fail: Severity,
-}
-
-/// What a check asks.
-#[derive(Clone, Debug)]
-pub enum CheckKind {
-    /// The text matches.
-    Regex(regex::Regex),
-    /// The text contains all of these (`contains`, `contains-all`).
-    ContainsAll(Vec<String>),
-    /// The text contains one of these (`contains-any`).
-    ContainsAny(Vec<String>),
-    /// The text's length.
-    Length {
-        /// At least.
-        min: Option<u64>,
-        /// At most.
-        max: Option<u64>,
-        /// Of what.
-        unit: LengthUnit,
-    },
-    /// A number within bounds (`range`); text that is a plain decimal counts as a number.
-    Range {
-        /// At least.
-        min: Option<f64>,
-        /// At most.
-        max: Option<f64>,
-    },
-    /// The value is one of these (`enum`).
-    Enum(Vec<Value>),
-    /// Each of these fields (JSON pointers) occurs in the input, after normalisation
-    /// (`span-in-source`): numbers literally, text by token match. `null` passes.
-    SpanInSource(Vec<String>),
-}
-
-/// What a length counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LengthUnit {
-    /// Unicode scalar values.
-    Characters,
-    /// Runs of non-white space.
-    Words,
 }
 
 /// One `[[criteria]]` entry: one failure mode, asked of people and of judges alike.

@@ -8,6 +8,7 @@ use crate::json::child;
 
 /// A compiled JSON Schema. References to other documents are not resolved: neither network nor
 /// files are touched.
+#[derive(Debug)]
 pub struct Schema {
     json: Value,
     validator: Validator,
@@ -31,6 +32,16 @@ impl Schema {
     /// Where it is not a valid JSON Schema; the text says where.
     pub fn compile(json: Value) -> Result<Self, String> {
         Self::compile_at(json).map_err(|violation| violation.to_string())
+    }
+
+    /// As [`compile`](Self::compile), where `format` is not a mere note: a `date` must be one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compile_with_formats(json: Value) -> Result<Self, String> {
+        let formal = jsonschema::options().should_validate_formats(true).build(&json);
+        // The error is worded in one place.
+        formal.map_or_else(|_| Self::compile(json.clone()), |validator| Ok(Self { json: json.clone(), validator }))
     }
 
     /// Compiles a schema; the error's pointer is into the schema.

@@ -21,6 +21,9 @@ pub struct CheckResult {
     pub severity: Severity,
     /// Whether the answer passed it.
     pub passed: bool,
+    /// How much of what it looks for it found, where that is neither all nor nothing: in (0, 1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
     /// What was wrong and where; `None` where it passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

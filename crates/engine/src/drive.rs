@@ -272,7 +272,7 @@ impl<'a> Drive<'a> {
             tools::judge(intent, input, tools, &mut completion)
         } else {
             completion.content.retain(|block| !matches!(block, Block::ToolUse { .. }));
-            intent.checks.judge(&completion.text(), input, finish)
+            intent.judge(&completion, input, finish)
         };
         let said = verdict(&judged.checks);
         let wrong = judged.checks.iter().find(|c| !c.passed && c.severity == baton_core::Severity::Gate);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use baton_config::{IntentKind, ModelSpec, Plan, Share};
 use baton_core::{Candidate, Quality};
-use baton_eval::Checks;
+use baton_eval::{Checks, Finish, Given, Judged, token_probabilities};
+use baton_wire::Completion;
 use serde_json::Value;
 
 use crate::BuildError;
@@ -33,6 +34,15 @@ impl Intent {
         };
         let candidates = plan.candidates.iter().map(candidate).collect();
         Ok(Self { plan: Arc::clone(plan), candidates, checks: Checks::compile(plan), local })
+    }
+
+    /// Judges a whole answer by all that its provider says of it.
+    pub(crate) fn judge(&self, completion: &Completion, input: &Value, finish: Finish) -> Judged {
+        let logprobs = completion.extra.get("choices").and_then(|choices| choices.pointer("/0/logprobs/content"));
+        let tokens = logprobs.filter(|_| self.checks.need_probabilities()).map(token_probabilities).unwrap_or_default();
+        let text = completion.text();
+        let finish_reason = Some(completion.finish.as_str());
+        self.checks.judge_given(&Given { text: &text, finish, finish_reason, tokens: &tokens }, input)
     }
 
     /// What is known of an answer's quality: nothing yet, and how many labels that takes.

@@ -230,7 +230,7 @@ async fn known(
         let Some(features) = pass.features.get(&label.execution) else { continue };
         let judge = scores.get(&label.execution).copied();
         labelled.push(LabelledAnswer {
-            features: Features { judge, ..features.clone() },
+            features: features.clone().with_judge(judge),
             good: label.pass,
             probability: label.probability,
             half: label.execution.as_bytes()[15] & 1 == 1,
@@ -247,7 +247,7 @@ async fn known(
     let recent = store.executions(team, filter).await?;
     let traffic = recent.iter().filter(|record| record.lineage == plan.hashes.lineage).filter_map(|record| {
         let judge = scores.get(&record.execution).copied();
-        Some(Features { judge, ..features(plan, record)? })
+        Some(features(plan, record)?.with_judge(judge))
     });
     Ok(Known { labels: labelled, judged: judged.collect(), answered: evidence.answered, traffic: traffic.collect() })
 }

@@ -11,7 +11,7 @@ use baton_core::{
 };
 use baton_eval::Seen;
 use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::call::{Call, Caller, Target};
 use crate::engine::Engine;
@@ -216,7 +216,10 @@ impl Request {
             };
             Message::text(role, text)
         });
-        let (params, extra) = parameters(&intent.plan.params);
+        let (params, mut extra) = parameters(&intent.plan.params);
+        if intent.checks.need_probabilities() {
+            extra.extend([("logprobs".to_owned(), json!(true)), ("top_logprobs".to_owned(), json!(TOP_LOGPROBS))]);
+        }
         Ok(ChatRequest {
             model: String::new(),
             messages: messages.collect(),
@@ -229,6 +232,10 @@ impl Request {
         })
     }
 }
+
+/// So many alternatives of each token are asked for, where a check compares labels: what most vendors
+/// allow.
+const TOP_LOGPROBS: u32 = 5;
 
 fn response_format(intent: &Intent) -> ResponseFormat {
     match (&intent.plan.kind, &intent.plan.output_schema) {

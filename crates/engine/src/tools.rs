@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use baton_config::IntentKind;
+use baton_config::{IntentKind, Schema};
 use baton_core::{CheckResult, Severity};
 use baton_eval::{Finish, Judged};
 use baton_wire::{Block, Completion, FinishReason, Tool};
@@ -20,14 +20,14 @@ pub(crate) fn asks(completion: &Completion) -> bool {
 pub(crate) fn judge(intent: &Intent, input: &Value, tools: &[Tool], completion: &mut Completion) -> Judged {
     let text = completion.text();
     let mut judged = if intent.plan.kind == IntentKind::Generation && !text.trim().is_empty() {
-        intent.checks.judge(&text, input, Finish::Complete)
+        intent.judge(completion, input, Finish::Complete)
     } else {
         completion.content.retain(|block| !matches!(block, Block::Text(_)));
         Judged { output: Some(json!({})), repairs: Vec::new(), checks: Vec::new() }
     };
     let reason = offence(&completion.content, tools);
     let check = "tool-calls".to_owned();
-    judged.checks.push(CheckResult { check, severity: Severity::Gate, passed: reason.is_none(), reason });
+    judged.checks.push(CheckResult { check, severity: Severity::Gate, passed: reason.is_none(), score: None, reason });
     judged
 }
 
@@ -37,16 +37,27 @@ fn offence(content: &[Block], tools: &[Tool]) -> Option<String> {
     for block in content {
         let Block::ToolUse { id, name, arguments } = block else { continue };
         let nth = ids.len() + 1;
-        if !tools.iter().any(|tool| tool.name == *name) {
+        let Some(tool) = tools.iter().find(|tool| tool.name == *name) else {
             return Some(format!("call {nth} is of a tool that was not offered"));
-        }
+        };
         // None at all stands for no arguments.
-        if !arguments.is_empty() && serde_json::from_str::<Map<String, Value>>(arguments).is_err() {
+        let arguments = if arguments.is_empty() { "{}" } else { arguments };
+        let Ok(arguments) = serde_json::from_str::<Map<String, Value>>(arguments) else {
             return Some(format!("the arguments of call {nth} are not a JSON object"));
+        };
+        if let Some(why) = misfit(tool, arguments) {
+            return Some(format!("the arguments of call {nth} are not as the tool's schema says: {why}"));
         }
         if !ids.insert(id) {
             return Some(format!("call {nth} has the id of one before it"));
         }
     }
     ids.is_empty().then(|| "the answer stopped to call tools, and calls none".into())
+}
+
+/// How arguments are not as the tool's schema says. A schema that is none, or points elsewhere, is the
+/// caller's fault and not the answer's: nothing is held against it.
+fn misfit(tool: &Tool, arguments: Map<String, Value>) -> Option<String> {
+    let schema = tool.parameters.is_object().then(|| Schema::compile(tool.parameters.clone()).ok()).flatten()?;
+    schema.validate(&Value::Object(arguments)).err().map(|violation| violation.message)
 }

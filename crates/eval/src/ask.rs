@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use baton_config::{CheckKind, CheckSpec, LengthUnit};
+use baton_config::{CheckKind, CheckSpec};
 use baton_core::CheckResult;
 use serde_json::Value;
 
-use crate::parse::plain_number;
+use crate::kinds::{Tools, meets, meets_kind};
 use crate::reason::{Quote, bounded};
 use crate::shape::Shape;
-use crate::span::{self, Source};
+use crate::span::{self, Source, ground};
 
 /// A check of the intent, compiled.
 #[derive(Debug)]
@@ -19,10 +19,39 @@ pub(crate) struct Ask {
     /// Those of its fields that the schema does not declare: if they are missing, the check fails,
     /// while a declared field may be left out where the schema says so.
     undeclared: Vec<String>,
+    /// What its kind needs besides.
+    tools: Tools,
+    /// The checks of a group.
+    inner: Vec<Ask>,
 }
 
 /// Why a check failed, in words.
-type Failed = String;
+pub(crate) type Failed = String;
+
+/// What a check said.
+pub(crate) enum Said {
+    Holds,
+    /// A score below 1, and why.
+    Fails(f64, Failed),
+    /// There is nothing to ask.
+    NotAsked,
+}
+
+impl Said {
+    fn of(result: Result<(), Failed>) -> Self {
+        match result {
+            Ok(()) => Self::Holds,
+            Err(why) => Self::Fails(0.0, why),
+        }
+    }
+
+    fn score(&self) -> f64 {
+        match self {
+            Self::Fails(score, _) => *score,
+            Self::Holds | Self::NotAsked => 1.0,
+        }
+    }
+}
 
 impl Ask {
     pub(crate) fn compile(spec: &CheckSpec, shape: Option<&Shape>) -> Self {
@@ -32,56 +61,167 @@ impl Ask {
         };
         let declared = |field: &str| shape.is_some_and(|shape| shape.declares(field));
         let undeclared = fields.into_iter().filter(|field| !declared(field)).cloned().collect();
-        Self { spec: spec.clone(), undeclared }
-    }
-
-    pub(crate) fn needs_source(&self) -> bool {
-        matches!(self.spec.kind, CheckKind::SpanInSource(_))
-    }
-
-    /// Asks the check of an answer.
-    pub(crate) fn ask(&self, answer: &Answer<'_>) -> CheckResult {
-        let missing = self.undeclared.iter().find(|field| answer.output.pointer(field).is_none());
-        let result = match missing {
-            Some(field) => Err(format!("there is no {field} in the output")),
-            None => self.holds(answer),
+        let inner = match &spec.kind {
+            CheckKind::All(checks) | CheckKind::Any(checks) => {
+                checks.iter().map(|check| Self::compile(check, shape)).collect()
+            }
+            _ => Vec::new(),
         };
-        let (passed, reason) = match result {
-            Ok(()) => (true, None),
-            Err(why) => (false, Some(bounded(why))),
-        };
-        CheckResult { check: self.spec.name.clone(), severity: self.spec.on_fail, passed, reason }
+        Self { spec: spec.clone(), undeclared, tools: Tools::of(&spec.kind), inner }
     }
 
-    fn holds(&self, answer: &Answer<'_>) -> Result<(), Failed> {
-        let (kind, quote) = (&self.spec.kind, answer.quote);
-        if let CheckKind::SpanInSource(fields) = kind {
-            let met = || format!("{} occurs in the input, and must not", fields.join(", "));
-            return self.turned(spans(fields, answer), met);
+    /// Asks the check of an answer; `None` where there is nothing to ask.
+    pub(crate) fn ask(&self, answer: &Answer<'_>) -> Option<CheckResult> {
+        let said = self.said(answer);
+        if matches!(said, Said::NotAsked) {
+            return None;
         }
+        let score = said.score();
+        let passed = score >= self.spec.threshold;
+        let reason = match said {
+            Said::Fails(_, why) if !passed => Some(bounded(why)),
+            _ => None,
+        };
+        let graded = score > 0.0 && score < 1.0;
+        let (check, severity) = (self.spec.name.clone(), self.spec.on_fail);
+        Some(CheckResult { check, severity, passed, score: graded.then_some(score), reason })
+    }
+
+    /// Whether label margins are asked for.
+    pub(crate) fn needs_margin(&self) -> bool {
+        matches!(self.spec.kind, CheckKind::LabelMargin(_)) || self.inner.iter().any(Self::needs_margin)
+    }
+
+    fn said(&self, answer: &Answer<'_>) -> Said {
+        let missing = self.undeclared.iter().find(|field| answer.output.pointer(field).is_none());
+        match missing {
+            Some(field) => Said::Fails(0.0, format!("there is no {field} in the output")),
+            None => self.holds(answer),
+        }
+    }
+
+    fn holds(&self, answer: &Answer<'_>) -> Said {
+        let kind = &self.spec.kind;
+        let quote = answer.quote;
+        match kind {
+            CheckKind::SpanInSource(fields) => {
+                let met = || format!("{} occurs in the input, and must not", fields.join(", "));
+                return self.turned(spans(fields, answer), met);
+            }
+            CheckKind::All(_) => {
+                return self.turned(self.all(answer), || "all of its checks pass, and must not".into());
+            }
+            CheckKind::Any(_) => {
+                return self.turned(self.any(answer), || "one of its checks passes, and must not".into());
+            }
+            CheckKind::Cel(expression) => {
+                let result = expression.holds(answer.output, answer.input).map_err(|why| {
+                    let why = if quote.content { why.to_string() } else { "is not true".into() };
+                    format!("{} {why}", expression.source())
+                });
+                return self.turned(Said::of(result), || format!("{} is true, and must not", expression.source()));
+            }
+            CheckKind::FinishReason(wanted) => {
+                let Some(reason) = answer.evidence.finish_reason else { return Said::NotAsked };
+                let is = wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(reason));
+                let result =
+                    if is { Ok(()) } else { Err(format!("it ended with {reason}, not {}", wanted.join(" or "))) };
+                return self.turned(Said::of(result), || format!("it ended with {reason}, and must not"));
+            }
+            CheckKind::LabelMargin(min) => {
+                let Some(margin) = answer.evidence.margin else { return Said::NotAsked };
+                let why = || format!("the label is {margin:.3} more probable than the next, at least {min} is wanted");
+                let result = if margin >= *min { Ok(()) } else { Err(why()) };
+                return self
+                    .turned(Said::of(result), || format!("the label is {margin:.3} more probable, and must not"));
+            }
+            _ => {}
+        }
+        self.of_value(answer)
+    }
+
+    /// Asks what looks at one value.
+    fn of_value(&self, answer: &Answer<'_>) -> Said {
+        let (kind, quote) = (&self.spec.kind, answer.quote);
         let field = self.spec.field.as_deref();
         let (value, text) = match field.map(|field| answer.output.pointer(field)) {
             None => (answer.whole, Cow::Borrowed(answer.whole_text())),
             Some(Some(value)) => (value, text_of(value)),
-            Some(None) => return Ok(()),
+            Some(None) => return Said::Holds,
         };
         if value.is_null() {
-            return Ok(());
+            return Said::Holds;
         }
         let at = |why: Failed| match field {
             Some(field) => format!("{field}: {why}"),
             None => why,
         };
         let met = || at(format!("{} {}, and must not", quote.text(&text), meets(kind)));
-        self.turned(meets_kind(kind, value, &text, quote).map_err(at), met)
+        let said = match kind {
+            CheckKind::NumbersInSource => grounded(ground::numbers(&text, answer.source()), "number", quote),
+            CheckKind::NamesInSource => grounded(ground::names(&text, answer.source()), "name", quote),
+            _ => meets_kind(kind, &self.tools, value, &text, quote),
+        };
+        let said = match said {
+            Said::Fails(score, why) => Said::Fails(score, at(why)),
+            other => other,
+        };
+        self.turned(said, met)
     }
 
     /// Turns a result around where the check says `not`.
-    fn turned(&self, result: Result<(), Failed>, met: impl Fn() -> Failed) -> Result<(), Failed> {
-        match (self.spec.not, result) {
-            (false, result) => result,
-            (true, Ok(())) => Err(met()),
-            (true, Err(_)) => Ok(()),
+    fn turned(&self, said: Said, met: impl Fn() -> Failed) -> Said {
+        match said {
+            said if !self.spec.not => said,
+            Said::Holds => Said::Fails(0.0, met()),
+            Said::Fails(score, _) if score >= self.spec.threshold => Said::Fails(1.0 - score, met()),
+            Said::Fails(..) => Said::Holds,
+            Said::NotAsked => Said::NotAsked,
+        }
+    }
+
+    /// The weighted mean of the checks' scores, 0 for what did not reach its own threshold; what weighs
+    /// nothing cannot fail.
+    fn all(&self, answer: &Answer<'_>) -> Said {
+        let (mut sum, mut weights, mut failed, mut first) = (0.0, 0.0, 0, None);
+        for ask in self.inner.iter().filter(|ask| ask.spec.weight > 0.0) {
+            let said = ask.said(answer);
+            if matches!(said, Said::NotAsked) {
+                continue;
+            }
+            let (score, weight) = (said.score(), ask.spec.weight);
+            sum += score * weight;
+            weights += weight;
+            if let Said::Fails(score, why) = said
+                && score < ask.spec.threshold
+            {
+                failed += 1;
+                first.get_or_insert(format!("{}: {why}", ask.spec.name));
+            }
+        }
+        let Some(why) = first else { return if weights > 0.0 { Said::Holds } else { Said::NotAsked } };
+        let more = if failed > 1 { format!(" (and {} more)", failed - 1) } else { String::new() };
+        Said::Fails((sum / weights).min(1.0 - f64::EPSILON), format!("{why}{more}"))
+    }
+
+    fn any(&self, answer: &Answer<'_>) -> Said {
+        let mut reasons = Vec::new();
+        let mut best = 0.0_f64;
+        for ask in &self.inner {
+            match ask.said(answer) {
+                Said::Holds => return Said::Holds,
+                Said::Fails(score, _) if score >= ask.spec.threshold => return Said::Holds,
+                Said::Fails(score, why) => {
+                    best = best.max(score);
+                    reasons.push(format!("{}: {why}", ask.spec.name));
+                }
+                Said::NotAsked => {}
+            }
+        }
+        if reasons.is_empty() {
+            Said::NotAsked
+        } else {
+            Said::Fails(best, format!("none passes: {}", reasons.join("; ")))
         }
     }
 }
@@ -93,104 +233,71 @@ pub(crate) struct Answer<'a> {
     pub(crate) whole: &'a Value,
     /// That as text, once it was needed.
     pub(crate) text: OnceCell<Cow<'a, str>>,
-    /// The input, where a check looks into it.
-    pub(crate) source: Option<Source>,
+    pub(crate) input: &'a Value,
+    /// The input's text, once it was needed.
+    pub(crate) source: OnceCell<Source>,
+    pub(crate) evidence: Evidence<'a>,
     pub(crate) quote: Quote,
 }
 
-impl Answer<'_> {
+/// What is known of an answer besides its output.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Evidence<'a> {
+    /// The provider's reason for the end.
+    pub(crate) finish_reason: Option<&'a str>,
+    /// How much more probable the label is than the next.
+    pub(crate) margin: Option<f64>,
+}
+
+impl<'a> Answer<'a> {
+    pub(crate) fn new(output: &'a Value, whole: &'a Value, input: &'a Value, quote: Quote) -> Self {
+        let (text, source) = (OnceCell::new(), OnceCell::new());
+        Self { output, whole, text, input, source, evidence: Evidence::default(), quote }
+    }
+
     fn whole_text(&self) -> &str {
         self.text.get_or_init(|| text_of(self.whole))
+    }
+
+    fn source(&self) -> &Source {
+        self.source.get_or_init(|| Source::of(self.input))
     }
 }
 
 /// Text as it is, anything else as JSON.
-fn text_of(value: &Value) -> Cow<'_, str> {
+pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => Cow::Borrowed(text),
         other => Cow::Owned(other.to_string()),
     }
 }
 
-/// What a value that passed does; the reason of a check that says `not`.
-fn meets(kind: &CheckKind) -> String {
-    match kind {
-        CheckKind::Regex(regex) => format!("matches {}", regex.as_str()),
-        CheckKind::ContainsAll(parts) => format!("contains {}", listed(parts)),
-        CheckKind::ContainsAny(parts) => format!("contains one of {}", listed(parts)),
-        CheckKind::Length { .. } => "has a length within the bounds".into(),
-        CheckKind::Range { .. } => "is within the range".into(),
-        CheckKind::Enum(_) => "is one of the values".into(),
-        CheckKind::SpanInSource(_) => "occurs in the input".into(),
-    }
-}
-
-fn meets_kind(kind: &CheckKind, value: &Value, text: &str, quote: Quote) -> Result<(), Failed> {
-    let holds = |holds: bool, why: &dyn Fn() -> Failed| if holds { Ok(()) } else { Err(why()) };
-    match kind {
-        CheckKind::Regex(regex) => {
-            holds(regex.is_match(text), &|| format!("{} does not match {}", quote.text(text), regex.as_str()))
-        }
-        CheckKind::ContainsAll(parts) => match parts.iter().find(|part| !text.contains(part.as_str())) {
-            Some(part) => Err(format!("{} does not contain {part:?}", quote.text(text))),
-            None => Ok(()),
-        },
-        CheckKind::ContainsAny(parts) => holds(parts.iter().any(|part| text.contains(part.as_str())), &|| {
-            format!("{} contains none of {}", quote.text(text), listed(parts))
-        }),
-        CheckKind::Length { min, max, unit } => {
-            let (length, unit) = match unit {
-                LengthUnit::Characters => (text.chars().count() as u64, "characters"),
-                LengthUnit::Words => (text.split_whitespace().count() as u64, "words"),
-            };
-            let low =
-                min.filter(|min| length < *min).map(|min| format!("it has {length} {unit}, at least {min} are wanted"));
-            let high =
-                max.filter(|max| length > *max).map(|max| format!("it has {length} {unit}, at most {max} are wanted"));
-            low.or(high).map_or(Ok(()), Err)
-        }
-        CheckKind::Range { min, max } => {
-            let number = plain_number(text.trim()).and_then(|number| number.as_f64());
-            let Some(number) = number else { return Err(format!("{} is not a number", quote.text(text))) };
-            let low = min.filter(|min| number < *min).map(|min| format!("{} is below {min}", quote.text(text)));
-            let high = max.filter(|max| number > *max).map(|max| format!("{} is above {max}", quote.text(text)));
-            low.or(high).map_or(Ok(()), Err)
-        }
-        CheckKind::Enum(values) => holds(values.iter().any(|allowed| same(allowed, value)), &|| {
-            let values: Vec<_> = values.iter().map(ToString::to_string).collect();
-            format!("{} is none of {}", quote.text(text), values.join(", "))
-        }),
-        // Asked for by `spans`: it has fields of its own.
-        CheckKind::SpanInSource(_) => Ok(()),
-    }
-}
-
-fn listed(parts: &[String]) -> String {
-    parts.iter().map(|part| format!("{part:?}")).collect::<Vec<_>>().join(", ")
-}
-
-/// Equal, where 1 is also 1.0.
-fn same(a: &Value, b: &Value) -> bool {
-    let integer = |value: &Value| value.is_i64() || value.is_u64();
-    match (a, b) {
-        (Value::Number(x), Value::Number(y)) if integer(a) != integer(b) => x.as_f64() == y.as_f64(),
-        _ => a == b,
-    }
-}
-
-fn spans(fields: &[String], answer: &Answer<'_>) -> Result<(), Failed> {
+fn spans(fields: &[String], answer: &Answer<'_>) -> Said {
     let quote = answer.quote;
-    let Some(source) = &answer.source else { return Err("there is no input to look in".into()) };
     let missing = |field: &String| {
         let value = answer.output.pointer(field)?;
-        let (leaf, why) = span::find(source, value).err()?;
+        let (leaf, why) = span::find(answer.source(), value).err()?;
         let why = if quote.content { why.to_string() } else { "does not stand in the input".into() };
         Some(format!("{field}: {} {why}", quote.value(leaf)))
     };
     let mut missing = fields.iter().filter_map(missing);
-    let Some(first) = missing.next() else { return Ok(()) };
-    match missing.count() {
-        0 => Err(first),
-        others => Err(format!("{first} (and {others} more)")),
-    }
+    let Some(first) = missing.next() else { return Said::Holds };
+    let others = missing.count();
+    let why = if others == 0 { first } else { format!("{first} (and {others} more)") };
+    Said::Fails(share(fields.len() - 1 - others, fields.len()), why)
+}
+
+fn grounded(found: ground::Grounding<'_>, what: &str, quote: Quote) -> Said {
+    let Some(first) = found.missing.first() else { return Said::Holds };
+    let others = found.missing.len() - 1;
+    let more = if others == 0 { String::new() } else { format!(" (and {others} more)") };
+    let why = format!("the {what} {} does not stand in the input{more}", quote.text(first));
+    Said::Fails(share(found.claims - found.missing.len(), found.claims), why)
+}
+
+/// A part as a share of the whole.
+pub(crate) fn share(part: usize, whole: usize) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "counts within a text are far below 2^53")]
+    let (part, whole) = (part as f64, whole as f64);
+    part / whole
 }

@@ -1,17 +1,15 @@
 //! An intent's checks, compiled, and the order in which they are asked.
 
-use std::cell::OnceCell;
-
 use baton_config::{IntentKind, Plan, Schema};
 use baton_core::{CheckResult, Severity};
 use serde_json::{Map, Value};
 
-use crate::ask::{Answer, Ask};
+use crate::ask::{Answer, Ask, Evidence};
+use crate::margin::margin;
 use crate::parse::{Labels, Repairs, extract};
 use crate::reason::{Quote, bounded};
 use crate::shape::Shape;
-use crate::span::Source;
-use crate::{Finish, Judged};
+use crate::{Finish, Given, Judged};
 
 /// The checks of one intent, compiled once and shared.
 ///
@@ -62,26 +60,44 @@ impl Checks {
         Self { kind, asks, quote: Quote { content: plan.privacy.content } }
     }
 
+    /// Whether a check asks for the probabilities of tokens.
+    #[must_use]
+    pub fn need_probabilities(&self) -> bool {
+        self.asks.iter().any(Ask::needs_margin)
+    }
+
     /// Parses the model's text into the intent's output, repairs what it can (marking it), then
     /// runs all checks. `input` is the call's input. What could not be parsed fails `parse` or
     /// `label`, and the intent's own checks are not asked.
     #[must_use]
     pub fn judge(&self, text: &str, input: &Value, finish: Finish) -> Judged {
-        let mut checks = vec![self.finish(text, finish)];
-        let (output, repairs) = match self.parse(text, finish) {
+        self.judge_given(&Given::text(text, finish), input)
+    }
+
+    /// As [`judge`](Self::judge), with what else is known of the answer. What checks need and nobody
+    /// knows is not asked, and has no result.
+    #[must_use]
+    pub fn judge_given(&self, given: &Given<'_>, input: &Value) -> Judged {
+        let mut checks = vec![self.finish(given.text, given.finish)];
+        let (output, repairs) = match self.parse(given.text, given.finish) {
             Ok((output, repairs)) => (output, repairs),
             Err(failed) => {
                 checks.push(failed);
                 return Judged { output: None, repairs: Vec::new(), checks };
             }
         };
-        checks.extend(self.judge_output(&output, input));
+        let evidence = Evidence { finish_reason: given.finish_reason, margin: self.margin(given, &output) };
+        checks.extend(self.ask(&output, input, evidence));
         Judged { output: Some(output), repairs: repairs.names(), checks }
     }
 
     /// Runs all checks on an output that is structured already (`local`, a remembered answer).
     #[must_use]
     pub fn judge_output(&self, output: &Value, input: &Value) -> Vec<CheckResult> {
+        self.ask(output, input, Evidence::default())
+    }
+
+    fn ask(&self, output: &Value, input: &Value, evidence: Evidence<'_>) -> Vec<CheckResult> {
         let mut checks = Vec::with_capacity(1 + self.asks.len());
         checks.push(self.own_gate(output));
         let whole = match &self.kind {
@@ -89,10 +105,17 @@ impl Checks {
             Kind::Fields { .. } => output,
             Kind::Text => &output["text"],
         };
-        let source = self.asks.iter().any(Ask::needs_source).then(|| Source::of(input));
-        let answer = Answer { output, whole, text: OnceCell::new(), source, quote: self.quote };
-        checks.extend(self.asks.iter().map(|ask| ask.ask(&answer)));
+        let answer = Answer { evidence, ..Answer::new(output, whole, input, self.quote) };
+        checks.extend(self.asks.iter().filter_map(|ask| ask.ask(&answer)));
         checks
+    }
+
+    fn margin(&self, given: &Given<'_>, output: &Value) -> Option<f64> {
+        let Kind::Labels(labels) = &self.kind else { return None };
+        if given.tokens.is_empty() || !self.need_probabilities() {
+            return None;
+        }
+        margin(given.tokens, output["label"].as_str()?, labels.names())
     }
 
     fn finish(&self, text: &str, finish: Finish) -> CheckResult {
@@ -161,7 +184,7 @@ impl Checks {
 
 fn gate(check: &str, result: Result<(), String>) -> CheckResult {
     let reason = result.err().map(bounded);
-    CheckResult { check: check.into(), severity: Severity::Gate, passed: reason.is_none(), reason }
+    CheckResult { check: check.into(), severity: Severity::Gate, passed: reason.is_none(), score: None, reason }
 }
 
 fn field(name: &str, text: String) -> Value {

@@ -3,6 +3,8 @@
 use baton_core::CheckResult;
 use serde_json::Value;
 
+use crate::TokenProbability;
+
 /// How the model's answer ended. Anything but `Complete` fails the gate check `finish`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
@@ -16,6 +18,27 @@ pub enum Finish {
     ContentFiltered,
     /// It stopped for a reason that is not known to be an end.
     Unknown,
+}
+
+/// A model's answer, as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// How it ended.
+    pub finish: Finish,
+    /// The provider's own word for that, for the check `finish-reason`.
+    pub finish_reason: Option<&'a str>,
+    /// Its tokens, where the provider gives their probabilities, for the check `label-margin`.
+    pub tokens: &'a [TokenProbability],
+}
+
+impl<'a> Given<'a> {
+    /// Text of which nothing else is known.
+    #[must_use]
+    pub fn text(text: &'a str, finish: Finish) -> Self {
+        Self { text, finish, finish_reason: None, tokens: &[] }
+    }
 }
 
 /// An answer, parsed and checked.

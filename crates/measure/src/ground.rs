@@ -78,7 +78,11 @@ impl Ground {
     }
 }
 
-fn load(folder: &Path) -> anyhow::Result<Snapshot> {
+/// Compiles a folder, with nothing from the environment.
+///
+/// # Errors
+/// Every mistake with its place.
+pub(crate) fn load(folder: &Path) -> anyhow::Result<Snapshot> {
     let vendors: Vec<&str> = baton_provider::VENDORS.iter().map(|vendor| vendor.name).collect();
     // The environment is left out, so that nothing but the files decides.
     let given = Given { env: &|_| None, flags: &[], known_providers: &vendors, price: &baton_provider::list_price };

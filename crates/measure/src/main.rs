@@ -4,6 +4,7 @@
 //! and ends with one line of JSON. The exit status is 0 only where every bar of it holds.
 
 mod banking77;
+mod checks;
 mod children;
 mod client;
 mod crash;
@@ -70,6 +71,8 @@ enum Measure {
     Outage(outage::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
+    /// What checks cost, and whether promptfoo says the same
+    Checks(checks::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -104,5 +107,6 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Hedge(arguments) => hedge::run(arguments),
         Measure::Outage(arguments) => outage::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
+        Measure::Checks(arguments) => checks::run(arguments),
     }
 }

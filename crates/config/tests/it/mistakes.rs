@@ -268,8 +268,64 @@ type = \"contains\"",
     intents/a/intent.toml:26:8: this check has no `value`
         add `value = …`
     ");
+    let groups = labelled(
+        "[[checks]]
+type = \"any\"
+weight = 2
+checks = [
+  { type = \"regex\", pattern = \"(\", on_fail = \"signal\" },
+  { type = \"all\", checks = [{ type = \"cel\", expression = \"output.labl == answer\" }] },
+  { type = \"equals\" },
+  { type = \"case\", value = \"title\" },
+]
+[[checks]]
+type = \"cel\"
+expression = \"output.label ==\"
+[[checks]]
+type = \"is-json\"
+schema = { type = \"objekt\" }
+[[checks]]
+type = \"language\"
+values = [\"en\"]
+[[checks]]
+type = \"levenshtein\"
+value = \"a\"
+max = 1.5
+[[checks]]
+type = \"not-empty\"
+threshold = 0.5",
+    );
+    assert_snapshot!(groups.diagnostics(), @r#"
+    intents/a/intent.toml:4:10: `weight` does nothing outside of a group
+        a weight is a check's part in its group: put the check into one, of type `all`
+    intents/a/intent.toml:6:31: not a regular expression: unclosed group
+        the syntax is that of Rust's regex crate: no look-around, no back-references
+    intents/a/intent.toml:6:46: `on_fail` does nothing within a group
+        a group fails as a whole: write `on_fail` at the group
+    intents/a/intent.toml:7:58: not an expression: there is no `answer`; there are output and input
+        an expression of CEL over `output` and `input`: `output.net + output.tax == output.total`
+    intents/a/intent.toml:8:12: this check has no `value`
+        add `value = …`
+    intents/a/intent.toml:9:28: there is no such case
+        write "upper" or "lower"
+    intents/a/intent.toml:13:14: not an expression: <input>:1:16: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}
+        an expression of CEL over `output` and `input`: `output.net + output.tax == output.total`
+    intents/a/intent.toml:16:10: not a JSON Schema: /type: `type` cannot be "objekt"
+        correct the schema
+    intents/a/intent.toml:19:11: `en` is no language that can be told
+        codes are those of ISO 639-3: afr, aka, amh, ara, aze, bel, ben, bul, cat, ces, cmn, cym, dan, deu, ell, eng, epo, est, fin, fra, guj, heb, hin, hrv, hun, hye, ind, ita, jav, jpn, kan, kat, khm, kor, lat, lav, lit, mal, mar, mkd, mya, nep, nld, nob, ori, pan, pes, pol, por, ron, rus, sin, slk, slv, sna, spa, srp, swe, tam, tel, tgl, tha, tuk, tur, ukr, urd, uzb, vie, yid, zul
+    intents/a/intent.toml:23:7: `max` is a whole number up to 1000
+        write how many changes may be
+    intents/a/intent.toml:26:13: `threshold` does nothing in a check of type `not-empty`
+        remove it
+    "#);
+    let nested = labelled("[[checks]]\ntype = \"any\"\nchecks = [{ type = \"regex\", patern = \"a\" }]\n");
+    assert_snapshot!(nested.diagnostics(), @"
+    intents/a/intent.toml:4:29: unknown key `patern` in [checks[0].checks[0]]
+        did you mean `pattern`? known here: type, field, on_fail, not, weight, threshold, pattern, value, values, min, max, unit, fields, schema, expression, checks
+    ");
     assert_snapshot!(labelled("[[checks]]\ntype = \"regexp\"\n[[checks]]\ntype = \"enum\"\nvalues = []\n").diagnostics(), @r#"
-    intents/a/intent.toml:3:8: `checks[0].type` must be "regex" or "contains" or "contains-all" or "contains-any" or "length" or "range" or "enum" or "span-in-source", not "regexp"
+    intents/a/intent.toml:3:8: `checks[0].type` must be "equals" or "regex" or "contains" or "contains-all" or "contains-any" or "icontains" or "icontains-all" or "icontains-any" or "starts-with" or "ends-with" or "case" or "not-empty" or "length" or "range" or "enum" or "url" or "date" or "is-json" or "contains-json" or "is-xml" or "contains-xml" or "is-html" or "contains-html" or "is-sql" or "contains-sql" or "finish-reason" or "is-refusal" or "language" or "levenshtein" or "repetition" or "no-loop" or "span-in-source" or "numbers-in-source" or "names-in-source" or "cel" or "label-margin" or "all" or "assert-set" or "any", not "regexp"
         did you mean `regex`? write one of these
     intents/a/intent.toml:6:10: `checks[1].values` must be a list of at least 1
         write another value

@@ -43,6 +43,8 @@ pub(crate) struct Asked {
     pub(crate) model: String,
     /// Text of all its messages.
     pub(crate) prompt: String,
+    /// How many alternatives of each token it was asked for.
+    pub(crate) top_logprobs: Option<u64>,
 }
 
 #[derive(Default)]
@@ -88,7 +90,8 @@ impl Models {
         let prompt = messages.filter_map(|message| message["content"].as_str()).collect::<Vec<_>>().join("\n");
         let script = state.scripts.get_mut(&model).unwrap_or_else(|| panic!("{model} has nothing to say"));
         let says = if script.len() > 1 { script.pop_front().unwrap() } else { script[0].clone() };
-        state.asked.push(Asked { model, prompt });
+        let top_logprobs = request["top_logprobs"].as_u64().filter(|_| request["logprobs"] == true);
+        state.asked.push(Asked { model, prompt, top_logprobs });
         state.open += 1;
         says
     }

@@ -53,6 +53,55 @@ async fn a_tool_call_is_an_answer_only_where_it_can_be_made() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn arguments_are_as_the_tools_schema_says() {
+    let schema = json!({ "type": "object", "properties": { "id": { "type": "integer" } }, "required": ["id"] });
+    let with_schema = |schema: &Value| {
+        let mut call = with_tool(sort("x"));
+        call.tools[0].parameters = schema.clone();
+        call
+    };
+    // A schema that is none is not the answer's fault.
+    let broken = json!({ "type": "objekt" });
+    for (arguments, schema, given) in
+        [("{\"id\":7}", &schema, true), ("{\"id\":\"7\"}", &schema, false), ("", &schema, false), ("{}", &broken, true)]
+    {
+        let house = House::sort(SORT).open();
+        house.models.say("a", &[calls(None, &[look_up("t1", "look_up", arguments)], "tool_calls")]);
+        house.models.say("b", &[Says::Text(0, "billing")]);
+        let answer = house.execute(with_schema(schema)).await.unwrap().answer;
+        assert_eq!(answer.tool_calls.len(), usize::from(given), "{arguments}");
+        if !given {
+            let error = answer.attempts[0].error.as_deref().unwrap();
+            assert!(
+                error.starts_with("tool-calls: the arguments of call 1 are not as the tool's schema says:"),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_that_is_hardly_more_probable_than_the_next_fails_its_gate() {
+    let says = |p: f64| {
+        let top = json!([{ "token": "bug", "logprob": p.ln() }, { "token": "billing", "logprob": (1.0 - p).ln() }]);
+        let token = json!({ "token": "bug", "logprob": p.ln(), "top_logprobs": top });
+        let message = json!({ "role": "assistant", "content": "bug" });
+        let choice =
+            json!({ "index": 0, "finish_reason": "stop", "message": message, "logprobs": { "content": [token] } });
+        Says::Verbatim(json!({ "id": "1", "model": "m", "choices": [choice] }).to_string())
+    };
+    let policy = format!("{SORT}\n[[checks]]\ntype = \"label-margin\"\nmin = 0.5\n");
+    for (p, label) in [(0.9, "bug"), (0.6, "billing")] {
+        let house = House::sort(&policy).open();
+        house.models.say("a", &[says(p)]);
+        house.models.say("b", &[Says::Text(0, "billing")]);
+        let answer = house.execute(sort("x")).await.unwrap().answer;
+        assert_eq!(answer.output, json!({ "label": label }), "{p}");
+        assert_eq!(house.models.asked()[0].top_logprobs, Some(5));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tool_call_comes_back_whatever_its_vendor_calls_the_end() {
     for finish in ["tool_calls", "stop"] {
         let house = House::sort(SORT).open();

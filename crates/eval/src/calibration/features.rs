@@ -27,7 +27,7 @@ pub struct Features {
     pub signals: Vec<f64>,
     /// Who gave it: its place among the candidates.
     pub model: Option<usize>,
-    models: usize,
+    pub(super) models: usize,
 }
 
 /// A score of 0 or 1 is that of a verdict without a probability: no odds are infinite.
@@ -48,6 +48,12 @@ impl Features {
             model: plan.candidates.iter().position(|candidate| candidate.id == *seen.model),
             models: plan.candidates.len(),
         }
+    }
+
+    /// The same answer with what a judge said of it.
+    #[must_use]
+    pub fn with_judge(self, judge: Option<f64>) -> Self {
+        Self { judge, ..self }
     }
 
     /// Ranks answers before any label says how: the judge's score first, then the share of signals

@@ -24,6 +24,33 @@ pub(crate) fn extract(
     if text.len() > BYTES_MAX {
         return Err(format!("the answer has {} bytes; at most {BYTES_MAX} are read", text.len()));
     }
+    let (mut found, first_error) = read_all(text, shape, may_close);
+    let last_that_fits = if found.len() > 1 { found.iter().rposition(|(value, _)| fits(value)) } else { None };
+    let chosen = last_that_fits.or(found.len().checked_sub(1));
+    match (chosen, first_error) {
+        (Some(chosen), _) => Ok(found.swap_remove(chosen)),
+        (None, Some(error)) => Err(describe(text, &error)),
+        (None, None) => Err("there is no JSON object in the answer".into()),
+    }
+}
+
+/// All objects that a text has, in its order; a list that has objects and then those.
+pub(crate) fn objects_in(text: &str) -> Vec<Value> {
+    if text.len() > BYTES_MAX {
+        return Vec::new();
+    }
+    let (found, _) = read_all(text, None, true);
+    let mut objects = Vec::new();
+    for (value, _) in found {
+        let items = value.as_array().map(|items| items.iter().filter(|item| item.is_object()).cloned().collect());
+        objects.push(value);
+        objects.extend::<Vec<Value>>(items.unwrap_or_default());
+    }
+    objects
+}
+
+/// All values that are or have objects, each with its repairs; and why the first that is none is not.
+fn read_all(text: &str, shape: Option<&Shape>, may_close: bool) -> (Vec<(Value, Repairs)>, Option<NotJson>) {
     let mut found: Vec<(Value, Repairs)> = Vec::new();
     let mut first_error: Option<NotJson> = None;
     let mut from = 0;
@@ -45,13 +72,7 @@ pub(crate) fn extract(
             }
         }
     }
-    let last_that_fits = if found.len() > 1 { found.iter().rposition(|(value, _)| fits(value)) } else { None };
-    let chosen = last_that_fits.or(found.len().checked_sub(1));
-    match (chosen, first_error) {
-        (Some(chosen), _) => Ok(found.swap_remove(chosen)),
-        (None, Some(error)) => Err(describe(text, &error)),
-        (None, None) => Err("there is no JSON object in the answer".into()),
-    }
+    (found, first_error)
 }
 
 /// Where the bracket opened at `start` is closed, brackets in quoted text not counted; else the end.

@@ -28,6 +28,11 @@ impl Labels {
         labels
     }
 
+    /// All labels.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.exact.iter().map(String::as_str)
+    }
+
     /// Whether this is a label, letter by letter.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.exact.contains(name)

@@ -4,7 +4,7 @@ mod json;
 mod label;
 mod read;
 
-pub(crate) use json::extract;
+pub(crate) use json::{extract, objects_in};
 pub(crate) use label::Labels;
 pub(crate) use read::plain_number;
 

@@ -4,6 +4,7 @@
 //! word, so that line breaks, punctuation, case and single misread letters of OCR don't count, and
 //! invented words do.
 
+pub(crate) mod ground;
 mod number;
 mod source;
 mod words;

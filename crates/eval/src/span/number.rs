@@ -95,7 +95,7 @@ fn significant(number: &str) -> impl Iterator<Item = u8> {
 
 /// The values that a literal may be read as, each in the shortest form that [`shortest`] gives:
 /// `1,234` is 1234 or, where commas are decimal, 1.234.
-fn readings(literal: &str) -> Vec<String> {
+pub(crate) fn readings(literal: &str) -> Vec<String> {
     let last_comma = literal.rfind(',');
     let last_point = literal.rfind('.');
     let decimal_point = shortest(&literal.replace(',', ""));

@@ -77,6 +77,19 @@ impl Source {
         self.text.contains(text)
     }
 
+    /// The numbers that are written there.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = &str> {
+        self.literals.iter().map(|&(start, end)| &self.text[start..end])
+    }
+
+    /// Whether a word, in its normal form, stands there.
+    pub(crate) fn has_word(&self, word: &str) -> bool {
+        let (low, high) = (first_bytes(word.as_bytes(), 0), first_bytes(word.as_bytes(), 0xFF));
+        let from = self.starts.partition_point(|(bytes, _)| *bytes < low);
+        let near = self.starts[from..].iter().take_while(|(bytes, _)| *bytes <= high);
+        near.into_iter().any(|(_, at)| self.words.get(*at) == Some(word))
+    }
+
     /// Whether a number of JSON, which has no spelling of its own, stands there in any spelling.
     pub(crate) fn has_number(&self, number: &Number) -> bool {
         let written = number.to_string();

@@ -5,5 +5,7 @@
 mod kinds;
 mod parse;
 mod plan;
+mod promptfoo;
 mod props;
 mod span;
+mod whole;

@@ -40,7 +40,15 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
 }
 
 pub(crate) fn check(name: &str, field: Option<&str>, kind: CheckKind) -> CheckSpec {
-    CheckSpec { name: name.into(), field: field.map(Into::into), kind, not: false, on_fail: Severity::Gate }
+    CheckSpec {
+        name: name.into(),
+        field: field.map(Into::into),
+        kind,
+        not: false,
+        on_fail: Severity::Gate,
+        weight: 1.0,
+        threshold: 1.0,
+    }
 }
 
 /// The fields of a receipt, as in the SROIE data.

@@ -1,7 +1,9 @@
 //! Whatever the text: no panic, nothing made up, and JSON is read as JSON.
 
-use baton_config::{CheckKind, IntentKind};
-use baton_eval::{Checks, Finish};
+use std::sync::LazyLock;
+
+use baton_config::{CheckKind, Expression, IntentKind, LetterCase, Markup};
+use baton_eval::{Assertion, Checks, Facts, Finish, PROMPTFOO_TYPES};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -47,7 +49,69 @@ fn is_start_of(part: &Value, whole: &Value) -> bool {
     }
 }
 
+/// Every kind that looks at text by rules of its own.
+fn every_kind() -> Vec<CheckKind> {
+    let cel = |source: &str| CheckKind::Cel(std::sync::Arc::new(Expression::compile(source).unwrap()));
+    let mut kinds = vec![
+        CheckKind::Equals(json!("a")),
+        CheckKind::IContainsAll(vec!["a".into()]),
+        CheckKind::Case(LetterCase::Upper),
+        CheckKind::NotEmpty,
+        CheckKind::Url,
+        CheckKind::Date,
+        CheckKind::IsJson(None),
+        CheckKind::ContainsJson(None),
+        CheckKind::Refusal,
+        CheckKind::Language(vec!["eng".into()]),
+        CheckKind::NoLoop,
+        CheckKind::Repetition(0.5),
+        CheckKind::Levenshtein { like: "kitten".into(), max: 3 },
+        CheckKind::NumbersInSource,
+        CheckKind::NamesInSource,
+        cel("size(output.text) > 3 && output.text.contains('a')"),
+    ];
+    for markup in [Markup::Xml, Markup::Html, Markup::Sql] {
+        kinds.extend([CheckKind::Is(markup), CheckKind::Has(markup)]);
+    }
+    kinds
+}
+
+static EVERY_KIND: LazyLock<Checks> = LazyLock::new(|| {
+    let specs: Vec<_> = every_kind().into_iter().map(|kind| check("it", None, kind)).collect();
+    let all = check("all", None, CheckKind::All(specs.clone()));
+    Checks::compile(&plan(IntentKind::Generation, None, [specs, vec![all]].concat()))
+});
+
+/// Text of the marks that forms are made of.
+const MARKS: &str = "([<>/!?&;#='\"a-zA-Z0-9 .,:{}()\\[\\]`~*\n-]|<p>|</p>|<!--|-->|```sql\n|SELECT |FROM |https://|é|日|\u{2019}){0,60}";
+
 proptest! {
+    #[test]
+    fn no_text_makes_a_kind_panic(text in MARKS, other in any::<String>(), source in MARKS) {
+        let checks = &*EVERY_KIND;
+        for text in [text, other] {
+            for result in checks.judge(&text, &json!(source), Finish::Complete).checks {
+                prop_assert_eq!(result.passed, result.reason.is_none());
+                prop_assert!(result.reason.is_none_or(|reason| reason.chars().count() <= 200));
+                prop_assert!(result.score.is_none_or(|score| score > 0.0 && score < 1.0));
+            }
+        }
+    }
+
+    #[test]
+    fn no_assertion_makes_it_panic(kind in proptest::sample::select(&PROMPTFOO_TYPES[..]), not in any::<bool>(), value in any_json(), pattern in MARKS, output in any_json()) {
+        let name = if not { format!("not-{kind}") } else { kind.to_owned() };
+        for value in [value, json!(pattern)] {
+            let assertion = json!({ "type": name, "value": value.clone(), "threshold": 0.5, "assert": [value] });
+            if let Ok(assertion) = Assertion::read(&assertion, &|text| Ok(text.to_owned()))
+                && let Ok(grade) = assertion.grade(&Facts::of(&output))
+            {
+                prop_assert!((0.0..=1.0).contains(&grade.score), "{:?}", grade);
+                prop_assert!(grade.pass == grade.reason.is_empty(), "{:?}", grade);
+            }
+        }
+    }
+
     #[test]
     fn json_is_read_as_json(object in any_object(), pretty in any::<bool>()) {
         let text = if pretty { serde_json::to_string_pretty(&object) } else { serde_json::to_string(&object) }.unwrap();
