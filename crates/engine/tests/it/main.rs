@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod departures;
+mod evaluation;
 mod flights;
 mod house;
 mod intents;

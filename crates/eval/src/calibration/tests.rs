@@ -7,7 +7,7 @@ use super::*;
 
 /// Answers whose judge is right about most of them: the score is high where the answer is good.
 fn answer(rng: &mut SplitMix64, judged: bool) -> (Features, bool) {
-    let good = rng.next_f64() < 0.8;
+    let good = rng.next_f64() < 0.7;
     let score = if good { rng.next_f64().sqrt() } else { rng.next_f64() * 0.8 };
     let signal = f64::from(rng.next_f64() < if good { 0.95 } else { 0.5 });
     let features =
@@ -40,10 +40,10 @@ fn without_labels_nothing_is_known_and_nothing_is_held_back() {
 
 #[test]
 fn with_labels_bad_answers_are_held_back_and_quality_is_told() {
-    let calibration = Calibration::fit(&world(7, 180), 0.1, 0.1);
+    let calibration = Calibration::fit(&world(7, 180), 0.2, 0.1);
     let mut rng = SplitMix64::new(8);
     let (mut passed, mut bad, mut all, mut bad_all) = (0, 0, 0, 0);
-    for _ in 0..4000 {
+    for _ in 0..2000 {
         let (features, good) = answer(&mut rng, true);
         let (quality, verdict) = calibration.decide(&features);
         assert!(quality.score.is_some() && quality.lower <= quality.score && quality.basis == "checks+judge");
@@ -55,7 +55,7 @@ fn with_labels_bad_answers_are_held_back_and_quality_is_told() {
         }
     }
     assert!(passed > all / 10, "{passed} of {all} pass: {calibration:?}");
-    assert!(f64::from(bad) / f64::from(passed) < 0.1, "{bad} of {passed}; {bad_all} of {all} without the gate");
+    assert!(f64::from(bad) / f64::from(passed) < 0.2, "{bad} of {passed}; {bad_all} of {all} without the gate");
     let shown = calibration.judged.passing.unwrap();
     assert!((shown - f64::from(passed) / f64::from(all)).abs() < 0.1, "{shown}");
 }
@@ -63,23 +63,23 @@ fn with_labels_bad_answers_are_held_back_and_quality_is_told() {
 /// The promise over many label sets, with the ranking of the judge alone and with one that is learnt.
 #[test]
 fn the_gate_keeps_its_promise() {
-    for labels in [120, 420] {
+    for labels in [120, 240] {
         let (mut broken, mut opened) = (0, 0);
-        for seed in 0..200 {
-            let calibration = Calibration::fit(&world(seed, labels), 0.1, 0.1);
+        for seed in 0..60 {
+            let calibration = Calibration::fit(&world(seed, labels), 0.2, 0.1);
             let mut rng = SplitMix64::new(seed ^ 0xffff);
             let (mut passed, mut bad) = (0.0, 0.0);
-            for _ in 0..3000 {
+            for _ in 0..2000 {
                 let (features, good) = answer(&mut rng, true);
                 if calibration.decide(&features).1 == Verdict::Pass {
                     (passed, bad) = (passed + 1.0, bad + f64::from(!good));
                 }
             }
             opened += u32::from(passed > 0.0);
-            broken += u32::from(passed > 0.0 && bad / passed > 0.1);
+            broken += u32::from(passed > 0.0 && bad / passed > 0.2);
         }
-        assert!(broken <= 20, "{labels} labels: broken in {broken} of 200, opened in {opened}");
-        assert!(opened >= 100, "{labels} labels: opened in {opened} of 200");
+        assert!(broken <= 6, "{labels} labels: broken in {broken} of 60, opened in {opened}");
+        assert!(opened >= 30, "{labels} labels: opened in {opened} of 60");
     }
 }
 
@@ -108,7 +108,7 @@ fn the_estimate_uses_judges_and_people() {
     });
     let known = Known { judged: judged.collect(), answered: 2000, ..Known::default() };
     let estimate = Calibration::fit(&known, 0.05, 0.1).estimate.unwrap();
-    assert!(estimate.lower < 0.8 && 0.8 < estimate.upper, "{estimate:?}");
+    assert!(estimate.lower < 0.7 && 0.7 < estimate.upper, "{estimate:?}");
     assert_eq!((estimate.method.as_str(), estimate.labels, estimate.answered), ("labels+judge", 200, 2000));
 }
 
