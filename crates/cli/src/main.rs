@@ -2,9 +2,11 @@
 
 mod commands;
 mod exit;
+mod lab;
 mod reload;
 mod setup;
 mod signals;
+mod telemetry;
 mod transports;
 mod watch;
 
@@ -22,12 +24,9 @@ const LOGGED: &str = "warn,sqlx=error";
 fn main() -> ExitCode {
     let arguments = commands::Arguments::parse();
     let json = arguments.json();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BATON_LOG").unwrap_or_else(|_| LOGGED.into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    if let Err(exit) = log() {
+        return exit.report(json);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::Exit::outside(format!("no runtime could be started: {error}")).report(json),
@@ -36,4 +35,18 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => exit.report(json),
     }
+}
+
+/// Logs to standard error: lines for people, or with `BATON_LOG_FORMAT=json` an object each.
+fn log() -> Result<(), exit::Exit> {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BATON_LOG").unwrap_or_else(|_| LOGGED.into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match std::env::var("BATON_LOG_FORMAT").as_deref() {
+        Err(_) | Ok("" | "text") => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        Ok("json") => log.json().with_ansi(false).init(),
+        Ok(other) => {
+            return Err(exit::Exit::usage(format!("BATON_LOG_FORMAT: `{other}` is no format; write text or json")));
+        }
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use baton_engine::Orchestrator;
 
 use crate::exit::{Exit, tell};
 use crate::setup::{Folder, colour, usable, warn};
+use crate::telemetry::signable;
 use crate::transports::Transports;
 
 /// Sections that are read at the start only.
@@ -72,6 +73,7 @@ impl Reloader {
         let applied = read.and_then(|snapshot| {
             self.seen().named = named(&snapshot);
             usable(&snapshot, &self.transports)?;
+            signable(&snapshot)?;
             Ok(self.baton.reload(snapshot))
         });
         match applied {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_config::{Diagnostic, Given, Loaded, Report, Snapshot, load};
+use baton_core::Sampler;
 use baton_engine::{Observer, Orchestrator};
 use baton_provider::ProviderError::{BadKey, KeyFile, MissingKey};
 use baton_provider::{HttpTransport, Provider, ProviderError};
@@ -65,7 +66,7 @@ pub(crate) async fn orchestrator(
     folder: &Folder,
     recording: Recording,
     fixtures: &Fixtures,
-    observer: Option<Observer>,
+    watched: Option<(Observer, Sampler)>,
 ) -> Result<(Orchestrator, Arc<Transports>), Exit> {
     let transports = Transports::new(fixtures)?;
     let loaded = folder.load().map_err(|report| Exit::usage(report.render(colour())))?;
@@ -83,8 +84,8 @@ pub(crate) async fn orchestrator(
     if transports.replays() {
         builder = builder.without_keys();
     }
-    if let Some(observer) = observer {
-        builder = builder.on_record(observer);
+    if let Some((observer, sampler)) = watched {
+        builder = builder.on_record(observer).sampler(sampler);
     }
     let baton = builder.build().map_err(|error| Exit::usage(error.to_string()))?;
     Ok((baton, transports))

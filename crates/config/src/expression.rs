@@ -38,6 +38,7 @@ pub struct Expression {
     program: Program,
     loops: u32,
     growth: u32,
+    additions: usize,
     reads_input: bool,
 }
 
@@ -74,7 +75,7 @@ impl Expression {
             return Err(format!("it has {} bytes; at most {LENGTH_MAX} are allowed", source.len()));
         }
         if brackets(source) > BRACKETS_MAX {
-            return Err(format!("its brackets are nested deeper than {BRACKETS_MAX}"));
+            return Err(format!("its brackets or signs are nested deeper than {BRACKETS_MAX}"));
         }
         let program = env().compile(source).map_err(|errors| {
             let text = errors.to_string();
@@ -89,8 +90,8 @@ impl Expression {
         if walk.growth > GROWTH_MAX {
             return Err(format!("there are more than {GROWTH_MAX} additions within loops"));
         }
-        let Walk { loops, growth, reads_input, .. } = walk;
-        Ok(Self { source: source.to_owned(), program, loops, growth, reads_input })
+        let Walk { loops, growth, additions, reads_input, .. } = walk;
+        Ok(Self { source: source.to_owned(), program, loops, growth, additions, reads_input })
     }
 
     /// As it is written.
@@ -109,7 +110,7 @@ impl Expression {
         if self.reads_input {
             size.add(input, 0);
         }
-        if size.steps(self.loops, self.growth, self.source.len()) > STEPS_MAX {
+        if size.steps(self) > STEPS_MAX {
             return Err(Untrue::TooMuch);
         }
         let mut context = Context::with_env(Arc::clone(env()));
@@ -156,6 +157,8 @@ struct Walk {
     bound: Vec<String>,
     loops: u32,
     growth: u32,
+    /// All additions: each may copy all that the ones before it put together.
+    additions: usize,
     reads_input: bool,
 }
 
@@ -183,8 +186,9 @@ impl Walk {
                 }
                 let accumulates =
                     matches!(call.args.first().map(|arg| &arg.expr), Some(Expr::Ident(name)) if name.starts_with('@'));
-                if name == "_+_" && loops > 0 && !accumulates {
-                    self.growth += 1;
+                if name == "_+_" && !accumulates {
+                    self.additions += 1;
+                    self.growth += u32::from(loops > 0);
                 }
                 let parts = call.target.as_deref().into_iter().chain(&call.args);
                 parts.into_iter().try_for_each(|part| self.expression(&part.expr, loops))
@@ -243,12 +247,14 @@ impl Size {
     /// At most so many steps: what is within all loops is done `wide^loops` times, and may look at
     /// everything each time. A loop without growth makes lists no longer than what it reads, or than
     /// a list that is written out.
-    fn steps(&self, loops: u32, growth: u32, written: usize) -> usize {
-        if loops == 0 {
-            return 0;
+    fn steps(&self, expression: &Expression) -> usize {
+        let all = 1 + self.values / 8;
+        let copied = all.saturating_mul(expression.additions * expression.additions);
+        if expression.loops == 0 {
+            return copied;
         }
-        let wide = (self.widest + written / 8).saturating_mul(1 << growth);
-        wide.saturating_pow(loops).saturating_mul(1 + self.values / 8)
+        let wide = (self.widest + expression.source.len() / 8).saturating_mul(1 << expression.growth);
+        wide.saturating_pow(expression.loops).saturating_mul(all).saturating_add(copied)
     }
 }
 
@@ -277,9 +283,20 @@ fn convert(value: &Value, depth: usize) -> cel::Value {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_source_makes_it_panic(source in "(output|input|\\.a|\\[0\\]|[-+*/%!<>=?:&|(),\\[\\]{}'\"0-9a-z ]|all\\(x, |size\\(|\\PC){0,24}") {
+            match Expression::compile(&source) {
+                Ok(expression) => drop(expression.holds(&json!({ "a": [1, "b", null] }), &json!("in"))),
+                Err(why) => prop_assert!(!why.is_empty()),
+            }
+        }
+    }
 
     fn ask(source: &str, output: Value) -> String {
         let expression = Expression::compile(source).unwrap();
@@ -338,6 +355,9 @@ mod tests {
         let wide = json!(vec![1; 5000]);
         assert_eq!(ask("output.all(a, output.all(b, a == b))", wide.clone()), Untrue::TooMuch.to_string());
         assert_eq!(ask("size(output) == 5000", wide), "holds");
+        let sums = ["output.text"; 80].join("+");
+        let long = json!({ "text": "a".repeat(1 << 20) });
+        assert_eq!(ask(&format!("size({sums}) > 0"), long), Untrue::TooMuch.to_string());
         let doubling = "[output].map(x, x+x).map(x, x+x).map(x, x+x).map(x, x+x).size() == 1";
         assert_eq!(ask(doubling, json!([1, 2])), "holds");
         assert_eq!(ask(doubling, json!(vec![1; 800])), Untrue::TooMuch.to_string());

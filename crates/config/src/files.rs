@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::check_file::CheckFile;
+use crate::privacy_file::PrivacyFile;
+use crate::review_file::{CriterionFile, JudgeFile, ReviewFile};
+use crate::webhooks::Topic;
 
 /// `intents/NAME/intent.toml`: the policy of one intent.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +60,9 @@ pub(crate) struct IntentFile {
     /// The cache of whole answers.
     #[serde(default)]
     pub(crate) cache: CacheFile,
+    /// What the intent may use, whoever calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget: Option<BudgetFile>,
     /// What is asked of every answer besides its form.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -248,86 +254,24 @@ pub(crate) struct CacheFile {
     pub(crate) partition: Vec<String>,
 }
 
-/// One `[[criteria]]` entry.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CriterionFile {
-    /// Its name in labels and figures: small letters, digits and hyphens.
-    pub(crate) id: String,
-    /// A question about an answer; "yes" means that the answer passes.
-    #[schemars(length(min = 1, max = 1000))]
-    pub(crate) ask: String,
-    /// How to decide, with examples: shown beside the question.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 10_000))]
-    pub(crate) guideline: Option<String>,
-}
-
-/// `[judge]`: a model that is asked each of the `[[criteria]]`, of a sample of the answers.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct JudgeFile {
-    /// Who judges: `provider/model` or an alias, of another family than the judged where possible.
-    pub(crate) model: String,
-    /// Dollars a day; sets how many answers are drawn. All that `rate_max` allows if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+/// `[budget]`. What is absent is not limited.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BudgetFile {
+    /// Calls in any 60 seconds; more are refused with `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_per_minute: Option<u64>,
+    /// Tokens, read and written, in any 60 seconds. A model that may need more than is left is not
+    /// asked; where no other is left, the error is `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens_per_minute: Option<u64>,
+    /// Dollars a day, which begins at 00:00 UTC. A model that may cost more than is left, or whose
+    /// price is not known, is not asked; where no other is left, the error is `budget_exhausted`.
     #[schemars(range(min = 0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) usd_per_day: Option<f64>,
-    /// The largest share of answers that is drawn, whatever the money allows.
-    #[serde(default = "JudgeFile::rate_default")]
-    #[schemars(range(min = 0, max = 1))]
-    pub(crate) rate_max: f64,
-    /// Milliseconds that one judgement may take.
-    #[serde(default = "JudgeFile::latency_default")]
-    #[schemars(range(min = 1, max = 600_000))]
-    pub(crate) latency_ms: u64,
-    /// Asks the provider for log-probabilities: a verdict becomes a probability. Not every provider
-    /// has them.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) logprobs: bool,
-}
-
-impl JudgeFile {
-    fn rate_default() -> f64 {
-        1.0
-    }
-
-    fn latency_default() -> u64 {
-        30_000
-    }
-}
-
-/// `[review]`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ReviewFile {
-    /// Roughly how many answers a day people are asked about. With recent traffic it sets the
-    /// probability with which an answer is drawn; 0 draws none.
-    #[schemars(range(min = 0, max = 100_000))]
-    pub(crate) per_day: f64,
-    /// Share of them that two people label, neither seeing what the other says.
-    #[serde(default = "ReviewFile::double_default")]
-    #[schemars(range(min = 0, max = 1))]
-    pub(crate) double: f64,
-    /// Share of the drawing that is uniform; the rest goes to answers whose quality is least certain.
-    /// Below 0.3 intervals become wide.
-    #[serde(default = "ReviewFile::floor_default")]
-    #[schemars(range(min = 0.1, max = 1))]
-    pub(crate) floor: f64,
-    /// Who decides where two labels disagree; if absent, anybody who gave neither.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256))]
-    pub(crate) adjudicator: Option<String>,
-}
-
-impl ReviewFile {
-    fn double_default() -> f64 {
-        0.15
-    }
-
-    fn floor_default() -> f64 {
-        0.7
-    }
 }
 
 /// `[local]`.
@@ -339,31 +283,6 @@ pub(crate) struct LocalFile {
     #[schemars(range(min = 0, max = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cut: Option<f64>,
-}
-
-/// `[privacy]`. Governs journal, cache and traces too.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct PrivacyFile {
-    /// `full`: inputs and outputs are stored. `none`: they are not.
-    pub(crate) store: StoreContentFile,
-    /// How long records are kept: `30d`.
-    pub(crate) keep: String,
-}
-
-impl Default for PrivacyFile {
-    fn default() -> Self {
-        Self { store: StoreContentFile::Full, keep: "30d".into() }
-    }
-}
-
-/// What is stored of inputs and outputs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum StoreContentFile {
-    #[default]
-    Full,
-    None,
 }
 
 /// `baton.toml`: what the intents share. Optional, as is everything in it.
@@ -384,6 +303,24 @@ pub(crate) struct BatonFile {
     pub(crate) store: StoreFile,
     /// How much the server takes on.
     pub(crate) server: ServerFile,
+    /// Who is told when something should be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub(crate) webhooks: Vec<WebhookFile>,
+}
+
+/// One `[[webhooks]]` entry: signed as the Standard Webhooks specification says.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookFile {
+    /// Where notices are sent: `https://…`.
+    pub(crate) url: String,
+    /// Where its secret is: `whsec_` and 24 to 64 bytes in base64.
+    pub(crate) secret: SecretFile,
+    /// What it is told of; everything if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub(crate) events: Option<Vec<Topic>>,
 }
 
 /// `[server]`.
@@ -488,11 +425,35 @@ pub(crate) struct TeamFile {
     /// Its weight where teams compete for places: 2 gets twice as many as 1.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) share: u32,
+    /// Calls of all its keys in any 60 seconds; more are refused with `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_per_minute: Option<u64>,
+    /// Tokens of all its keys, read and written, in any 60 seconds. A model that may need more than is
+    /// left is not asked; where no other is left, the error is `rate_limit`.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens_per_minute: Option<u64>,
+    /// Dollars of all its keys a day, which begins at 00:00 UTC. A model that may cost more than is
+    /// left, or whose price is not known, is not asked; where no other is left, the error is
+    /// `budget_exhausted`.
+    #[schemars(range(min = 0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) usd_per_day: Option<f64>,
+}
+
+impl TeamFile {
+    /// What it may use.
+    pub(crate) fn budget(&self) -> BudgetFile {
+        let Self { calls_per_minute, tokens_per_minute, usd_per_day, .. } = *self;
+        BudgetFile { calls_per_minute, tokens_per_minute, usd_per_day }
+    }
 }
 
 impl Default for TeamFile {
     fn default() -> Self {
-        Self { intents: None, share: 1 }
+        let (intents, calls_per_minute, tokens_per_minute, usd_per_day) = Default::default();
+        Self { intents, share: 1, calls_per_minute, tokens_per_minute, usd_per_day }
     }
 }
 

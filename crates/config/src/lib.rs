@@ -19,13 +19,16 @@ mod json;
 mod later;
 mod load;
 mod plan;
+mod privacy_file;
 mod prompt;
+mod review_file;
 mod schema;
 mod secrets;
 mod sections;
 mod structure;
 mod suggest;
 mod units;
+mod webhooks;
 
 pub use cases::share_of;
 pub use changes::Changes;
@@ -43,6 +46,7 @@ pub use plan::{
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};
 pub use units::duration as parse_duration;
+pub use webhooks::{Topic, WebhookSpec};
 
 /// The JSON Schema of `intent.toml`, for editors.
 #[must_use]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use baton_core::Price;
 
-use crate::compile::{House, IntentSources, compile_intent, compile_judge, intent_settings, store_and_teams};
+use crate::compile::{House, IntentSources, compile_intent, compile_judge, intent_settings, store_and_teams, webhooks};
 use crate::diagnostics::{Diagnostic, Level, Report, Sink, Source};
 use crate::document::Document;
 use crate::effective::{Effective, Origin, settings};
@@ -95,6 +95,7 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
     for id in house.aliases.values().cloned().collect::<Vec<_>>() {
         house.model(id);
     }
+    let webhooks = webhooks(document, baton.as_ref(), &house, &mut sink);
     let baton = baton.unwrap_or_default();
     let (store, teams) = store_and_teams(&folder.dir, document, &baton, &names, &mut sink);
     let server =
@@ -106,7 +107,7 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
         Some(store) => {
             let House { models, aliases, providers, .. } = house;
             let settings = said.as_object().cloned().unwrap_or_default();
-            let snapshot = Snapshot { intents, models, aliases, providers, teams, store, server, settings };
+            let snapshot = Snapshot { intents, models, aliases, providers, teams, store, server, webhooks, settings };
             Ok(Loaded { snapshot, warnings: sink.0, effective })
         }
         None => Err(Report { diagnostics: sink.0 }),

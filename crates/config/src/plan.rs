@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Ceilings, IntentName, ModelId, NanoUsd, Price, StreamLimits, TeamId, Unproven};
+use baton_core::{Allowance, Ceilings, IntentName, ModelId, Price, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
-use crate::{CheckSpec, Prompt, Schema};
+use crate::{CheckSpec, Prompt, Schema, WebhookSpec};
 
 /// Everything that the configuration says, compiled.
 pub struct Snapshot {
@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub store: StoreSpec,
     /// How much the server takes on.
     pub server: ServerSpec,
+    /// Who is told when something should be looked at.
+    pub webhooks: Vec<WebhookSpec>,
     /// `baton.toml` as it is in effect, overrides and defaults in it, by section: what tells two
     /// versions apart. Of secrets it has the places only.
     pub settings: Map<String, Value>,
@@ -87,8 +89,8 @@ pub enum Secret {
 pub struct Team {
     /// The intents that it may call; `None` is all.
     pub intents: Option<Vec<IntentName>>,
-    /// Money a day. Enforced from a later version on; refused by name until then.
-    pub usd_per_day: Option<NanoUsd>,
+    /// What all of its keys together may use.
+    pub allowance: Allowance,
     /// Its weight where teams compete, at least 1.
     pub share: u32,
 }
@@ -151,6 +153,8 @@ pub struct Plan {
     pub review: Option<ReviewSpec>,
     /// The exact cache.
     pub cache: CacheSpec,
+    /// What it may use, whoever calls it.
+    pub allowance: Allowance,
     /// The built-in model.
     pub local: LocalSpec,
     /// What may be stored.

@@ -53,7 +53,7 @@ pub struct Answer {
 pub struct AnswerLatency {
     /// From the request fully read to the answer.
     pub total_ms: f64,
-    /// The part not spent waiting for a model.
+    /// The part not spent waiting for a model, or for a place at one.
     pub overhead_ms: f64,
     /// To the first token, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,10 +66,16 @@ pub struct AnswerLatency {
 pub struct AnswerAttempt {
     /// The model.
     pub model: ModelId,
+    /// With which of the provider's keys, from 1, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<u32>,
     /// Why it was asked.
     pub kind: AttemptKind,
     /// How it ended, or why it was skipped.
     pub outcome: AttemptOutcome,
+    /// Milliseconds that it waited before for a place at the model; absent where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_ms: Option<f64>,
     /// Milliseconds that it took.
     pub ms: f64,
     /// What was wrong.
@@ -90,8 +96,10 @@ impl Answer {
     pub fn of(record: &Record, output: Value, tool_calls: Vec<Value>) -> Self {
         let attempt = |a: &crate::AttemptRecord| AnswerAttempt {
             model: a.model.clone(),
+            key: a.key,
             kind: a.kind,
             outcome: a.outcome,
+            queued_ms: (a.queued_us > 0).then(|| ms(a.queued_us)),
             ms: ms(a.duration_us),
             error: a.error.clone(),
         };

@@ -42,6 +42,12 @@ impl Disposition {
         matches!(self, Self::Transient | Self::RateLimited { .. })
     }
 
+    /// Was nobody asked, so that it says nothing of the lane?
+    #[must_use]
+    pub fn is_unasked(self) -> bool {
+        matches!(self, Self::OverBudget | Self::Limited)
+    }
+
     /// May the next candidate be asked?
     #[must_use]
     pub fn next_candidate(self) -> bool {

@@ -48,6 +48,8 @@ codes! {
     UnknownExecution = "unknown_execution", NotFound;
     /// The idempotency key was used with another body.
     IdempotencyConflict = "idempotency_conflict", Conflict;
+    /// The review item is not the reviewer's to do this with.
+    ReviewConflict = "review_conflict", Conflict;
     /// The body is over the limit.
     BodyTooLarge = "body_too_large", TooLarge;
     /// No candidate has room for the context.

@@ -90,10 +90,10 @@ impl ExecutionId {
         Uuid::try_parse(text).ok().map(Self)
     }
 
-    /// Of sixteen bytes; `None` where there are not so many.
+    /// The id of these bytes.
     #[must_use]
-    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-        Uuid::from_slice(bytes).ok().map(Self)
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
     }
 
     /// The sixteen bytes.

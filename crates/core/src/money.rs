@@ -48,6 +48,26 @@ impl fmt::Display for NanoUsd {
     }
 }
 
+/// An amount that may be missing, as it is written on the wire: decimal text.
+pub(crate) mod optional_decimal {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::NanoUsd;
+
+    #[expect(clippy::ref_option, reason = "serde's `with` passes a reference")]
+    pub(crate) fn serialize<S: Serializer>(amount: &Option<NanoUsd>, to: S) -> Result<S::Ok, S::Error> {
+        match amount {
+            Some(amount) => to.collect_str(amount),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Option<NanoUsd>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+    }
+}
+
 impl Add for NanoUsd {
     type Output = Self;
     fn add(self, other: Self) -> Self {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AttemptRecord, ExecutionId, Failure, IntentName, ModelId, NanoUsd, Quality, ReviewDraw, Sampler, TeamId, Trace,
-    Usage,
+    AttemptRecord, ExecutionId, Failure, Idempotency, IntentName, KeyId, ModelId, NanoUsd, Quality, ReviewDraw,
+    Sampler, TeamId, Trace, Usage,
 };
 
 /// Where an answer came from.
@@ -80,6 +80,12 @@ pub struct Record {
     pub intent: Option<IntentName>,
     /// Who called.
     pub team: TeamId,
+    /// With which key; `None` without keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    /// What makes a repeated call the same call, where the caller said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<Idempotency>,
     /// The partition of its scope.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition: Vec<Option<String>>,
@@ -176,5 +182,50 @@ impl Record {
     #[must_use]
     pub fn trace(&self) -> Trace {
         self.trace.clone().unwrap_or_else(|| Trace::begin(self.execution, None, Sampler::OFF))
+    }
+
+    /// A copy without input and output, which may be long.
+    #[must_use]
+    pub fn without_content(&self) -> Self {
+        Self {
+            execution: self.execution,
+            intent: self.intent.clone(),
+            team: self.team.clone(),
+            key: self.key.clone(),
+            idempotency: self.idempotency.clone(),
+            partition: self.partition.clone(),
+            version: self.version.clone(),
+            answer_hash: self.answer_hash.clone(),
+            lineage: self.lineage.clone(),
+            started_at_us: self.started_at_us,
+            duration_us: self.duration_us,
+            overhead_us: self.overhead_us,
+            first_token_us: self.first_token_us,
+            deadline_us: self.deadline_us,
+            status: self.status,
+            via: self.via,
+            model: self.model.clone(),
+            reason: self.reason.clone(),
+            error: self.error.clone(),
+            usage: self.usage,
+            cost: self.cost,
+            cost_known: self.cost_known,
+            attempts: self.attempts.clone(),
+            quality: self.quality.clone(),
+            repairs: self.repairs.clone(),
+            stream: self.stream,
+            simulated: self.simulated,
+            source: self.source,
+            parent: self.parent,
+            judged: self.judged,
+            metadata: self.metadata.clone(),
+            session: self.session.clone(),
+            subject: self.subject.clone(),
+            trace: self.trace.clone(),
+            review: self.review.as_ref().map(ReviewDraw::without_content),
+            content_dropped: self.content_dropped,
+            input: None,
+            output: None,
+        }
     }
 }

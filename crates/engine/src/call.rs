@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use baton_core::{CallConfig, ErrorCode, ExecutionId, Failure, IntentName, TeamId, TraceParent};
+use baton_core::{
+    Allowance, CallConfig, ErrorCode, ExecutionId, Failure, Idempotency, IntentName, KeyId, TeamId, TraceParent,
+};
 use baton_wire::{ChatRequest, Tool};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -29,11 +31,22 @@ pub struct Caller {
     pub team: TeamId,
     /// The intents that the key and the team may call; `None` is all.
     pub intents: Option<Arc<[IntentName]>>,
+    /// The key that it called with; `None` where keys are not used.
+    pub key: Option<CallerKey>,
+}
+
+/// A key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerKey {
+    /// Its id.
+    pub id: KeyId,
+    /// What it may use, besides what its team may.
+    pub allowance: Allowance,
 }
 
 impl Default for Caller {
     fn default() -> Self {
-        Self { team: TeamId::new("default"), intents: None }
+        Self { team: TeamId::new("default"), intents: None, key: None }
     }
 }
 
@@ -84,6 +97,9 @@ pub struct Call {
     pub parent: Option<ExecutionId>,
     /// The trace that the caller began.
     pub trace: Option<TraceParent>,
+    /// What makes this call, made again, the same call: it is given the same execution again
+    /// ([`crate::idempotency`]).
+    pub idempotency: Option<Idempotency>,
     /// When the request was fully read; the deadline runs from here.
     pub received: Instant,
 }
@@ -110,6 +126,7 @@ impl Call {
             subject: None,
             parent: None,
             trace: None,
+            idempotency: None,
             received: Instant::now(),
         }
     }

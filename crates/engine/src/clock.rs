@@ -60,6 +60,12 @@ impl Clock {
         i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
     }
 
+    /// The wall clock at a moment that has passed.
+    pub(crate) fn unix_us_at(&self, moment: Moment) -> i64 {
+        let since = (self.now() - moment).as_micros();
+        self.unix_us() - i64::try_from(since).unwrap_or_default()
+    }
+
     pub(crate) fn random(&self) -> u64 {
         self.random.lock().unwrap_or_else(PoisonError::into_inner).next_u64()
     }

@@ -22,6 +22,7 @@ use crate::live::Live;
 use crate::log::{Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::recall::stale;
+use crate::repeats::kept;
 use crate::resolve::Request;
 
 /// The longest that a refusal waits for its record.
@@ -58,8 +59,11 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
         Finish::Cancelled => Outcome { released: drive.released(), ..Outcome::cancelled() },
         Finish::Broken { code, .. } => Outcome::broken(failure(code, None, &drive.records)),
         Finish::Failed { code, retry_after } => {
+            let limited = matches!(code, ErrorCode::BudgetExhausted | ErrorCode::RateLimit);
+            let retry_after = if limited { drive.fits_after } else { retry_after };
             let failure = failure(code, retry_after, &drive.records);
-            if matches!(code, ErrorCode::DeadlineExceeded | ErrorCode::DeadlineUnreachable) {
+            // Who follows may have more time, or another key.
+            if limited || matches!(code, ErrorCode::DeadlineExceeded | ErrorCode::DeadlineUnreachable) {
                 drive.keep_from_followers();
             }
             instead(engine, request, &failure).unwrap_or_else(|| Outcome::failed(failure))
@@ -97,6 +101,8 @@ fn failure(code: ErrorCode, retry_after: Option<Duration>, attempts: &[AttemptRe
         }
         ErrorCode::QueueFull => format!("as many calls wait for a place at a model as may: {tried}"),
         ErrorCode::NoAcceptableAnswer => format!("no answer passed its checks: {tried}"),
+        ErrorCode::BudgetExhausted => format!("no budget is left for an answer: {tried}"),
+        ErrorCode::RateLimit => format!("a rate limit stands in the way of an answer: {tried}"),
         ErrorCode::UpstreamRejected => format!("the provider refused the request: {tried}"),
         ErrorCode::ContextTooLong => format!("no candidate has room for this context: {tried}"),
         ErrorCode::StreamInterrupted => format!("the stream broke after its first bytes: {tried}"),
@@ -227,6 +233,8 @@ fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outco
     let mut record = blank(engine, call, log, request.started);
     record.intent = plan.map(|plan| plan.name.clone());
     record.team = request.scope.team.clone();
+    record.started_at_us = request.started_at_us;
+    record.idempotency = kept(call, Some(request), outcome);
     record.partition.clone_from(&request.scope.partition);
     record.version = hash(|h| h.policy.get(..8).unwrap_or(&h.policy));
     record.answer_hash = hash(|h| &h.answer);
@@ -252,6 +260,8 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         execution: log.execution,
         intent: None,
         team: call.caller.team.clone(),
+        key: call.caller.key.as_ref().map(|key| key.id.clone()),
+        idempotency: None,
         partition: Vec::new(),
         version: String::new(),
         answer_hash: String::new(),
@@ -296,6 +306,7 @@ pub(crate) async fn refused(engine: &Engine, live: &Live, call: &Call, (log, fai
     }
     let outcome = Outcome::failed(failure);
     record.error.clone_from(&outcome.error);
+    record.idempotency = kept(call, None, &outcome);
     // Where a fault of ours ended it, a model may have been asked.
     record.cost_known = outcome.error.as_ref().is_none_or(|error| error.code != ErrorCode::Internal);
     // Its limits may be what was wrong with it; what it asked for bounds the wait all the same.
@@ -331,14 +342,19 @@ pub(crate) fn answer(call: &Call, intent: Option<&Intent>, log: &EventLog, recor
         finish: outcome.finish.clone(),
         extra: outcome.extra.clone(),
     };
-    if call.stream && !outcome.released {
-        let model = record.model.clone().unwrap_or_else(|| "default".into());
+    tell(call, intent, log, Arc::new(delivered), outcome.released);
+}
+
+/// Writes an answer to a log; as a stream where one was asked for, and its text was not `released`.
+pub(crate) fn tell(call: &Call, intent: Option<&Intent>, log: &EventLog, delivered: Arc<Delivered>, released: bool) {
+    if call.stream && !released {
+        let model = delivered.answer.model.clone().unwrap_or_else(|| "default".into());
         log.append(LogEvent::Start { model });
         let checked = intent.map(|intent| delivered.checked(&intent.plan.kind));
         let content = checked.as_ref().unwrap_or(&delivered.content);
         deltas(content).into_iter().for_each(|delta| log.append(LogEvent::Delta(delta)));
     }
-    log.append(LogEvent::End(Arc::new(delivered)));
+    log.append(LogEvent::End(delivered));
 }
 
 /// A whole answer as a stream would have brought it.

@@ -1,13 +1,17 @@
 //! Performs what [`baton_core::Exec`] decides: opens attempts, reads them, releases text. It
 //! decides nothing.
 
+mod spend;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use baton_core::{
     Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Breach, Candidate, Disposition, Event, ExecutionId, Failure,
-    ModelId, Moment, NanoUsd, ProviderResponse, Quality, SpanId, Ticket, Unproven, Usage, Verdict, verdict,
+    ModelId, Moment, NanoUsd, ProviderResponse, Quality, Reservation, SpanId, Ticket, Unproven, Usage, Verdict,
+    verdict,
 };
 use baton_eval::{Finish as AnswerFinish, Seen};
 use baton_wire::{Block, ChatRequest, Completion, Delta, FinishReason, StreamEvent};
@@ -22,7 +26,7 @@ use crate::flying::{Arrival, Flying, arrive, fly};
 use crate::intent::text_of;
 use crate::log::{EventLog, LogEvent};
 use crate::places::{Waiting, woken};
-use crate::probe::{Probe, glance};
+use crate::probe::{Probe, glance, sent};
 use crate::resolve::Request;
 use crate::tools;
 
@@ -54,6 +58,8 @@ struct Flight {
     /// Pieces that arrived before the commit.
     held: Vec<Delta>,
     given: Option<Given>,
+    /// What it may use at most, until that is settled.
+    reservation: Option<Reservation>,
 }
 
 /// The attempts of one execution.
@@ -72,6 +78,8 @@ pub(crate) struct Drive<'a> {
     released: Option<usize>,
     /// The journal could not take the stream: nothing may be released.
     pub(crate) refused: Option<Failure>,
+    /// When what a budget or a rate limit stood in the way of may fit.
+    pub(crate) fits_after: Option<Duration>,
 }
 
 impl<'a> Drive<'a> {
@@ -83,8 +91,8 @@ impl<'a> Drive<'a> {
     ) -> Result<Self, Failure> {
         let chat = request.chat(call)?;
         let (flights, records) = (Vec::new(), Vec::new());
-        let (waiting, released, refused) = (None, None, None);
-        Ok(Self { engine, call, request, log, chat, flights, waiting, records, released, refused })
+        let (waiting, released, refused, fits_after) = (None, None, None, None);
+        Ok(Self { engine, call, request, log, chat, flights, waiting, records, released, refused, fits_after })
     }
 
     /// Opens an attempt. What `local` says is known at once.
@@ -93,7 +101,8 @@ impl<'a> Drive<'a> {
         let (number, place) = (attempt.number, self.records.len());
         let (assembly, held, flying) = (Assembly::default(), Vec::new(), Flying::Landed);
         debug_assert_eq!(number, self.flights.len());
-        self.flights.push(Flight { attempt, place, flying, early: None, assembly, held, given: None });
+        let (early, given, reservation) = (None, None, None);
+        self.flights.push(Flight { attempt, place, flying, early, assembly, held, given, reservation });
         let record = self.blank(attempt.candidate, attempt.kind, AttemptOutcome::Cancelled);
         self.records.push(record);
         if candidate.model.as_str() == "local" {
@@ -103,6 +112,10 @@ impl<'a> Drive<'a> {
             let why = format!("provider `{}` is not there", candidate.model.provider());
             return self.failed(number, Disposition::HardDown, why);
         };
+        if let Err(refused) = self.reserve(number) {
+            return refused;
+        }
+        let candidate = &self.request.candidates[attempt.candidate];
         let mut chat = self.chat.clone();
         candidate.model.name().clone_into(&mut chat.model);
         let headers = self.trace_headers(place);
@@ -151,11 +164,13 @@ impl<'a> Drive<'a> {
     }
 
     /// Lets an attempt go on without this execution: its lane learns whether it is back.
-    pub(crate) fn detach(&mut self, number: usize, disposition: Disposition, times: (Moment, Moment)) -> Event {
+    pub(crate) async fn detach(&mut self, number: usize, disposition: Disposition, times: (Moment, Moment)) -> Event {
         let flight = &mut self.flights[number];
-        let (flying, early) = (std::mem::replace(&mut flight.flying, Flying::Landed), flight.early.take());
+        let (mut flying, early) = (std::mem::replace(&mut flight.flying, Flying::Landed), flight.early.take());
         let lane = self.request.candidates[flight.attempt.candidate].lane;
         let probe = Probe::new(self.engine, &self.request.live, lane, times, self.call.stream);
+        // What was not sent yet is sent by this execution.
+        let early = if early.is_some() { early } else { sent(&mut flying).await };
         tokio::spawn(probe.finish(flying, early));
         self.failed(number, disposition, "it goes on alone, to see whether the model is back".to_owned());
         Event::Woke
@@ -169,7 +184,7 @@ impl<'a> Drive<'a> {
         let opened = tokio::select! {
             biased;
             () = self.log.abandoned() => return Event::Abandoned,
-            opened = self.engine.journal_opened(self.call, self.request, self.log, self.reserved(number)) => opened,
+            opened = self.engine.journal_opened(self.call, self.request, self.log, self.reserved()) => opened,
         };
         match opened {
             Ok(()) => {
@@ -392,7 +407,10 @@ impl<'a> Drive<'a> {
                 let usage = reported.unwrap_or_else(|| self.estimate(self.flights[number].assembly.chars()));
                 self.settle(number, usage);
             }
-            None => self.record(number).cost = Some(NanoUsd(0)),
+            None => {
+                self.record(number).cost = Some(NanoUsd(0));
+                self.charge(number);
+            }
         }
         self.record(number).error = Some(error);
         Event::Failed { attempt: number, disposition }
@@ -403,32 +421,6 @@ impl<'a> Drive<'a> {
         let record = self.record(number);
         record.duration_us = elapsed;
         record.outcome = outcome;
-    }
-
-    fn settle(&mut self, number: usize, usage: Usage) {
-        let candidate = &self.request.candidates[self.flights[number].attempt.candidate];
-        let local = candidate.model.as_str() == "local";
-        let cost = if local { Some(NanoUsd(0)) } else { candidate.price.map(|price| price.cost(&usage)) };
-        let record = self.record(number);
-        record.usage = Some(usage);
-        record.cost = cost;
-    }
-
-    /// Four characters a token, where the provider reported nothing.
-    fn estimate(&self, written: usize) -> Usage {
-        let blocks = self.chat.messages.iter().flat_map(|m| &m.content);
-        let read: usize = blocks.map(|b| if let Block::Text(t) = b { t.chars().count() } else { 0 }).sum();
-        let tokens = |chars: usize| chars.div_ceil(4) as u64;
-        Usage { input_tokens: tokens(read), output_tokens: tokens(written), estimated: true, ..Usage::default() }
-    }
-
-    /// The most that an attempt can cost, where its price is known.
-    fn reserved(&self, number: usize) -> NanoUsd {
-        const OUTPUT_TOKENS: u64 = 4096;
-        let output_tokens = self.chat.params.max_tokens.unwrap_or(OUTPUT_TOKENS);
-        let usage = Usage { output_tokens, ..self.estimate(0) };
-        let price = self.request.candidates[self.flights[number].attempt.candidate].price;
-        price.map_or(NanoUsd(0), |price| price.cost(&usage))
     }
 
     fn blank(&mut self, candidate: usize, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRecord {
@@ -477,7 +469,7 @@ impl Given {
     }
 }
 
-pub(crate) fn micros(span: std::time::Duration) -> u64 {
+pub(crate) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_cache::ExactCache;
-use baton_core::{Decision, ErrorCode, Event, Exec, ExecutionId, Failure, Lanes, NanoUsd, Record, Sampler, Trace};
+use baton_core::{At, Decision, ErrorCode, Event, Exec, ExecutionId, Failure, Lanes, NanoUsd, Record, Sampler, Trace};
 use baton_store::{Ack, Entry, JournalError, Opened, Store};
 use tokio::time::timeout_at;
 
+use crate::budgets::Budgets;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::flights::Flights;
@@ -16,6 +17,7 @@ use crate::live::Live;
 use crate::log::EventLog;
 use crate::places::Waiters;
 use crate::reload::Configured;
+use crate::repeats::Repeats;
 use crate::resolve::Request;
 use crate::review::Reviews;
 use crate::tasks::Tasks;
@@ -32,6 +34,8 @@ pub(crate) struct Engine {
     pub(crate) waiters: Waiters,
     pub(crate) cache: ExactCache,
     pub(crate) flights: Flights,
+    pub(crate) budgets: Budgets,
+    pub(crate) repeats: Repeats,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
@@ -71,9 +75,10 @@ impl Engine {
         changed
     }
 
-    /// Whether there is room to record one more execution.
-    pub(crate) fn admit(&self) -> Result<(), Failure> {
-        self.store.journal().refusal().map_or(Ok(()), |error| Err(full(&error)))
+    /// Whether there is room to record one more execution, and whether one more may be made now.
+    pub(crate) fn admit(&self, request: &Request) -> Result<(), Failure> {
+        self.store.journal().refusal().map_or(Ok(()), |error| Err(full(&error)))?;
+        self.budgets.call(&request.quotas, At { now: self.clock.now(), unix_us: request.started_at_us })
     }
 
     /// Journals that a stream begins, acknowledged before its first byte leaves. `reserved` is the
@@ -91,8 +96,9 @@ impl Engine {
         let opened = Opened {
             execution: log.execution,
             team: request.scope.team.clone(),
+            key: call.caller.key.as_ref().map(|key| key.id.clone()),
             intent: request.intent.as_ref().map(|intent| intent.plan.name.clone()),
-            started_at_us: self.unix_us_at(request),
+            started_at_us: request.started_at_us,
             reserved,
             deadline_us: crate::drive::micros(request.deadline - request.started),
             stream: call.stream,
@@ -101,12 +107,6 @@ impl Engine {
             subject: call.subject.clone(),
         };
         self.acknowledged(&Entry::Opened(opened), request.deadline).await
-    }
-
-    /// Wall clock at a request's start.
-    fn unix_us_at(&self, request: &Request) -> i64 {
-        let since = crate::drive::micros(self.clock.now() - request.started);
-        self.clock.unix_us() - i64::try_from(since).unwrap_or_default()
     }
 
     /// Journals an entry and waits for the acknowledgement, until the deadline.

@@ -4,10 +4,12 @@
 //! remember. One task for each execution writes an event log; callers read it through cursors.
 
 mod assemble;
+mod budgets;
 mod call;
 mod clock;
 mod close;
 mod connect;
+mod desk;
 mod drive;
 mod engine;
 mod flights;
@@ -24,6 +26,7 @@ mod places;
 mod probe;
 mod recall;
 mod reload;
+mod repeats;
 mod resolve;
 mod review;
 mod route;
@@ -31,10 +34,16 @@ mod run;
 mod tasks;
 mod tools;
 
-pub use call::{Call, Caller, Target};
+pub use budgets::BudgetState;
+pub use call::{Call, Caller, CallerKey, Target};
 pub use connect::Connect;
+pub use desk::{
+    Agreement, Content, CriterionView, Desk, IntentReviews, ItemFilter, LabelView, ReviewStats, ReviewView,
+    ReviewerStats, Verdict, check_output,
+};
 pub use engine::Observer;
 pub use learn::{InForce, RollBackError, release, roll_back};
 pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, Execution, LaneState, Orchestrator};
 pub use reload::{Configuration, Refused};
+pub use repeats::idempotency;

@@ -78,8 +78,9 @@ impl Live {
         let store =
             baton_config::StoreSpec { dir: std::path::PathBuf::new(), durability: baton_config::Durability::Process };
         let server = baton_config::ServerSpec { max_running: 1, queue_max: 1 };
-        let (intents, models, aliases, providers, teams, settings) = Default::default();
-        let snapshot = Arc::new(Snapshot { intents, models, aliases, providers, teams, store, server, settings });
+        let (intents, models, aliases, providers, teams, webhooks, settings) = Default::default();
+        let snapshot =
+            Arc::new(Snapshot { intents, models, aliases, providers, teams, store, server, webhooks, settings });
         Self { snapshot, intents: HashMap::new(), providers: BTreeMap::new(), lanes }
     }
 }

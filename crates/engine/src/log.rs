@@ -146,6 +146,12 @@ impl EventLog {
         self.lock().recorded
     }
 
+    /// Its last event, where that was written.
+    pub(crate) fn last(&self) -> Option<LogEvent> {
+        let inner = self.lock();
+        inner.events.back().filter(|_| inner.ended).cloned()
+    }
+
     /// Whether its last event was written.
     pub(crate) fn has_ended(&self) -> bool {
         self.lock().ended

@@ -8,17 +8,18 @@ use std::time::Duration;
 use baton_cache::ExactCache;
 use baton_config::{Changes, Snapshot};
 use baton_core::{
-    Admission, BreakerState, ExecutionId, Failure, IntentName, LaneId, Lanes, ModelId, Sampler, TeamId, Trace,
+    Admission, At, BreakerState, ExecutionId, Failure, IntentName, LaneId, Lanes, ModelId, Sampler, TeamId, Trace,
     TraceParent,
 };
 use baton_provider::ProviderError;
-use baton_store::{Retention, Store, StoreError};
+use baton_store::{Past, Retention, Store, StoreError};
 use baton_wire::{Transport, TransportError};
 use futures_util::FutureExt as _;
 
+use crate::budgets::{BudgetState, Budgets};
 use crate::call::Call;
 use crate::clock::Clock;
-use crate::close::crashed;
+use crate::close::{crashed, refused};
 use crate::connect::{Connect, Connections};
 use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
@@ -27,6 +28,7 @@ use crate::learn::{self, InForce, Learning};
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::places::Waiters;
 use crate::reload::{Configuration, Configured};
+use crate::repeats::{Boarding, Repeats, board, land};
 use crate::review::Reviews;
 use crate::run::run;
 use crate::tasks::Tasks;
@@ -166,6 +168,7 @@ impl Builder {
         let connections = Connections::new(self.transports, self.connect, self.keys)?;
         let clock = self.seed.map_or_else(Clock::real, Clock::simulated);
         let mut lanes = Lanes::default();
+        let Past { spends, repeats } = self.store.past(clock.unix_us());
         let configured = Configured::new(self.snapshot, connections, &mut lanes, clock.unix_us())?;
         Ok(Orchestrator(Arc::new(Engine {
             configured,
@@ -173,6 +176,8 @@ impl Builder {
             waiters: Waiters::default(),
             cache: ExactCache::new(CACHE_BYTES),
             flights: Flights::default(),
+            budgets: Budgets::after(&spends),
+            repeats: Repeats::after(repeats, clock.now(), clock.unix_us()),
             store: self.store,
             clock,
             tasks: Tasks::default(),
@@ -228,12 +233,24 @@ impl Orchestrator {
         let engine = Arc::clone(&self.0);
         let id = engine.clock.execution_id();
         let (log, events) = EventLog::begin(id);
+        let conflict = match board(&engine, &call, &log) {
+            Boarding::Begin => None,
+            Boarding::Again(execution) => return execution,
+            Boarding::Conflict(failure) => Some(failure),
+        };
         let running = engine.tasks.begin(&call.caller.team);
         tokio::spawn(async move {
-            if AssertUnwindSafe(run(&engine, &call, &log)).catch_unwind().await.is_err() {
+            let ends = async {
+                match conflict {
+                    Some(failure) => refused(&engine, &engine.live(), &call, (&log, failure)).await,
+                    None => run(&engine, &call, &log).await,
+                }
+            };
+            if AssertUnwindSafe(ends).catch_unwind().await.is_err() {
                 tracing::error!(execution = %id, "an execution ended in a panic");
                 crashed(&engine, &call, &log).await;
             }
+            land(&engine, &call, &log);
             drop(running);
         });
         Execution { id, events }
@@ -296,6 +313,15 @@ impl Orchestrator {
         };
         let pools = live.snapshot.models.iter().zip(&live.lanes);
         pools.flat_map(|(model, pool)| pool.iter().enumerate().map(move |lane| state(model, lane))).collect()
+    }
+
+    /// How all stand whose calls, tokens or money are limited: teams and intents, and the keys that
+    /// called since the start. What is spent is what the records of the day say, and what was spent
+    /// before a restart is in it.
+    #[must_use]
+    pub fn budgets(&self) -> Vec<BudgetState> {
+        let at = At { now: self.0.clock.now(), unix_us: self.0.clock.unix_us() };
+        self.0.budgets.states(&self.0.live().snapshot, at)
     }
 
     /// The trace of an execution, given what its caller sent.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 
 use baton_core::{Disposition, LaneId, Moment, Observation};
-use baton_wire::StreamEvent;
+use baton_wire::{StreamEvent, WireError};
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 
@@ -76,6 +76,13 @@ impl Probe {
             }
         }
     }
+}
+
+/// As [`glance`]; a fault of ours is the attempt's end, as it would be later.
+pub(crate) async fn sent(flying: &mut Flying) -> Option<Arrival> {
+    let fault = || WireError::new(Disposition::Cancelled, "a fault of Baton's own ended it");
+    let glanced = AssertUnwindSafe(glance(flying)).catch_unwind().await;
+    glanced.unwrap_or_else(|_| Some(Arrival::Failed(fault())))
 }
 
 /// What has arrived already.

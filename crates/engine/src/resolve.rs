@@ -6,13 +6,14 @@ use std::time::Duration;
 use baton_cache::Key;
 use baton_config::{IntentKind, PromptRole};
 use baton_core::{
-    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, Quality, SERVER_CEILINGS,
-    Scope, Severity, StreamLimits, Unproven, Verdict, handover,
+    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, Quality, Quota,
+    SERVER_CEILINGS, Scope, Severity, StreamLimits, Unproven, Verdict, handover,
 };
 use baton_eval::Seen;
 use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};
 use serde_json::{Map, Value, json};
 
+use crate::budgets::quotas;
 use crate::call::{Call, Caller, Target};
 use crate::engine::Engine;
 use crate::flights::FlightKey;
@@ -31,6 +32,10 @@ pub(crate) struct Request {
     pub(crate) scope: Scope,
     pub(crate) limits: Limits,
     pub(crate) started: Moment,
+    /// The same by the wall clock, Unix microseconds: the day that it counts for.
+    pub(crate) started_at_us: i64,
+    /// Who pays for it, and what each may use.
+    pub(crate) quotas: Arc<[Quota]>,
     pub(crate) deadline: Moment,
     /// What a stream must keep to.
     pub(crate) stream: StreamLimits,
@@ -45,19 +50,20 @@ pub(crate) struct Request {
 /// Plan and limits; the input validated.
 pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<Request, Failure> {
     let started = engine.clock.moment(call.received);
+    let started_at_us = engine.clock.unix_us_at(started);
     match &call.target {
         Target::Intent { name, input } => {
             call.caller.may_call(name)?;
             let intent = live.intent(name).ok_or_else(|| unknown_intent(&live, &call.caller, name))?;
             let calibration = engine.learning.of(&call.caller.team, &intent.plan.hashes.lineage);
-            Ok(Request { calibration, ..resolve_intent((live, intent), started, call, input)? })
+            Ok(Request { calibration, ..resolve_intent((live, intent), (started, started_at_us), call, input)? })
         }
         Target::Model(chat) => {
             call.caller.may_call_models()?;
             let named = live.snapshot.model(&chat.model);
             let model = named.ok_or_else(|| unknown_model(&live, &chat.model))?;
             let limits = Limits::meet(&call.config, &SERVER_CEILINGS, |_| None)?;
-            let candidate = live.candidate(model);
+            let (candidate, snapshot) = (live.candidate(model), Arc::clone(&live.snapshot));
             Ok(Request {
                 live,
                 intent: None,
@@ -67,6 +73,8 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
                 deadline: started + limits.deadline,
                 limits,
                 started,
+                started_at_us,
+                quotas: quotas(&snapshot, &call.caller, None),
                 candidates: Arc::from([candidate]),
                 calibration: None,
                 flight: None,
@@ -77,7 +85,7 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
 
 fn resolve_intent(
     (live, intent): (Arc<Live>, Arc<Intent>),
-    started: Moment,
+    (started, started_at_us): (Moment, i64),
     call: &Call,
     input: &Value,
 ) -> Result<Request, Failure> {
@@ -115,11 +123,13 @@ fn resolve_intent(
     // Nothing of a stream outlasts its total.
     let total = if call.stream { plan.stream.total } else { Duration::MAX };
     Ok(Request {
+        quotas: quotas(&live.snapshot, &call.caller, Some(plan)),
         live,
         stream: plan.stream,
         deadline: started + limits.deadline.min(total),
         limits,
         started,
+        started_at_us,
         intent: Some(intent),
         input,
         scope,

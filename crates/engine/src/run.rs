@@ -20,7 +20,7 @@ use crate::route::route;
 pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) {
     let live = engine.live();
     let mut request =
-        match resolve(engine, Arc::clone(&live), call).and_then(|request| engine.admit().map(|()| request)) {
+        match resolve(engine, Arc::clone(&live), call).and_then(|request| engine.admit(&request).map(|()| request)) {
             Ok(request) => request,
             Err(failure) => return refused(engine, &live, call, (log, failure)).await,
         };
@@ -63,7 +63,7 @@ async fn perform(engine: &Arc<Engine>, drive: &mut Drive<'_>, policy: Policy) ->
                 Decision::Skip { candidate, kind, outcome } => drive.skip(candidate, kind, outcome),
                 Decision::Cancel { attempt, disposition, breach } => drive.cancel(attempt, disposition, breach),
                 Decision::Detach { attempt, disposition, began, until, .. } => {
-                    drive.detach(attempt, disposition, (began, until))
+                    drive.detach(attempt, disposition, (began, until)).await
                 }
                 Decision::Commit(attempt) => drive.commit(attempt).await,
                 Decision::Wait(until) => drive.next(until).await,

@@ -180,8 +180,7 @@ impl Ask {
         }
     }
 
-    /// The weighted mean of the checks' scores, 0 for what did not reach its own threshold; what weighs
-    /// nothing cannot fail.
+    /// The weighted mean of the checks' scores; what weighs nothing cannot fail.
     fn all(&self, answer: &Answer<'_>) -> Said {
         let (mut sum, mut weights, mut failed, mut first) = (0.0, 0.0, 0, None);
         for ask in self.inner.iter().filter(|ask| ask.spec.weight > 0.0) {

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use baton_core::{ErrorCode, Failure, IntentName};
-use baton_engine::Caller;
+use baton_core::{ErrorCode, Failure, IntentName, KeyId};
+use baton_engine::{Caller, CallerKey};
 use baton_store::{KeyInfo, Permission};
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Uri};
@@ -18,15 +18,28 @@ use crate::state::Gateway;
 /// # Errors
 /// `missing_key`, `invalid_key`, `permission_missing`.
 pub(crate) async fn allow(gateway: &Gateway, headers: &HeaderMap, any_of: &[Permission]) -> Result<Caller, Problem> {
+    Ok(allow_as(gateway, headers, any_of).await?.0)
+}
+
+/// The same, with the id of the key, where there is one.
+///
+/// # Errors
+/// As [`allow`].
+pub(crate) async fn allow_as(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    any_of: &[Permission],
+) -> Result<(Caller, Option<String>), Problem> {
     let store = gateway.orchestrator().store();
     let secret = secret(headers);
     if let Some(secret) = secret
         && let Some(key) = store.authenticate(secret).await?
     {
-        return caller(gateway, &key, any_of).map_err(Problem::from);
+        let caller = caller(gateway, &key, any_of)?;
+        return Ok((caller, Some(key.id)));
     }
     if gateway.options().open_without_keys && !store.any_keys().await? {
-        return open(headers).map_err(Problem::from);
+        return Ok((open(headers)?, None));
     }
     let (code, message) = match secret {
         None => (ErrorCode::MissingKey, "a key is needed: send `authorization: Bearer bk_…`, or `x-api-key: bk_…`"),
@@ -51,7 +64,8 @@ fn caller(gateway: &Gateway, key: &KeyInfo, any_of: &[Permission]) -> Result<Cal
     }
     let snapshot = gateway.orchestrator().snapshot();
     let of_team = snapshot.teams.get(&key.team).and_then(|team| team.intents.as_deref());
-    Ok(Caller { team: key.team.clone(), intents: both(key.intents.as_deref(), of_team) })
+    let own = CallerKey { id: KeyId::new(&key.id), allowance: key.allowance };
+    Ok(Caller { team: key.team.clone(), intents: both(key.intents.as_deref(), of_team), key: Some(own) })
 }
 
 /// The intents that key and team both allow; `None` is all.

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use baton_core::{ErrorCode, ExecutionId, Failure, Record};
+use baton_engine::check_output;
 use baton_store::{Feedback, FeedbackKind, Permission};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -118,15 +119,11 @@ fn check_shape(gateway: &Gateway, record: &Record, field: &str, kind: &FeedbackK
     let (FeedbackKind::Correction { output } | FeedbackKind::FinalOutput { output }) = kind else { return Ok(()) };
     let snapshot = gateway.orchestrator().snapshot();
     let plan = record.intent.as_ref().and_then(|intent| snapshot.intents.get(intent));
-    let Some(schema) = plan.and_then(|plan| plan.output_schema.as_ref()) else { return Ok(()) };
-    schema.validate(output).map_err(|violation| {
-        let message = format!("{field}{violation}; it must have the shape of the intent's output");
-        Failure::new(ErrorCode::InputInvalid, message).at(format!("{field}{}", violation.pointer))
-    })
+    plan.map_or(Ok(()), |plan| check_output(plan, field.trim_start_matches('/'), output))
 }
 
 /// Unix microseconds.
-fn now_us() -> i64 {
+pub(crate) fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

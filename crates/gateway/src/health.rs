@@ -49,7 +49,7 @@ pub(crate) async fn liveness() -> Json<Health> {
     )
 )]
 pub(crate) async fn readyz(State(gateway): State<Gateway>) -> Response {
-    let readiness = Readiness::of(gateway.orchestrator(), gateway.is_draining());
+    let readiness = Readiness::of(gateway.orchestrator(), &gateway.metrics().outlets(), gateway.is_draining());
     let code = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(readiness)).into_response()
 }

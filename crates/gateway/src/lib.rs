@@ -20,6 +20,7 @@ mod options;
 mod patience;
 mod query;
 mod readiness;
+mod reviews;
 mod routes;
 mod schemas;
 mod server;

@@ -21,7 +21,7 @@ pub struct GatewayOptions {
     pub write_timeout: Duration,
     /// Connections at a time; more wait in the system's queue.
     pub max_connections: usize,
-    /// Executions at a time; more are refused with `queue_full`. Of the last ninth only what other
+    /// Executions at a time, where the configuration does not say less; more are refused with `queue_full`. Of the last ninth only what other
     /// teams leave free is a team's: see [`baton_core::may_hold_more`].
     pub max_running: usize,
     /// How often a silent stream is given a comment, so that nobody in between closes it.
@@ -46,7 +46,7 @@ impl Default for GatewayOptions {
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
             max_connections: 16_384,
-            max_running: 16_384,
+            max_running: usize::MAX,
             keep_alive: Duration::from_secs(10),
             shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(30),

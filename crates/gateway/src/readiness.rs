@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use baton_engine::{Configuration, LaneState, Orchestrator};
 use baton_store::{Ingestion, JournalState};
+use baton_telemetry::OutletState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,6 +22,9 @@ pub(crate) struct Readiness {
     configuration: Part,
     /// `ok`; `some_down` or `all_down`: models whose breaker is open.
     providers: Part,
+    /// `ok`; `failing`: traces, metrics, events or webhooks are not taken by the other side; calls
+    /// are answered all the same.
+    telemetry: Part,
 }
 
 /// One part.
@@ -36,7 +40,7 @@ pub(crate) struct Part {
 const OK: Part = Part { state: "ok", reason: None };
 
 impl Readiness {
-    pub(crate) fn of(orchestrator: &Orchestrator, draining: bool) -> Self {
+    pub(crate) fn of(orchestrator: &Orchestrator, outlets: &[OutletState], draining: bool) -> Self {
         let store = orchestrator.store();
         let journal = store.journal().state();
         let status = match (draining, journal.refusing) {
@@ -50,6 +54,7 @@ impl Readiness {
             journal: of_journal(&journal),
             configuration: of_configuration(&orchestrator.configuration()),
             providers: of_lanes(&orchestrator.lanes()),
+            telemetry: of_outlets(outlets),
         }
     }
 
@@ -91,13 +96,28 @@ fn of_configuration(configuration: &Configuration) -> Part {
 
 fn of_lanes(lanes: &[LaneState]) -> Part {
     let asked = || lanes.iter().filter(|lane| lane.model.as_str() != "local");
-    let down: Vec<&str> = asked().filter(|lane| lane.open_for.is_some()).map(|lane| lane.model.as_str()).collect();
+    let name = |lane: &LaneState| match lane.key {
+        Some(key) => format!("{} with key {key}", lane.model),
+        None => lane.model.to_string(),
+    };
+    let down: Vec<String> = asked().filter(|lane| lane.open_for.is_some()).map(name).collect();
     let state = match down.len() {
         0 => return OK,
         n if n == asked().count() => "all_down",
         _ => "some_down",
     };
     Part { state, reason: Some(format!("not asked for now: {}", down.join(", "))) }
+}
+
+/// What was lost since the start is named in any case; the log says why.
+fn of_outlets(outlets: &[OutletState]) -> Part {
+    let told = |outlet: &&OutletState| {
+        format!("{}: {} given up, {} dropped since the start", outlet.name, outlet.failed, outlet.dropped)
+    };
+    let lost: Vec<String> =
+        outlets.iter().filter(|outlet| outlet.failed + outlet.dropped > 0).map(|outlet| told(&outlet)).collect();
+    let reason = Some(lost.join("; ")).filter(|reason| !reason.is_empty());
+    Part { state: if outlets.iter().any(|outlet| outlet.failing) { "failing" } else { "ok" }, reason }
 }
 
 /// As HTTP writes dates.
@@ -151,6 +171,16 @@ mod tests {
         check([true, false], "some_down");
         check([true, true], "all_down");
         assert_eq!(of_lanes(&[]), OK);
+    }
+
+    #[test]
+    fn what_was_lost_is_named() {
+        let outlet = |name, dropped, failing| OutletState { name, sent: 5, failed: 0, dropped, failing };
+        assert_eq!(of_outlets(&[outlet("traces", 0, false)]), OK);
+        let part = of_outlets(&[outlet("traces", 2, true), outlet("metrics", 0, false)]);
+        let reason = Some("traces: 0 given up, 2 dropped since the start".to_owned());
+        assert_eq!(part, Part { state: "failing", reason });
+        assert_eq!(of_outlets(&[outlet("traces", 2, false)]).state, "ok");
     }
 
     #[test]

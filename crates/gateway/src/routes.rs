@@ -21,16 +21,15 @@ use crate::edge::edge;
 use crate::error::Problem;
 use crate::execute::not_yet;
 use crate::state::Gateway;
-use crate::{GatewayOptions, Metrics, chat, execute, executions, feedback, health, models};
+use crate::{GatewayOptions, Metrics, chat, execute, executions, feedback, health, models, reviews};
 
 /// Routes of the contract that this version does not have: this path, or anything under it.
-const LATER: [&str; 10] = [
+const LATER: [&str; 9] = [
     "/v1/execute/batch",
     "/v1/jobs",
     "/v1/responses",
     "/v1/embeddings",
     "/v1/messages",
-    "/v1/reviews",
     "/v1/reports",
     "/v1/intents",
     "/v1/subjects",
@@ -48,6 +47,7 @@ const LATER: [&str; 10] = [
         (name = "calls", description = "Calling intents"),
         (name = "openai", description = "The same through OpenAI's API"),
         (name = "executions", description = "What was done, and what is said about it"),
+        (name = "reviews", description = "People label answers"),
         (name = "health", description = "Health and figures; open to everybody, /metrics aside"),
     ),
 )]
@@ -61,6 +61,13 @@ fn documented() -> OpenApiRouter<Gateway> {
         .routes(routes!(executions::list))
         .routes(routes!(executions::get))
         .routes(routes!(feedback::feedback))
+        .routes(routes!(reviews::list))
+        .routes(routes!(reviews::next))
+        .routes(routes!(reviews::undo))
+        .routes(routes!(reviews::stats))
+        .routes(routes!(reviews::export))
+        .routes(routes!(reviews::import))
+        .routes(routes!(reviews::get, reviews::act))
         .routes(routes!(health::healthz))
         .routes(routes!(health::liveness))
         .routes(routes!(health::readyz))

@@ -129,7 +129,7 @@ pub(crate) struct UsageSchema {
 pub(crate) struct LatencySchema {
     /// From the request fully read to the answer.
     pub(crate) total_ms: f64,
-    /// The part not spent waiting for a model.
+    /// The part not spent waiting for a model, or for a place at one.
     pub(crate) overhead_ms: f64,
     /// To the first token, where there was one.
     #[schema(nullable = false)]
@@ -138,14 +138,21 @@ pub(crate) struct LatencySchema {
 
 /// One try at one model, or why it was skipped.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = Attempt)]
 pub(crate) struct AttemptSchema {
     pub(crate) model: String,
+    /// With which of the provider's keys, from 1, where it has several.
+    #[schema(nullable = false)]
+    pub(crate) key: Option<u32>,
     /// `primary`, `retry` or `fallback`.
     pub(crate) kind: String,
     /// `passed`, or why not.
     #[schema(examples("rate_limited"))]
     pub(crate) outcome: String,
+    /// Milliseconds that it waited before for a place at the model; absent where it did not.
+    #[schema(nullable = false)]
+    pub(crate) queued_ms: Option<f64>,
     /// Milliseconds that it took.
     pub(crate) ms: f64,
     /// What was wrong.

@@ -69,8 +69,9 @@ impl Gateway {
     /// # Errors
     /// `queue_full`.
     pub(crate) fn room(&self, team: &TeamId) -> Result<(), Failure> {
-        let max = self.0.options.max_running;
-        let share = self.0.orchestrator.snapshot().teams.get(team).map_or(1, |team| team.share);
+        let snapshot = self.0.orchestrator.snapshot();
+        let max = self.0.options.max_running.min(snapshot.server.max_running);
+        let share = snapshot.teams.get(team).map_or(1, |team| team.share);
         let (own, all) = self.0.orchestrator.running_of(team);
         if may_hold_more(own, all, max, share) {
             return Ok(());

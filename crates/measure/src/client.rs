@@ -17,9 +17,9 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use sse_stream::SseStream;
 
-/// Pooled keep-alive connections.
+/// Pooled keep-alive connections, and the key that calls are made with.
 #[derive(Clone)]
-pub(crate) struct Client(Pool<HttpConnector, Full<Bytes>>);
+pub(crate) struct Client(Pool<HttpConnector, Full<Bytes>>, Option<String>);
 
 /// How a call ended, as the client saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,14 +50,24 @@ impl Client {
     pub(crate) fn new() -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
-        Self(Pool::builder(TokioExecutor::new()).build(tcp))
+        Self(Pool::builder(TokioExecutor::new()).build(tcp), None)
+    }
+
+    /// The same connections, for whoever has this key.
+    pub(crate) fn with_key(&self, key: &str) -> Self {
+        Self(self.0.clone(), Some(format!("Bearer {key}")))
     }
 
     /// Sends a call and reads what comes to its end.
     pub(crate) async fn execute(&self, to: SocketAddr, call: &Value) -> Outcome {
+        self.execute_with(to, call, &[]).await
+    }
+
+    /// The same with other headers.
+    pub(crate) async fn execute_with(&self, to: SocketAddr, call: &Value, headers: &[(&str, &str)]) -> Outcome {
         let started = Instant::now();
         let mut outcome = Outcome { execution: None, ending: Ending::Cut, began: None, took: Duration::ZERO };
-        if let Err(error) = self.try_execute(to, call, started, &mut outcome).await
+        if let Err(error) = self.try_execute(to, (call, headers), started, &mut outcome).await
             && outcome.began.is_none()
         {
             outcome.ending = Ending::Nothing(format!("{error:#}"));
@@ -66,8 +76,18 @@ impl Client {
         outcome
     }
 
-    async fn try_execute(&self, to: SocketAddr, call: &Value, started: Instant, outcome: &mut Outcome) -> Result<()> {
-        let request = Request::post(format!("http://{to}/v1/execute")).header(CONTENT_TYPE, "application/json");
+    async fn try_execute(
+        &self,
+        to: SocketAddr,
+        (call, headers): (&Value, &[(&str, &str)]),
+        started: Instant,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let mut request = Request::post(format!("http://{to}/v1/execute")).header(CONTENT_TYPE, "application/json");
+        if let Some(key) = &self.1 {
+            request = request.header(AUTHORIZATION, key);
+        }
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let response = self.0.request(request.body(Full::from(call.to_string()))?).await.context("no response")?;
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !kind.starts_with("text/event-stream") {
@@ -98,6 +118,12 @@ impl Client {
 
     /// What `GET` gives to whoever has this key.
     pub(crate) async fn get(&self, to: SocketAddr, path: &str, key: &str) -> Result<Value> {
+        let body = self.get_bytes(to, path, key).await?;
+        serde_json::from_slice(&body).with_context(|| format!("{path} is not JSON"))
+    }
+
+    /// The same, as it is.
+    pub(crate) async fn get_bytes(&self, to: SocketAddr, path: &str, key: &str) -> Result<Bytes> {
         let request = Request::get(format!("http://{to}{path}")).header(AUTHORIZATION, format!("Bearer {key}"));
         let request = request.body(Full::default())?;
         let response = self.0.request(request).await?;
@@ -106,7 +132,7 @@ impl Client {
         if !status.is_success() {
             bail!("{path} is answered with {status}: {}", String::from_utf8_lossy(&body));
         }
-        serde_json::from_slice(&body).with_context(|| format!("{path} is not JSON"))
+        Ok(body)
     }
 }
 

@@ -8,18 +8,15 @@
 mod mix;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use baton_core::{ErrorCode, Record};
 use futures_util::{StreamExt as _, stream};
 
 use crate::children::{baton, block_on, profile};
 use crate::client::{Client, Ending, Outcome};
 use crate::house;
+use crate::instruments::{Busy, ControlTimer, at, round};
 use crate::records;
 use crate::report::{Report, line, progress};
 use mix::{Case, Mix};
@@ -39,8 +36,6 @@ pub(crate) struct Arguments {
 
 /// What the server may be late by, the machine's own lag aside.
 const TOLERANCE_MS: f64 = 10.0;
-/// How long the control timer sleeps at a time.
-const NAP: Duration = Duration::from_millis(5);
 
 /// One call, what the client saw, and what the server recorded.
 pub(crate) struct Row {
@@ -102,59 +97,6 @@ async fn call_all(arguments: &Arguments, mix: &Mix, to: SocketAddr) -> Vec<(Case
     called
 }
 
-/// The share of the machine that was busy.
-struct Busy((u64, u64));
-
-impl Busy {
-    fn start() -> Result<Self> {
-        Ok(Self(Self::read()?))
-    }
-
-    fn stop(self) -> Result<f64> {
-        let (idle, all) = Self::read()?;
-        let (idle, all) = (idle - self.0.0, all - self.0.1);
-        Ok(1.0 - idle as f64 / all.max(1) as f64)
-    }
-
-    /// Idle and all ticks of all processors since the start of the machine.
-    fn read() -> Result<(u64, u64)> {
-        let stat = std::fs::read_to_string("/proc/stat").context("this measure reads /proc/stat")?;
-        let ticks: Vec<u64> =
-            stat.lines().next().unwrap_or_default().split_whitespace().filter_map(|n| n.parse().ok()).collect();
-        let idle = ticks.get(3).copied().unwrap_or_default() + ticks.get(4).copied().unwrap_or_default();
-        Ok((idle, ticks.iter().take(8).sum()))
-    }
-}
-
-/// See the module.
-struct ControlTimer {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<f64>>,
-}
-
-impl ControlTimer {
-    fn start() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let mut lags_ms = Vec::new();
-            while !stopped.load(Ordering::Relaxed) {
-                let slept = Instant::now();
-                std::thread::sleep(NAP);
-                lags_ms.push((slept.elapsed() - NAP).as_secs_f64() * 1000.0);
-            }
-            lags_ms
-        });
-        Self { stop, thread }
-    }
-
-    /// How late it woke each time, in milliseconds.
-    fn stop(self) -> Result<Vec<f64>> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| anyhow::anyhow!("the control timer ended in a panic"))
-    }
-}
-
 impl Row {
     fn record(&self) -> Option<&Record> {
         self.records.first()
@@ -186,17 +128,6 @@ impl Row {
             Ending::Cut | Ending::Nothing(_) => false,
         }
     }
-}
-
-/// The value that this share does not exceed: the nearest rank, no interpolation.
-fn at(values: &mut [f64], share: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let rank = (values.len() as f64 * share).ceil().max(1.0) as usize;
-    values.get(rank - 1).copied().unwrap_or(f64::NAN)
-}
-
-fn round(ms: f64) -> f64 {
-    (ms * 100.0).round() / 100.0
 }
 
 fn report(rows: &[Row], recorded: usize, lags: &[f64], busy: f64) -> Report {

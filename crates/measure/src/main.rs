@@ -4,22 +4,32 @@
 //! and ends with one line of JSON. The exit status is 0 only where every bar of it holds.
 
 mod banking77;
+mod budgets;
 mod checks;
 mod children;
 mod client;
 mod crash;
 mod data;
 mod deadline;
+mod drift;
+mod frank;
+mod gate;
 mod ground;
 mod hedge;
 mod house;
+mod instruments;
+mod intervals;
 mod outage;
 mod overhead;
+mod overload;
+mod parallel;
 mod paused;
 mod records;
 mod report;
 mod simulate;
 mod sroie;
+mod storage;
+mod trace;
 mod wall;
 
 use std::process::ExitCode;
@@ -65,12 +75,26 @@ enum Measure {
     Crash(crash::Arguments),
     /// 2,000 executions against models that hang, trickle, refuse and fail
     Deadline(deadline::Arguments),
+    /// 500 concurrent calls against budgets and rate limits for 100
+    Budgets(budgets::Arguments),
     /// What asking a second model costs, and what the slowest callers gain
     Hedge(hedge::Arguments),
     /// A model is gone for a while: what its callers lose, probes, and its return
     Outage(outage::Arguments),
+    /// Store, journal, disk or clock fail: what callers get, and where it shows
+    Storage(storage::Arguments),
+    /// Twice the calls that the models hold: goodput, deadlines, fairness
+    Overload(overload::Arguments),
     /// Every fault of models, network and machine over real sockets
     Wall(wall::Arguments),
+    /// A trace with a fallback, a hedge and a check in real OTLP receivers
+    Trace(trace::Arguments),
+    /// 95 % intervals of quality from real judges and people: coverage and width
+    Intervals(intervals::Arguments),
+    /// The quality gate on real judges and people: is its promise kept, does it open
+    Gate(gate::Arguments),
+    /// Simulated drift of a real judge and of quality: told apart, how soon
+    Drift(drift::Arguments),
     /// What checks cost, and whether promptfoo says the same
     Checks(checks::Arguments),
 }
@@ -104,9 +128,16 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Sroie(arguments) => sroie::run(arguments),
         Measure::Crash(arguments) => crash::run(arguments),
         Measure::Deadline(arguments) => deadline::run(arguments),
+        Measure::Budgets(arguments) => budgets::run(arguments),
         Measure::Hedge(arguments) => hedge::run(arguments),
         Measure::Outage(arguments) => outage::run(arguments),
+        Measure::Storage(arguments) => storage::run(arguments),
+        Measure::Overload(arguments) => overload::run(arguments),
         Measure::Wall(arguments) => wall::run(arguments),
+        Measure::Trace(arguments) => trace::run(arguments),
+        Measure::Intervals(arguments) => intervals::run(arguments),
+        Measure::Gate(arguments) => gate::run(arguments),
+        Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
     }
 }

@@ -121,10 +121,10 @@ impl Seen {
         })?;
         // The simulator's phases count from the first call that it was asked.
         let first = all.first().map_or(Duration::ZERO, |took| took.at);
-        Ok(Self::seen(&all, first + BEFORE, first + BEFORE + lasts))
+        Ok(Self::of_window(&all, first + BEFORE, first + BEFORE + lasts))
     }
 
-    fn seen(all: &[Took], from: Duration, to: Duration) -> Self {
+    fn of_window(all: &[Took], from: Duration, to: Duration) -> Self {
         let during: Vec<&Took> = all.iter().filter(|took| took.at >= from && took.at < to).collect();
         let avoided =
             |took: &&&Took| took.record.attempts.iter().any(|a| is_main(a) && a.outcome == AttemptOutcome::BreakerOpen);

@@ -20,7 +20,7 @@ use anyhow::Result;
 use crate::children::{baton, block_on, profile as build_profile};
 use crate::report::{Report, line, progress};
 use contestants::{Contestant, Field};
-use process::Cpu;
+pub(crate) use process::Cpu;
 use wrk::{Load, Run};
 
 #[derive(clap::Args)]

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 /// Two models that any intent may name, and what they are.
 pub(crate) const MAIN: &str = "sim/main";
 const SPARE: &str = "sim/spare";
-const TRUTH: [(&str, &str); 4] =
+pub(crate) const TRUTH: [(&str, &str); 4] =
     [("charged twice", "billing"), ("it crashes", "bug"), ("where is it", "how-to"), ("locked out", "account")];
 
 /// See the module.

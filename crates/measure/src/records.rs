@@ -18,9 +18,14 @@ pub(crate) struct Recorded {
 
 /// Reads the store of a folder that `baton serve` ran on, team `default`.
 pub(crate) async fn read(house: &Path) -> Result<Recorded> {
+    of_team(house, "default").await
+}
+
+/// Likewise, of another team.
+pub(crate) async fn of_team(house: &Path, team: &str) -> Result<Recorded> {
     let spec = StoreSpec { dir: house.join(".baton"), durability: Durability::Process };
     let store = Store::open_read(&spec).await?;
-    let team = TeamId::new("default");
+    let team = TeamId::new(team);
     let mut records: HashMap<ExecutionId, Vec<Record>> = HashMap::new();
     let mut before = None;
     loop {

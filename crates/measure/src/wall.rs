@@ -23,7 +23,8 @@ use futures_util::{StreamExt as _, stream};
 use crate::children::{block_on, profile};
 use crate::report::{Report, line, progress};
 use caller::Client;
-use judge::{Row, Trial};
+pub(crate) use judge::Row;
+use judge::Trial;
 use world::World;
 
 #[derive(clap::Args)]
@@ -43,6 +44,14 @@ pub(crate) struct Arguments {
 enum Peer {
     /// LiteLLM's proxy, from PyPI (python3 and its venv are needed)
     Litellm,
+}
+
+/// The one row whose fault is the clock's, by itself.
+pub(crate) async fn clock_back() -> Result<Row> {
+    let world = World::start().await?;
+    let row = machine::clock_back(&world).await?;
+    world.sim.stop().await?;
+    Ok(row)
 }
 
 /// A breaker that opened has let a probe pass by then.

@@ -17,8 +17,8 @@ use http_body::Body;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Builder, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 
@@ -50,23 +50,19 @@ impl HttpTransport {
     /// # Errors
     /// TLS itself cannot be set up.
     pub fn new() -> Result<Self, TransportError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.map_err(|error| TransportError {
-            fault: TransportFault::Tls,
-            message: format!("cannot set up TLS: {error}"),
-        })?;
-        let config = match builder.clone().with_native_roots() {
-            Ok(config) => config,
-            Err(error) => {
-                tracing::warn!(%error, "no trusted root certificates, so no https; install them, or set SSL_CERT_FILE");
-                builder.with_root_certificates(RootCertStore::empty())
-            }
-        };
-        Ok(Self::with_tls(&config.with_no_client_auth()))
+        Ok(Self::with_tls(&trusting()?, client))
     }
 
-    fn with_tls(config: &ClientConfig) -> Self {
+    /// The same, speaking HTTP/2 from the first byte, for gRPC: a status in the trailers that is not 0
+    /// is an error.
+    ///
+    /// # Errors
+    /// As [`HttpTransport::new`].
+    pub fn http2() -> Result<Self, TransportError> {
+        Ok(Self::with_tls(&trusting()?, http2_client))
+    }
+
+    fn with_tls(config: &ClientConfig, client: fn(ClientConfig) -> HyperClient) -> Self {
         Self { clients: std::array::from_fn(|_| (client(config.clone()), Arc::default())) }
     }
 
@@ -79,21 +75,51 @@ impl HttpTransport {
     }
 }
 
+/// What the system trusts.
+fn trusting() -> Result<ClientConfig, TransportError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| TransportError {
+        fault: TransportFault::Tls,
+        message: format!("cannot set up TLS: {error}"),
+    })?;
+    let config = match builder.clone().with_native_roots() {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::warn!(%error, "no trusted root certificates, so no https; install them, or set SSL_CERT_FILE");
+            builder.with_root_certificates(RootCertStore::empty())
+        }
+    };
+    Ok(config.with_no_client_auth())
+}
+
 fn client(config: ClientConfig) -> HyperClient {
+    let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_all_versions();
+    pool().build(connector.wrap_connector(tcp()))
+}
+
+fn http2_client(config: ClientConfig) -> HyperClient {
+    let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http2();
+    pool().http2_only(true).build(connector.wrap_connector(tcp()))
+}
+
+fn tcp() -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(KEEP_ALIVE));
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let connector =
-        HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_all_versions().wrap_connector(tcp);
-    Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
+    tcp
+}
+
+fn pool() -> Builder {
+    let mut pool = Client::builder(TokioExecutor::new());
+    pool.timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .build(connector)
+        .http2_keep_alive_interval(KEEP_ALIVE);
+    pool
 }
 
 impl Transport for HttpTransport {
@@ -128,7 +154,7 @@ impl Drop for InFlight {
     }
 }
 
-/// The data of a body; trailers are skipped.
+/// The data of a body; of trailers only gRPC's status is looked at.
 struct IncomingBody {
     body: Option<Incoming>,
     _in_flight: InFlight,
@@ -141,11 +167,15 @@ impl Stream for IncomingBody {
         loop {
             let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
             match ready!(Pin::new(body).poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => return Poll::Ready(Some(Ok(data))),
+                    Err(frame) => {
+                        if let Some(error) = frame.trailers_ref().and_then(refused) {
+                            self.body = None;
+                            return Poll::Ready(Some(Err(error)));
+                        }
                     }
-                }
+                },
                 Some(Err(error)) => {
                     self.body = None;
                     let error = TransportError { fault: TransportFault::Broken, message: chain(&error) };
@@ -158,6 +188,12 @@ impl Stream for IncomingBody {
             }
         }
     }
+}
+
+/// What gRPC's trailers say of a call that failed.
+fn refused(trailers: &http::HeaderMap) -> Option<TransportError> {
+    let status = trailers.get("grpc-status")?.to_str().ok().filter(|status| *status != "0")?;
+    Some(TransportError { fault: TransportFault::Broken, message: format!("gRPC status {status}") })
 }
 
 /// Where a request failed that got no answer.

@@ -1,5 +1,5 @@
 //! Pure numbers: seeded random streams, quantiles and latency sketches, intervals, calibration,
-//! agreement, the gate's threshold, drift and comparisons. This crate knows nothing of models or
+//! the gate's threshold, drift, comparisons and agreement. This crate knows nothing of models or
 //! requests, so that the statistics every decision rests on can be tested against known values by
 //! themselves.
 
@@ -12,6 +12,7 @@ mod estimate;
 mod fusion;
 mod gate;
 mod isotonic;
+mod matched;
 mod moments;
 mod needs;
 mod normal;

@@ -46,6 +46,7 @@ fn record(number: u64) -> Record {
     let opened = Opened {
         execution: ExecutionId::new(1_700_000_000_000 + number / 30, random),
         team: TeamId::new("support"),
+        key: None,
         partition: vec![Some("acme".into())],
         intent: Some(IntentName::new("classify-ticket")),
         started_at_us: 1_700_000_000_000_000 + 33 * number.cast_signed(),

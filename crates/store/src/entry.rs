@@ -1,6 +1,8 @@
 //! What the journal holds, and how an entry is written down.
 
-use baton_core::{ErrorCode, ExecutionId, Failure, IntentName, NanoUsd, Quality, Record, Score, Status, TeamId, Usage};
+use baton_core::{
+    ErrorCode, ExecutionId, Failure, IntentName, KeyId, NanoUsd, Quality, Record, Score, Status, TeamId, Usage,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -27,6 +29,9 @@ pub struct Opened {
     pub execution: ExecutionId,
     /// Who called.
     pub team: TeamId,
+    /// With which key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
     /// The partition of its scope.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition: Vec<Option<String>>,
@@ -59,6 +64,8 @@ impl Opened {
             execution: self.execution,
             intent: self.intent,
             team: self.team,
+            key: self.key,
+            idempotency: None,
             partition: self.partition,
             version: String::new(),
             answer_hash: String::new(),
@@ -228,9 +235,7 @@ impl Entry {
         }
         let mut record = record.clone();
         (record.input, record.output, record.content_dropped) = (None, None, true);
-        if let Some(rejected) = record.review.as_mut().and_then(|draw| draw.rejected.as_mut()) {
-            rejected.output = None;
-        }
+        record.review = record.review.as_ref().map(baton_core::ReviewDraw::without_content);
         Some(Self::Finished(record))
     }
 }

@@ -17,7 +17,12 @@ const ANONYMOUS: &str = "feedback";
 /// The label that feedback on this record is; `None` where it says nothing that can be decided: a
 /// score, a word that is no verdict, a correction of an output that is not stored.
 pub(crate) fn label(feedback: &Feedback, record: &Record) -> Option<ReviewLabel> {
-    let judged = |output: &Value| record.output.as_ref().map(|given| same(given, output));
+    // A text may be sent back as it is, without its field.
+    let judged = |output: &Value| {
+        let given = record.output.as_ref()?;
+        let text = given.get("text").filter(|_| output.is_string());
+        Some(same(text.unwrap_or(given), output))
+    };
     let (source, pass, correction) = match &feedback.kind {
         FeedbackKind::Score { .. } => return None,
         FeedbackKind::Label { value } => (LabelSource::Label, word(value)?, None),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use baton_core::{IntentName, TeamId};
+use baton_core::{Allowance, IntentName, TeamId};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
@@ -64,6 +64,8 @@ pub struct NewKey {
     pub intents: Option<Vec<IntentName>>,
     /// When it ends, Unix microseconds; `None` is never.
     pub expires_at_us: Option<i64>,
+    /// What it may use.
+    pub allowance: Allowance,
 }
 
 /// A key, without its secret.
@@ -83,6 +85,9 @@ pub struct KeyInfo {
     /// Unix microseconds; `None` is never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_us: Option<i64>,
+    /// What it may use, besides what its team may.
+    #[serde(default, skip_serializing_if = "Allowance::is_unlimited")]
+    pub allowance: Allowance,
     /// Unix microseconds; `None` while it is good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at_us: Option<i64>,
@@ -133,6 +138,7 @@ pub(crate) fn draw(new: NewKey, now_us: i64) -> Result<(StoredKey, String), Stor
         intents: new.intents,
         created_at_us: now_us,
         expires_at_us: new.expires_at_us,
+        allowance: new.allowance,
         revoked_at_us: None,
     };
     Ok((StoredKey { hash, info }, secret))
@@ -214,7 +220,8 @@ mod tests {
 
     fn new_key() -> (StoredKey, String) {
         let permissions = BTreeSet::from([Permission::Call]);
-        draw(NewKey { team: "support".into(), permissions, intents: None, expires_at_us: Some(100) }, 7).unwrap()
+        let (team, allowance) = ("support".into(), Allowance::default());
+        draw(NewKey { team, permissions, intents: None, expires_at_us: Some(100), allowance }, 7).unwrap()
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod keys;
 mod latencies;
 mod report;
 mod reviews;
+mod spend;
 mod store;
 mod tally;
 
@@ -23,5 +24,6 @@ pub use keys::{KeyInfo, NewKey, Permission};
 pub use latencies::Latencies;
 pub use report::{ExecutionFilter, Report, ReportQuery};
 pub use reviews::{Label, LabelQuery, RESERVATION_US, ReviewAct, ReviewError, ReviewFilter, Reviewer};
-pub use store::{CalibrationVersion, Evidence, Ingestion, Retention, Store};
+pub use spend::{REPEATS_KEPT, Repeat, Spend};
+pub use store::{CalibrationVersion, Evidence, Ingestion, Past, Retention, Store};
 pub use tally::{CallTally, ModelTally, Tally};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use baton_core::{AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, ModelId, NanoUsd, Record, Status, Usage, Via};
+use baton_core::{
+    AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, KeyId, ModelId, NanoUsd, Record, Status, Usage, Via,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Latencies;
@@ -15,6 +17,9 @@ pub struct Tally {
     pub calls: CallTally,
     /// Their attempts, by the model that was asked.
     pub models: BTreeMap<ModelId, ModelTally>,
+    /// The sums of known costs by the key that called, of keys that spent something.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<KeyId, NanoUsd>,
 }
 
 /// Executions.
@@ -83,6 +88,9 @@ impl Tally {
     /// Adds one execution.
     pub(crate) fn add(&mut self, record: &Record) {
         self.calls.add(record);
+        if let Some(key) = record.key.as_ref().filter(|_| record.cost != NanoUsd(0)) {
+            *self.keys.entry(key.clone()).or_default() += record.cost;
+        }
         for attempt in &record.attempts {
             self.models.entry(attempt.model.clone()).or_default().add(attempt);
         }
@@ -99,6 +107,9 @@ impl Tally {
         self.calls.merge(&other.calls);
         for (model, tally) in &other.models {
             self.models.entry(model.clone()).or_default().merge(tally);
+        }
+        for (key, cost) in &other.keys {
+            *self.keys.entry(key.clone()).or_default() += *cost;
         }
     }
 }

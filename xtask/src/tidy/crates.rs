@@ -9,7 +9,7 @@ const ROWS: &[&[&str]] = &[
     &["stats"],
     &["core"],
     &["config", "wire"],
-    &["provider", "local", "cache", "store", "eval"],
+    &["provider", "local", "cache", "store", "eval", "telemetry"],
     &["engine"],
     &["lab"],
     &["gateway"],

@@ -1,12 +1,14 @@
 //! `baton check`: is the configuration as it should be?
 
-use baton_config::Diagnostic;
+use baton_config::{Diagnostic, Secret};
 use baton_provider::ProviderError;
+use baton_telemetry::WebhookError;
 use clap::Args;
 use serde_json::json;
 
 use crate::exit::{Exit, say, tell};
 use crate::setup::{Folder, colour, keyless, plain_table};
+use crate::telemetry::secretless;
 use crate::transports::scenarios;
 
 /// Check baton.toml and every intent, and say each mistake with its place and what to do.
@@ -39,7 +41,9 @@ impl Check {
         // Scenarios and keys are looked at too: what `serve` would refuse, `check` tells.
         scenarios(&loaded.snapshot)?;
         let keyless = keyless(&loaded.snapshot)?;
-        let warnings: Vec<Diagnostic> = loaded.warnings.into_iter().chain(keyless.iter().map(key_warning)).collect();
+        let secretless = secretless(&loaded.snapshot);
+        let warnings = loaded.warnings.into_iter().chain(keyless.iter().map(key_warning));
+        let warnings: Vec<Diagnostic> = warnings.chain(secretless.iter().map(secret_warning)).collect();
         if self.json {
             let mut document = json!({ "ok": true, "diagnostics": warnings });
             if self.effective {
@@ -70,6 +74,15 @@ impl Check {
         }
         Ok(())
     }
+}
+
+/// Likewise: it is `serve` that signs.
+fn secret_warning((secret, error): &(Secret, WebhookError)) -> Diagnostic {
+    let about = match secret {
+        Secret::Env(variable) => variable.as_str(),
+        Secret::File(_) => "webhooks",
+    };
+    Diagnostic::warning(about, error.to_string(), "`baton serve` refuses to start until it is there")
 }
 
 /// `check` runs where no keys are, in CI for example: a key that is missing here is no mistake.

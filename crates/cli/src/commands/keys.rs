@@ -1,7 +1,7 @@
 //! `baton keys`: who may call.
 
 use baton_config::Snapshot;
-use baton_core::{IntentName, TeamId};
+use baton_core::{Allowance, IntentName, NanoUsd, TeamId};
 use baton_store::{KeyInfo, NewKey, Permission};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -17,6 +17,7 @@ use crate::setup::{Folder, control, duration, plain_table};
 Examples:
   baton keys create --team support
   baton keys create --team support --allow call,read --intents classify-ticket --expires 90d
+  baton keys create --team support --usd-per-day 5 --calls-per-minute 60
   baton keys list
   baton keys revoke ID")]
 pub(crate) struct Keys {
@@ -56,6 +57,15 @@ struct Create {
     /// The intents that it may call; all where not given
     #[arg(long, value_delimiter = ',')]
     intents: Option<Vec<String>>,
+    /// Dollars that it may spend in a day (UTC), besides what its team may
+    #[arg(long, value_name = "USD")]
+    usd_per_day: Option<String>,
+    /// Calls that it may make in any 60 seconds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    calls_per_minute: Option<u64>,
+    /// Tokens, read and written, that it may use in any 60 seconds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    tokens_per_minute: Option<u64>,
     /// When it ends: 12h, 90d
     #[arg(long, value_name = "DURATION")]
     expires: Option<String>,
@@ -133,7 +143,14 @@ impl Create {
                 return Err(Exit::usage(message));
             }
         }
+        let usd = self.usd_per_day.as_deref().map(str::parse::<NanoUsd>).transpose();
+        let allowance = Allowance {
+            calls_per_minute: self.calls_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+            usd_per_day: usd.map_err(|error| Exit::usage(format!("--usd-per-day: {error}")))?,
+        };
         let new = NewKey {
+            allowance,
             team: team(&self.team, &snapshot)?,
             permissions: self.allow.into_iter().map(Permission::from).collect(),
             intents,
@@ -173,16 +190,28 @@ fn print(keys: &[KeyInfo], json: bool) {
         return tell!("no keys: the server is open to this machine only. Make one: baton keys create --team NAME");
     }
     let mut table = plain_table();
-    table.set_header(["id", "team", "may", "intents", "state"]);
+    table.set_header(["id", "team", "may", "intents", "limits", "state"]);
     for key in keys {
         let may: Vec<&str> = key.permissions.iter().map(|p| p.as_str()).collect();
         let intents = key
             .intents
             .as_ref()
             .map_or("all".to_owned(), |names| names.iter().map(IntentName::as_str).collect::<Vec<_>>().join(","));
-        table.add_row([key.id.clone(), key.team.to_string(), may.join(","), intents, state(key).to_owned()]);
+        let limits = limits(&key.allowance);
+        table.add_row([key.id.clone(), key.team.to_string(), may.join(","), intents, limits, state(key).to_owned()]);
     }
     say!("{table}");
+}
+
+/// `5 USD/day, 60 calls/min`; `none`.
+fn limits(allowance: &Allowance) -> String {
+    let limits = [
+        allowance.usd_per_day.map(|usd| format!("{usd} USD/day")),
+        allowance.calls_per_minute.map(|calls| format!("{calls} calls/min")),
+        allowance.tokens_per_minute.map(|tokens| format!("{tokens} tokens/min")),
+    ];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    if limits.is_empty() { "none".into() } else { limits.join(", ") }
 }
 
 fn state(key: &KeyInfo) -> &'static str {

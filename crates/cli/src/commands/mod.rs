@@ -1,13 +1,19 @@
 //! One file a command.
 
+mod cases;
 mod check;
+mod compare;
 mod demo;
+mod eval;
 mod init;
 mod keys;
 mod report;
+mod review;
 mod run;
 mod serve;
 mod sim;
+mod table;
+mod webhooks;
 
 use clap::{Parser, Subcommand};
 
@@ -42,9 +48,14 @@ enum Command {
     Run(run::Run),
     Serve(serve::Serve),
     Check(check::Check),
+    Eval(eval::Eval),
+    Compare(compare::Compare),
+    Cases(cases::Cases),
     Report(report::Report),
+    Review(review::Review),
     Keys(keys::Keys),
     Sim(sim::Sim),
+    Webhooks(webhooks::Webhooks),
 }
 
 impl Arguments {
@@ -54,9 +65,12 @@ impl Arguments {
             Command::Demo(command) => command.json,
             Command::Run(command) => command.json,
             Command::Check(command) => command.json,
+            Command::Eval(command) => command.json,
+            Command::Compare(command) => command.json,
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
-            Command::Init(_) | Command::Serve(_) | Command::Sim(_) => false,
+            Command::Review(command) => command.json(),
+            Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
 }
@@ -68,8 +82,13 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Run(command) => command.run().await,
         Command::Serve(command) => command.run().await,
         Command::Check(command) => command.run(),
+        Command::Eval(command) => command.run().await,
+        Command::Compare(command) => command.run().await,
+        Command::Cases(command) => command.run().await,
         Command::Report(command) => command.run().await,
+        Command::Review(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Sim(command) => command.run().await,
+        Command::Webhooks(command) => command.run().await,
     }
 }

@@ -1,5 +1,7 @@
 //! `baton report`: what happened, by intent and model.
 
+mod budgets;
+
 use baton_core::{IntentName, NanoUsd};
 use baton_store::{CallTally, Latencies, ModelTally, Report as Figures, ReportQuery};
 use clap::Args;
@@ -7,9 +9,9 @@ use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, control, duration, micros, plain_table, unix_us};
+use crate::setup::{Folder, control_and_snapshot, duration, micros, plain_table, unix_us};
 
-/// Calls, latency, cost, where answers came from, and fallbacks with their reasons.
+/// Calls, latency, cost, where answers came from, fallbacks with their reasons, and what is left of budgets.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -36,7 +38,7 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) async fn run(self) -> Result<(), Exit> {
         let since = duration("--since", &self.since)?;
-        let store = control(&self.folder).await?;
+        let (store, snapshot) = control_and_snapshot(&self.folder).await?;
         let now = unix_us();
         let query = ReportQuery {
             since_us: now.saturating_sub(micros(since)),
@@ -44,14 +46,20 @@ impl Report {
             team: self.team.as_deref().map(baton_core::TeamId::new),
             intent: self.intent.as_deref().map(baton_core::IntentName::new),
         };
-        let figures = store.report(query).await.map_err(|error| Exit::outside(error.to_string()))?;
+        let outside = |error: baton_store::StoreError| Exit::outside(error.to_string());
+        let figures = store.report(query).await.map_err(outside)?;
+        let budgets = budgets::lines(&store, &snapshot, now).await.map_err(outside)?;
         if self.json {
-            say!("{}", json(&figures));
+            let mut figures = json(&figures);
+            figures["budgets"] = budgets::json(&budgets);
+            say!("{figures}");
         } else if figures.total.calls.calls == 0 {
             let intent = self.intent.as_ref().map(|intent| format!(" of {intent}")).unwrap_or_default();
             tell!("no calls{intent} in the last {}", self.since);
+            budgets::print(&budgets);
         } else {
             print(&figures);
+            budgets::print(&budgets);
         }
         Ok(())
     }

@@ -1,16 +1,15 @@
 //! `baton serve`: the gateway.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use baton_engine::Observer;
-use baton_gateway::{GatewayOptions, Metrics, serve};
+use baton_gateway::{GatewayOptions, serve};
 use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::exit::{Exit, say, tell};
 use crate::reload::Reloader;
 use crate::setup::{Folder, Recording, orchestrator};
+use crate::telemetry::Telemetry;
 use crate::transports::Fixtures;
 use crate::{signals, watch};
 
@@ -46,11 +45,12 @@ const IN_USE: &str = "stop that one, or serve another folder with --dir";
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<(), Exit> {
-        let metrics = Metrics::new();
-        let observed = metrics.clone();
-        let observer: Observer = Arc::new(move |record| observed.observe(record));
+        let telemetry = Telemetry::read()?;
+        let metrics = telemetry.metrics();
+        let watched = Some((telemetry.observer(&metrics), telemetry.sampler));
         let recording = Recording::Store { in_use: IN_USE };
-        let (baton, transports) = orchestrator(&self.folder, recording, &self.fixtures, Some(observer)).await?;
+        let (baton, transports) = orchestrator(&self.folder, recording, &self.fixtures, watched).await?;
+        let telemetry = telemetry.start(&baton)?;
         let keys = baton.store().any_keys().await.map_err(|error| Exit::outside(error.to_string()))?;
         if !keys && !self.listen.ip().is_loopback() {
             return Err(Exit::usage(format!(
@@ -80,11 +80,10 @@ impl Serve {
             tell!("stopping: open calls finish first; once more to cut them");
             tokio::spawn(signals::again());
         };
-        let options = GatewayOptions { max_running: baton.snapshot().server.max_running, ..GatewayOptions::default() };
-        let served = serve(listener, baton, metrics, options, stop).await;
+        let served = serve(listener, baton, metrics, GatewayOptions::default(), stop).await;
         maintenance.abort();
         following.abort();
-        store.close().await;
+        tokio::join!(store.close(), telemetry.finish());
         tell!("stopped; every record is written");
         served.map_err(|error| Exit::outside(error.to_string()))
     }

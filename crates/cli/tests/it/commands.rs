@@ -99,6 +99,12 @@ fn wrong_usage_says_what_was_wrong() {
     check("run a --input {} --config {\"retries\":6}", "config.retries = 6 is outside of what the intent allows");
     check("run a --input {} --stream --json", "cannot be used with");
     check("run a --input {} --replay nowhere", "--replay nowhere: No such file");
+    check("review a", "who reviews? give your name with --reviewer NAME");
+    check("review a --reviewer ann", "this needs a terminal");
+    check("review b --reviewer ann", "there is no intent `b`; there are: a");
+    check("review stats --server here", "--server here: has no http:// or https://");
+    check("review stats --server http://127.0.0.1:1 --key-env NOWHERE", "--key-env NOWHERE: it is not set");
+    check("review import labels.jsonl", "labels.jsonl: No such file");
     check("report --since 5x", "`5x` is not a duration; write 30m, 24h or 7d");
     check("keys create --team t --expires soon", "--expires: `soon` is not a duration");
     check("keys create --team t --intents b", "there is no intent `b`; there are: a");
@@ -139,6 +145,7 @@ fn json_is_one_document() {
     check("check --json --dir nowhere", 2, "/diagnostics/0/message");
     check("report --json", 0, "/intents/0/p99_ms");
     check("report --json --since 5x", 2, "/error/message");
+    check("review stats --json", 0, "/intents");
     check("keys list --json", 0, "");
     check("keys create --team support --json", 0, "/key");
     check("keys create --team none --json --intents none", 2, "/error/message");
@@ -207,4 +214,35 @@ fn check_shows_every_setting_with_its_origin() {
     assert!(origin.contains("BATON_STORE_URL"), "{origin}");
     assert_eq!(setting("intents.classify-ticket.objective.latency_ms").0, 30000);
     assert_eq!(setting("intents.classify-ticket.local.cut").0, 0);
+}
+
+const REVIEW: &str = "models = [\"local\"]\n[labels]\nbilling = \"\"\nbug = \"\"\n[local]\ncut = 0\n\
+    [[criteria]]\nid = \"team\"\nask = \"Does this reach the right team?\"\n[review]\nper_day = 1000\ndouble = 0\n";
+
+#[test]
+fn labels_go_out_and_come_in() {
+    let folder = Folder::init();
+    folder.write("intents/classify-ticket/intent.toml", REVIEW);
+    folder.write(
+        "intents/classify-ticket/cases.jsonl",
+        "{\"input\":\"pay\",\"expected\":{\"label\":\"billing\"},\"share\":\"examples\"}\n\
+         {\"input\":\"crash\",\"expected\":{\"label\":\"bug\"},\"share\":\"examples\"}\n",
+    );
+    let ran = folder.run(&["run", "classify-ticket", "--input", "\"pay\"", "--json"]).done().json();
+    let id = ran["executionId"].as_str().unwrap();
+    let waits = folder.run(&["review", "stats", "--json"]).done().json();
+    assert_eq!(waits["intents"]["classify-ticket"]["open"], 1, "{waits}");
+    assert_eq!(folder.run(&["review", "export"]).done().out, "", "nothing is labelled yet");
+
+    let label = json!({"executionId": id, "labels": [{"reviewer": "ann", "criteria": {"team": false}}]}).to_string();
+    folder.write("labels.jsonl", &label);
+    folder.run(&["review", "import", "labels.jsonl"]).ends(0, "1 labels are new");
+    let exported = folder.run(&["review", "export"]).done();
+    let line = exported.json();
+    assert_eq!((&line["state"], &line["labels"][0]["pass"]), (&json!("done"), &json!(false)), "{line}");
+    folder.run_with(&["review", "import", "-"], &[], &exported.out).ends(0, "0 labels are new");
+    let table = folder.run(&["review", "stats"]).done().out;
+    assert!(table.contains("0 of 1") && table.contains("ann"), "{table}");
+    let wrong = label.replace("team", "colour");
+    folder.run_with(&["review", "import", "-"], &[], &wrong).ends(2, "line 1: `classify-ticket` has no criterion");
 }

@@ -4,6 +4,8 @@
 mod commands;
 mod folder;
 mod http;
+mod lab;
 mod models;
 mod reload;
 mod serving;
+mod telemetry;

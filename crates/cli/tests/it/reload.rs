@@ -3,11 +3,10 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::folder::{Folder, Server};
+use crate::folder::{Folder, Server, until};
 use crate::http::{get, post};
 
 const TICKET: &str = r#"{"intent":"classify-ticket","input":{"text":"I was charged twice"}}"#;
@@ -16,16 +15,6 @@ const ONE_LABEL_MORE: &str = "models = [\"local\"]\n[labels]\nbilling = \"invoic
 
 fn served(folder: &Folder) -> Server {
     folder.serve(&["serve", "--listen", "127.0.0.1:0"])
-}
-
-/// Asks until it is so; the end is for a test that fails.
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < end, "never: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn version(server: &Server) -> Value {

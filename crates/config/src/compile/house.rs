@@ -132,7 +132,7 @@ impl<'a> House<'a> {
 
     /// A secret's place. That it is there is checked when it is needed: `baton check` runs where
     /// no secrets are.
-    fn secret(&self, key: &SecretFile, at: Place<'_>, sink: &mut Sink) -> Option<Secret> {
+    pub(super) fn secret(&self, key: &SecretFile, at: Place<'_>, sink: &mut Sink) -> Option<Secret> {
         let place = match key {
             SecretFile::Env(variable) => is_variable(variable).then(|| Secret::Env(variable.clone())),
             SecretFile::File(path) => {

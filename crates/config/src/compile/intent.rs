@@ -2,22 +2,23 @@
 
 use std::time::Duration;
 
-use baton_core::{Ceilings, IntentName, ModelId, SERVER_CEILINGS};
+use baton_core::{Allowance, Ceilings, IntentName, ModelId, SERVER_CEILINGS};
 use serde_json::{Value, json};
 
 use super::house::{House, LOCAL};
 use super::stream::stream;
-use super::{checks, judge, prompts, review, schemas};
+use super::{budget, checks, judge, prompts, review, schemas};
 use crate::cases::{self, Forms};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
 use crate::effective::{Effective, settings};
-use crate::files::{IntentFile, OnExhaustedFile, RouteFile, StoreContentFile};
+use crate::files::{IntentFile, OnExhaustedFile, RouteFile};
 use crate::hash::{AnswerParts, hash, hashes};
 use crate::json::child;
 use crate::plan::{
     CacheSpec, Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Route, Share,
 };
+use crate::privacy_file::StoreContentFile;
 use crate::units;
 
 /// The files of an intent's folder.
@@ -67,6 +68,7 @@ pub(crate) fn compile_intent(
     let stream = stream(document, &file.stream, sink);
     let partition = partition(document, file, sink);
     let route = route(document, file, sink);
+    let allowance = budget(document, file, candidates.as_deref().unwrap_or_default(), sink);
     let (kind, input_schema, output_schema) = (kind?, input_schema?, output_schema?);
 
     let forms = Forms { kind: &kind, input: input_schema.as_ref(), output: output_schema.as_ref() };
@@ -106,6 +108,7 @@ pub(crate) fn compile_intent(
         criteria,
         judge,
         cache: CacheSpec { partition: partition? },
+        allowance,
         local: LocalSpec { cut: file.local.as_ref().and_then(|local| local.cut) },
         privacy: privacy?,
         stream_unverified: file.stream_unverified,
@@ -258,6 +261,17 @@ fn partition(document: &Document, file: &IntentFile, sink: &mut Sink) -> Option<
         }
     }
     (sink.errors() == before).then(|| file.cache.partition.clone())
+}
+
+fn budget(document: &Document, file: &IntentFile, candidates: &[ModelSpec], sink: &mut Sink) -> Allowance {
+    let Some(budget) = &file.budget else { return Allowance::default() };
+    let allowance = budget::allowance(document, "/budget", budget, sink);
+    for spec in candidates.iter().filter(|spec| allowance.usd_per_day.is_some() && spec.price.is_none()) {
+        let message = format!("the price of `{}` is not known: under `usd_per_day` it is never asked", spec.id);
+        let help = "give it a `price` under [models] in baton.toml";
+        sink.warn(document.at("/budget/usd_per_day"), message, help);
+    }
+    allowance
 }
 
 fn on_exhausted(

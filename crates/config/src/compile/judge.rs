@@ -8,8 +8,9 @@ use super::house::House;
 use super::intent::{IntentSources, compile_intent};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
-use crate::files::{IntentFile, JudgeFile};
+use crate::files::IntentFile;
 use crate::plan::{Criterion, JudgeSpec, Plan};
+use crate::review_file::JudgeFile;
 use crate::structure::Shape;
 
 /// What is put behind an intent's name to name its judge. No folder can be called so.

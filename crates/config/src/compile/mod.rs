@@ -1,5 +1,6 @@
 //! From files in their shape to what the request path reads.
 
+mod budget;
 mod checks;
 mod house;
 mod intent;
@@ -9,9 +10,11 @@ mod review;
 mod schemas;
 mod store;
 mod stream;
+mod webhooks;
 
 pub(crate) use house::House;
 pub(crate) use intent::{IntentSources, compile_intent, intent_settings};
 pub use judge::JUDGE_SUFFIX;
 pub(crate) use judge::compile as compile_judge;
 pub(crate) use store::store_and_teams;
+pub(crate) use webhooks::webhooks;

@@ -2,8 +2,8 @@
 
 use crate::diagnostics::Sink;
 use crate::document::Document;
-use crate::files::{CriterionFile, ReviewFile};
 use crate::plan::{Criterion, ReviewSpec};
+use crate::review_file::{CriterionFile, ReviewFile};
 
 /// A name of a criterion has this length at most.
 const ID_CHARS_MAX: usize = 64;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use baton_core::{IntentName, TeamId};
 
+use super::budget;
 use crate::diagnostics::Sink;
 use crate::document::Document;
 use crate::files::{BatonFile, DurabilityFile};
@@ -36,7 +37,8 @@ pub(crate) fn store_and_teams(
             }
         }
         let named = team.intents.as_ref().map(|all| all.iter().map(|i| IntentName::new(i)).collect());
-        teams.insert(TeamId::new(name), Team { intents: named, usd_per_day: None, share: team.share });
+        let allowance = budget::allowance(document, &child("/teams", name), &team.budget(), sink);
+        teams.insert(TeamId::new(name), Team { intents: named, allowance, share: team.share });
     }
     (store, teams)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use baton_config::{Durability, IntentKind, OnExhausted, PromptRole, Route, Secret, Share};
-use baton_core::{IntentName, NanoUsd, SERVER_CEILINGS, Unproven};
+use baton_core::{Allowance, IntentName, NanoUsd, SERVER_CEILINGS, Unproven};
 use serde_json::json;
 
 use crate::folder::Folder;
@@ -12,6 +12,7 @@ use crate::folder::Folder;
 const BATON: &str = r#"
 [models.gpt-4]
 id = "openai/gpt-4-0613"
+price = { input = "30 USD/M", output = "60 USD/M" }
 
 [models.house]
 id = "house/llama"
@@ -29,6 +30,7 @@ max_concurrency = 50
 [teams.support]
 intents = ["classify-ticket"]
 share = 3
+usd_per_day = 20
 
 [teams.other-team]
 
@@ -67,6 +69,11 @@ max = 1
 [cache]
 ttl = "1h"
 partition = ["metadata.customer"]
+
+[budget]
+calls_per_minute = 600
+tokens_per_minute = 100_000
+usd_per_day = 0.000000001
 
 [[checks]]
 type = "regex"
@@ -161,6 +168,11 @@ fn the_full_files_of_the_contract() {
     let openai = &snapshot.providers["openai"];
     assert_eq!(openai.api_keys, [Secret::Env("ONE".into()), Secret::File(dir.path().join("two.key"))]);
     assert_eq!((openai.max_concurrency, snapshot.providers["house"].max_concurrency), (50, 16_384));
+    let allowances = ["support", "other-team"].map(|team| snapshot.teams[&team.into()].allowance);
+    let support = Allowance { usd_per_day: Some(NanoUsd(20_000_000_000)), ..Allowance::default() };
+    assert_eq!(allowances, [support, Allowance::default()]);
+    let (calls_per_minute, tokens_per_minute, usd_per_day) = (Some(600), Some(100_000), Some(NanoUsd(1)));
+    assert_eq!(plan.allowance, Allowance { calls_per_minute, tokens_per_minute, usd_per_day });
     assert_eq!(["support", "other-team"].map(|team| snapshot.teams[&team.into()].share), [3, 1]);
     assert_eq!((snapshot.server.max_running, snapshot.server.queue_max), (500, 0));
     assert_eq!(snapshot.store.dir, dir.path().join(".baton"));
@@ -270,4 +282,21 @@ fn cases_get_the_defaults_that_calls_get() {
     let messages = plan.messages(&json!({"text": "c", "tone": "warm"})).unwrap();
     assert_eq!(messages[0].1, "a plain");
     assert_eq!(messages[2].1, "c warm");
+}
+
+#[test]
+fn a_model_without_a_price_is_named_where_money_is_limited() {
+    let shown = |usd: &str| {
+        let models = "models = [\"openai/gpt-4o-mini\", \"openai/unheard-of\"]";
+        let intent = format!("{models}\n[labels]\na = \"\"\nb = \"\"\n[budget]\nusd_per_day = {usd}\n");
+        Folder::default().with("intents/a/intent.toml", intent).diagnostics()
+    };
+    insta::assert_snapshot!(shown("5"), @"
+    intents/a/intent.toml:6:15: the price of `openai/unheard-of` is not known: under `usd_per_day` it is never asked
+        give it a `price` under [models] in baton.toml
+    ");
+    insta::assert_snapshot!(shown("0.0000000001"), @"
+    intents/a/intent.toml:6:15: `0.0000000001` is not an amount in dollars: write digits with at most nine after the point, for example 0.15
+        write dollars with at most nine digits after the point, as in `20` or `0.5`
+    ");
 }

@@ -21,7 +21,7 @@ quality = 0.9
     );
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:1:1: unknown key `modles`
-        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, checks, criteria, local, review, privacy
+        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, judge, review, privacy
     intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted", not "cheepest"
         did you mean `cheapest`? write one of these
     intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
@@ -29,7 +29,7 @@ quality = 0.9
     intents/a/intent.toml:8:7: `retry.max` must be at least 0
         write another value
     intents/a/intent.toml:9:2: unknown key `objectives`
-        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, checks, criteria, local, review, privacy
+        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, judge, review, privacy
     "#);
 }
 
@@ -396,7 +396,8 @@ max_concurrency = 0
 queue = 5
 [teams.s]
 share = 0
-usd_per_day = 5
+usd_per_day = -1
+calls_per_minute = 0
 intents = [\"classify-tickets\"]
 [store]
 durability = \"disk\"
@@ -435,11 +436,13 @@ durability = \"disk\"
         known here: max_running, queue_max
     baton.toml:38:9: `teams.s.share` must be at least 1
         write another value
-    baton.toml:39:1: a team's `usd_per_day` is not supported by this version
-        remove it; leaving it in would promise what is not done
-    baton.toml:40:12: there is no intent `classify-tickets`
+    baton.toml:39:15: `teams.s.usd_per_day` must be at least 0
+        write another value
+    baton.toml:40:20: `teams.s.calls_per_minute` must be at least 1
+        write another value
+    baton.toml:41:12: there is no intent `classify-tickets`
         did you mean `classify-ticket`? name a folder of intents/
-    baton.toml:42:14: `store.durability` must be "process" or "machine", not "disk"
+    baton.toml:43:14: `store.durability` must be "process" or "machine", not "disk"
         write one of these
     "#);
 }
@@ -469,14 +472,47 @@ fn stores_that_this_version_does_not_have() {
 }
 
 #[test]
+fn webhooks_that_cannot_be() {
+    let hook = |url: &str, rest: &str| format!("[[webhooks]]\nurl = \"{url}\"\n{rest}\n");
+    let secret = "secret = { env = \"HOOK\" }";
+    let misshapen = [
+        hook("http://ops.example/", "secret = \"whsec_inline\""),
+        hook("https://c.example/", &format!("{secret}\nevents = [\"breakers\"]")),
+        hook("https://d.example/", ""),
+    ];
+    assert_snapshot!(Folder::smallest().with("baton.toml", misshapen.concat()).diagnostics(), @r#"
+    baton.toml:3:10: a secret is written inline: `webhooks[0].secret`
+        write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
+    baton.toml:7:11: `webhooks[1].events[0]` must be "objective" or "budget" or "breaker" or "journal" or "configuration", not "breakers"
+        did you mean `breaker`? write one of these
+    baton.toml:8:1: `webhooks[2].secret` is missing
+        Where its secret is: `whsec_` and 24 to 64 bytes in base64.
+    "#);
+    let wrong = [
+        hook("https://me:pw@ops.example/", secret),
+        hook("ftp://ops.example/", secret),
+        hook("http://ops.example/", secret),
+        hook("http://ops.example/", secret),
+        hook("https://b.example/", "secret = { env = \"whsec_MfKQ9r8GKYqr+TwjUPD8ILPZIo2LaLaSw\" }"),
+    ];
+    assert_snapshot!(Folder::smallest().with("baton.toml", wrong.concat()).diagnostics(), @r#"
+    baton.toml:2:7: a secret is written inline, in the URL
+        receivers check the signature instead
+    baton.toml:5:7: this is no URL that notices can be sent to
+        write `https://host/path`
+    baton.toml:11:7: another webhook has this URL
+        write its events into one list
+    baton.toml:14:10: this names no variable or file; if it is the secret itself, it may not be here
+        write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
+    baton.toml:8:7: notices are sent in plain text
+        write `https://`, so that nobody on the way reads them
+    "#);
+}
+
+#[test]
 fn limits_of_streams() {
     let folder =
         labelled("[stream]\nidle = \"0s\"\ntotal = \"two minutes\"\ngrace = \"2d\"\nmin_bytes_per_second = -1");
-    assert_snapshot!(folder.diagnostics(), @r#"
-    intents/a/intent.toml:6:24: `stream.min_bytes_per_second` must be at least 0
-        write another value
-    "#);
-    let folder = labelled("[stream]\nidle = \"0s\"\ntotal = \"two minutes\"\ngrace = \"2d\"");
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:3:8: `idle` is 0s, which no stream can keep to
         write a time of `1ms` to `24h`, as in `20s`
@@ -484,5 +520,7 @@ fn limits_of_streams() {
         write `500ms`, `30s`, `5m`, `1h` or `30d`
     intents/a/intent.toml:5:9: `grace` is 2d, which no stream can keep to
         write a time of `1ms` to `24h`, as in `20s`
+    intents/a/intent.toml:6:24: `stream.min_bytes_per_second` must be at least 0
+        write another value
     "#);
 }

@@ -1,6 +1,6 @@
 //! Where each setting comes from.
 
-use baton_config::{Durability, Origin};
+use baton_config::{Durability, Origin, Secret, Topic};
 
 use crate::folder::Folder;
 
@@ -69,4 +69,18 @@ fn every_setting_is_listed_with_its_origin() {
     intents.classify-ticket.privacy.keep = "30d" (default)
     "#);
     assert!(loaded.effective.iter().any(|e| e.origin == Origin::Default));
+}
+
+#[test]
+fn webhooks_take_everything_where_they_name_nothing() {
+    let hooks = "[[webhooks]]\nurl = \"https://a.example/x?y\"\nsecret = { env = \"A\" }\n\
+                 [[webhooks]]\nurl = \"http://127.0.0.1:9/\"\nsecret = { file = \"b\" }\nevents = [\"journal\", \"budget\", \"journal\"]\n";
+    let dir = tempfile::tempdir().unwrap();
+    let loaded = Folder::smallest().with("baton.toml", hooks).load_in(dir.path(), &[]);
+    let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
+    assert!(loaded.warnings.is_empty());
+    let [all, some] = &loaded.snapshot.webhooks[..] else { panic!("two are written") };
+    assert_eq!((all.topics.as_slice(), &all.secret), (&Topic::ALL[..], &Secret::Env("A".into())));
+    assert_eq!(some.topics, [Topic::Budget, Topic::Journal]);
+    assert_eq!(some.secret, Secret::File(dir.path().join("b")));
 }

@@ -36,9 +36,17 @@ pub struct Allowance {
     /// Tokens, read and written, in any 60 seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
-    /// Money in a day, which begins at 00:00 UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Money in a day, which begins at 00:00 UTC; written as decimal text.
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::money::optional_decimal")]
     pub usd_per_day: Option<NanoUsd>,
+}
+
+impl Allowance {
+    /// Whether nothing is limited.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Whom an allowance is given to.
@@ -87,6 +95,19 @@ pub struct Need {
     pub tokens: u64,
     /// Money; `None` where the price is not known.
     pub cost: Option<NanoUsd>,
+}
+
+/// What an account used of what it may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Calls of the last minute.
+    pub calls: u64,
+    /// Tokens of the last minute, those included that are held; counted where they are limited.
+    pub tokens: u64,
+    /// Money of the day.
+    pub spent: NanoUsd,
+    /// Money that running attempts hold.
+    pub reserved: NanoUsd,
 }
 
 /// What an attempt used.
@@ -259,6 +280,14 @@ impl Ledger {
         self.books.get(account).map(|book| book.purse.look(unix_us.div_euclid(DAY_US))).unwrap_or_default()
     }
 
+    /// What an account used by now.
+    pub fn look(&mut self, account: &Account, at: At) -> Standing {
+        let (spent, reserved) = self.spent(account, at.unix_us);
+        let second = self.second.max(window::second(at.now));
+        let Some(book) = self.books.get_mut(account) else { return Standing::default() };
+        Standing { calls: book.calls.sum(second), tokens: book.tokens.sum(second), spent, reserved }
+    }
+
     fn book(&mut self, account: &Account) -> &mut Book {
         if !self.books.contains_key(account) {
             self.books.insert(account.clone(), Book::default());
@@ -273,7 +302,7 @@ impl Ledger {
         let day = self.day_of(at.unix_us);
         if self.day > latest {
             self.books.retain(|_, book| {
-                let idle = book.calls.is_idle(second) && book.tokens.is_idle(second);
+                let idle = book.calls.sum(second) == 0 && book.tokens.sum(second) == 0;
                 !idle || book.purse.is_kept(day - 1)
             });
         }

@@ -67,9 +67,10 @@ impl Window {
         }
     }
 
-    pub(super) fn is_idle(&mut self, second: u64) -> bool {
+    /// What counts in this second.
+    pub(super) fn sum(&mut self, second: u64) -> u64 {
         self.forget(second);
-        self.sum == 0
+        self.sum
     }
 
     fn forget(&mut self, now: u64) {

@@ -27,7 +27,7 @@ impl Exec {
         let fallback = self.fallback(now, lanes);
         let delay = match disposition {
             // Another candidate is a better use of the time than waiting.
-            Disposition::RateLimited { .. } if fallback.is_some() => return None,
+            Disposition::RateLimited { .. } if fallback.is_some() || !self.full.is_empty() => return None,
             Disposition::RateLimited { retry_after: Some(after) } => after,
             _ => full_jitter(self.retries, uniform(self.seed, self.retries)),
         };
@@ -208,12 +208,13 @@ impl Exec {
     }
 
     fn exhausted(&mut self, now: Moment, lanes: &mut Lanes) {
-        use Disposition::{Abstained, BadAnswer, TooLong};
+        use Disposition::{Abstained, BadAnswer, Limited, OverBudget, TooLong};
         self.tell(None);
         // A lane that refused might have answered.
         let heard = !self.failures.is_empty() && self.refused_until.is_none();
         let all = |kinds: &[Disposition]| heard && self.failures.iter().all(|f| kinds.contains(f));
-        let turned_away = self.turned_away.filter(|_| self.made == 0 && !self.left(now).is_zero());
+        let nobody_asked = self.failures.len() == self.made && self.failures.iter().all(|f| f.is_unasked());
+        let turned_away = self.turned_away.filter(|_| nobody_asked && !self.left(now).is_zero());
         let code = if self.rejected {
             ErrorCode::UpstreamRejected
         } else if let Some((code, _)) = turned_away {
@@ -224,6 +225,10 @@ impl Exec {
             ErrorCode::ContextTooLong
         } else if all(&[BadAnswer, Abstained]) {
             ErrorCode::NoAcceptableAnswer
+        } else if self.turned_away.is_none() && all(&[OverBudget, Limited, Abstained]) {
+            // With more money another might have been asked at once; a minute passes by itself.
+            let money = self.failures.contains(&OverBudget);
+            if money { ErrorCode::BudgetExhausted } else { ErrorCode::RateLimit }
         } else {
             ErrorCode::AllCandidatesFailed
         };

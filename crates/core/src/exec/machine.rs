@@ -89,6 +89,8 @@ pub struct Exec {
     /// Whether this call paid for its share of hedges and retries.
     counted: bool,
     pub(super) decisions: VecDeque<Decision>,
+    /// Since when a commit is performed, which may have to wait: meanwhile nobody reads.
+    committing: Option<Moment>,
     done: bool,
 }
 
@@ -117,6 +119,7 @@ impl Exec {
             hedged: false,
             counted: false,
             decisions: VecDeque::new(),
+            committing: None,
             done: false,
         }
     }
@@ -124,12 +127,16 @@ impl Exec {
     /// Takes what happened and says what to do next. Events of attempts that no longer run are
     /// ignored. After `Done` it says nothing but to wait for ever.
     pub fn step(&mut self, now: Moment, event: Event, lanes: &mut Lanes) -> Decision {
+        if let Some(since) = self.committing.take() {
+            self.running.iter_mut().filter_map(|r| r.pace.as_mut()).for_each(|pace| pace.unread(now - since));
+        }
         if !self.done {
             self.learn(now, event, lanes);
             self.look(now, lanes);
         }
         loop {
             if let Some(decision) = self.decisions.pop_front() {
+                self.committing = matches!(decision, Decision::Commit(_)).then_some(now);
                 return decision;
             }
             if let Some(until) = self.waiting(now) {
@@ -252,11 +259,16 @@ impl Exec {
             let code = if gate { ErrorCode::NoAcceptableAnswer } else { ErrorCode::StreamInterrupted };
             return self.finish(now, Finish::Broken { attempt: running.number, code }, lanes);
         }
+        if running.role == Role::Hedge && disposition.is_unasked() {
+            // Where its turn comes there may be room for it: what runs now gives back what it does not use.
+            self.spent[running.candidate] = false;
+            return;
+        }
         self.failures.push(disposition);
         if let RateLimited { retry_after: Some(after) } = disposition {
             self.refused(now + after);
         }
-        if matches!(disposition, CallersFault | TooLong | BadAnswer | Abstained) {
+        if disposition.is_unasked() || matches!(disposition, CallersFault | TooLong | BadAnswer | Abstained) {
             self.spend_siblings(running.candidate);
         }
         match (running.role, disposition) {

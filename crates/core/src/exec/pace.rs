@@ -108,6 +108,11 @@ impl Pace {
         (self.last, self.read) = (now, self.read.max(read));
     }
 
+    /// Nobody read it for so long: that is not its fault.
+    pub(super) fn unread(&mut self, waited: Duration) {
+        (self.last, self.stretch.0) = (self.last + waited, self.stretch.0 + waited);
+    }
+
     /// When it breaks a limit if nothing more comes.
     pub(super) fn due(&self) -> Moment {
         let silent = self.last + if self.begun { self.limits.idle } else { self.limits.first_token };

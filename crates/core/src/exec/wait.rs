@@ -50,10 +50,11 @@ impl Exec {
         self.decisions.push_back(Decision::Skip { candidate, kind, outcome });
     }
 
-    /// Records those without a place that stand before this candidate, or all: somebody else is
-    /// asked, or nobody is.
+    /// Records those without a place that stand before this candidate, or were to be asked again, or
+    /// all: somebody else is asked, or nobody is.
     pub(super) fn tell(&mut self, before: Option<usize>) {
-        for full in self.full.iter_mut().filter(|full| !full.told && before.is_none_or(|at| full.candidate < at)) {
+        let due = |full: &Full| full.kind == AttemptKind::Retry || before.is_none_or(|at| full.candidate < at);
+        for full in self.full.iter_mut().filter(|full| !full.told && due(full)) {
             full.told = true;
             let Full { candidate, kind, outcome, .. } = *full;
             self.decisions.push_back(Decision::Skip { candidate, kind, outcome });
@@ -106,6 +107,7 @@ impl Exec {
                 continue;
             };
             self.full.remove(place);
+            self.tell(Some(candidate));
             let kind = if told { AttemptKind::Fallback } else { kind };
             self.queued = Some(Queued { ticket, candidate, kind, until, look_at: lanes.held(lane, now) });
             self.decisions.push_back(Decision::Queue { candidate, ticket });
@@ -150,10 +152,16 @@ impl Exec {
         self.queued = Some(Queued { look_at: None, ..queued });
         lanes.grant(lane, now);
         let open = lanes.peek(lane, now) != Admission::Allowed;
-        if open || !lanes.waits(lane, ticket, &self.policy.who.team) {
+        if open {
             self.queued = None;
             lanes.leave(lane, now, ticket, &self.policy.who.team);
             return self.consider(now, candidate, kind, lanes);
+        }
+        if !lanes.waits(lane, ticket, &self.policy.who.team) {
+            // It was sent away, and the lane is well again.
+            self.leave(now, lanes);
+            let (kind, outcome) = (AttemptKind::Fallback, AttemptOutcome::NoRoom);
+            return self.full.push(Full { candidate, kind, outcome, told: true });
         }
         if lanes.take(lane, ticket) {
             self.queued = None;

@@ -47,10 +47,6 @@ impl ReviewItem {
     /// Of a record; `None` for a raw model call, which no criteria belong to.
     #[must_use]
     pub fn of(record: &Record) -> Option<Self> {
-        let mut draw = record.review.clone();
-        if let Some(rejected) = draw.as_mut().and_then(|draw| draw.rejected.as_mut()) {
-            rejected.output = None;
-        }
         Some(Self {
             execution: record.execution,
             team: record.team.clone(),
@@ -60,7 +56,7 @@ impl ReviewItem {
             version: record.version.clone(),
             via: record.via,
             started_at_us: record.started_at_us,
-            draw,
+            draw: record.review.as_ref().map(ReviewDraw::without_content),
             labels: Vec::new(),
             holds: Vec::new(),
             skips: Vec::new(),

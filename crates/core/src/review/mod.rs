@@ -32,6 +32,15 @@ pub struct ReviewDraw {
     pub rejected: Option<Rejected>,
 }
 
+impl ReviewDraw {
+    /// The same without the answer that a gate held back.
+    #[must_use]
+    pub fn without_content(&self) -> Self {
+        let rejected = self.rejected.as_ref().map(|rejected| Rejected { output: None, ..*rejected });
+        Self { rejected, adjudicator: self.adjudicator.clone(), ..*self }
+    }
+}
+
 /// An answer that a gate held back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rejected {

@@ -229,6 +229,15 @@ fn verdicts_outlive_what_people_wrote() {
     assert!(label.comment.is_none() && label.correction.is_none() && !label.pass && label.criteria.len() == 1);
 }
 
+#[test]
+fn what_a_gate_held_back_stays_in_the_record() {
+    let rejected = Some(Rejected { attempt: 1, output: Some(Value::from("secret")) });
+    let draw = ReviewDraw { probability: 0.5, double: true, adjudicator: Some("ann".into()), rejected };
+    let kept = draw.without_content();
+    assert_eq!(kept.rejected, Some(Rejected { attempt: 1, output: None }));
+    assert_eq!(ReviewDraw { rejected: draw.rejected.clone(), ..kept }, draw, "and nothing else goes");
+}
+
 proptest! {
     #![proptest_config(crate::test_config(256))]
 

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod admission;
+mod budgets;
 mod departures;
+mod drawing;
 mod evaluation;
 mod flights;
 mod house;
@@ -12,5 +15,6 @@ mod models;
 mod paced;
 mod reload;
 mod remembered;
+mod repeats;
 mod review;
 mod streams;

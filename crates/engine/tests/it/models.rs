@@ -41,6 +41,8 @@ pub(crate) enum Says {
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) model: String,
+    /// The key that it was asked with, where there was one.
+    pub(crate) key: Option<String>,
     /// Text of all its messages.
     pub(crate) prompt: String,
     /// How many alternatives of each token it was asked for.
@@ -59,7 +61,8 @@ struct State {
 pub(crate) struct Models(Arc<Mutex<State>>);
 
 impl Models {
-    /// What a model says next; the last thing said is repeated.
+    /// What a model says next, or (`model key`) what it says to those with this key; the last thing said
+    /// is repeated.
     pub(crate) fn say(&self, model: &str, says: &[Says]) {
         self.lock().scripts.entry(model.to_owned()).or_default().extend(says.iter().cloned());
     }
@@ -83,15 +86,17 @@ impl Models {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn begin(&self, request: &Value) -> Says {
+    fn begin(&self, request: &Value, key: Option<String>) -> Says {
         let mut state = self.lock();
         let model = request["model"].as_str().unwrap().to_owned();
         let messages = request["messages"].as_array().unwrap().iter();
         let prompt = messages.filter_map(|message| message["content"].as_str()).collect::<Vec<_>>().join("\n");
-        let script = state.scripts.get_mut(&model).unwrap_or_else(|| panic!("{model} has nothing to say"));
+        let keyed = format!("{model} {}", key.as_deref().unwrap_or_default());
+        let name = if state.scripts.contains_key(&keyed) { &keyed } else { &model };
+        let script = state.scripts.get_mut(name).unwrap_or_else(|| panic!("{model} has nothing to say"));
         let says = if script.len() > 1 { script.pop_front().unwrap() } else { script[0].clone() };
         let top_logprobs = request["top_logprobs"].as_u64().filter(|_| request["logprobs"] == true);
-        state.asked.push(Asked { model, prompt, top_logprobs });
+        state.asked.push(Asked { model, key, prompt, top_logprobs });
         state.open += 1;
         says
     }
@@ -109,8 +114,10 @@ impl Drop for Open {
 impl Transport for Models {
     fn send(&self, request: HttpRequest) -> SendFuture<'_> {
         Box::pin(async move {
+            let key = request.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap());
+            let key = key.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned);
             let request: Value = serde_json::from_slice(&request.body).unwrap();
-            let says = self.begin(&request);
+            let says = self.begin(&request, key);
             let open = Open(self.clone());
             let streamed = request["stream"] == true;
             match says {

@@ -88,3 +88,14 @@ async fn what_was_written_unseen_is_not_free() {
         assert_eq!((usage.output_tokens, usage.estimated), (output, estimated));
     }
 }
+
+/// While the journal takes the opening of a stream, nobody reads it: that is not the model's silence.
+#[tokio::test(start_paused = true)]
+async fn a_slow_journal_is_not_the_models_silence() {
+    let house = House::write(&format!("{WRITE}{STREAM}")).open();
+    house.journal(false, 700);
+    house.models.say("a", &[Says::Pieces(&[(10, "Dear "), (100, "all, "), (800, "hello")])]);
+    let reads = read(house.orchestrator.start(write("x")).events).await;
+    assert_eq!(reads, ["start sim/a", "Dear ", "all, ", "stream_interrupted"], "after 300 ms of silence");
+    assert_eq!(house.records()[0].duration_us, 1_110_000);
+}

@@ -68,7 +68,8 @@ async fn arguments_are_as_the_tools_schema_says() {
         let house = House::sort(SORT).open();
         house.models.say("a", &[calls(None, &[look_up("t1", "look_up", arguments)], "tool_calls")]);
         house.models.say("b", &[Says::Text(0, "billing")]);
-        let answer = house.execute(with_schema(schema)).await.unwrap().answer.clone();
+        let delivered = house.execute(with_schema(schema)).await.unwrap();
+        let answer = &delivered.answer;
         assert_eq!(answer.tool_calls.len(), usize::from(given), "{arguments}");
         if !given {
             let error = answer.attempts[0].error.as_deref().unwrap();
@@ -95,8 +96,8 @@ async fn a_label_that_is_hardly_more_probable_than_the_next_fails_its_gate() {
         let house = House::sort(&policy).open();
         house.models.say("a", &[says(p)]);
         house.models.say("b", &[Says::Text(0, "billing")]);
-        let answer = house.execute(sort("x")).await.unwrap().answer.clone();
-        assert_eq!(answer.output, json!({ "label": label }), "{p}");
+        let delivered = house.execute(sort("x")).await.unwrap();
+        assert_eq!(delivered.answer.output, json!({ "label": label }), "{p}");
         assert_eq!(house.models.asked()[0].top_logprobs, Some(5));
     }
 }

@@ -93,7 +93,8 @@ fn word_tokens(text: &str) -> Vec<String> {
             word = &word[c.len_utf8()..];
         }
         while let Some(c) = word.chars().next_back() {
-            if !is_mark(c) && !(c == '.' && words.peek().is_none()) {
+            let mark = is_mark(c) || (c == '.' && words.peek().is_none());
+            if !mark {
                 break;
             }
             behind.push(c.to_string());

@@ -30,6 +30,7 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
         criteria: Vec::new(),
         review: None,
         cache: CacheSpec::default(),
+        allowance: baton_core::Allowance::default(),
         local: LocalSpec::default(),
         privacy: Privacy { content: true, keep: Duration::from_secs(1) },
         stream_unverified: false,

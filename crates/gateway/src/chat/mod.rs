@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::error::{OpenAiErrorBody, Problem};
-use crate::execute::{admit, check_name};
+use crate::execute::{check_name, idempotency};
 use crate::state::Gateway;
 use crate::{auth, body, headers, json, stream};
 
@@ -30,11 +30,12 @@ const INTENT: &str = "intent:";
 ///
 /// `model` is `provider/model` or an alias (raw: no cache, no checks), or `intent:NAME`: then the
 /// one user message is the input, parsed as JSON where the intent's input schema wants an object.
-/// What Baton knows besides is in the headers and in `baton`.
+/// What Baton knows besides is in the headers and in `baton`. `Idempotency-Key` as of `/v1/execute`.
 #[utoipa::path(
     post,
     path = "/v1/chat/completions",
     tag = "openai",
+    params(("Idempotency-Key" = Option<String>, Header, description = "As of /v1/execute", max_length = 255)),
     request_body(content = Object, description = "As OpenAI's API defines it; unknown fields go to the provider"),
     responses(
         (status = 200, description = "A chat completion with `baton`; or a stream of chunks", content(
@@ -51,15 +52,16 @@ pub(crate) async fn completions(State(gateway): State<Gateway>, request: Request
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
-    admit(gateway, &caller, &parts.headers)?;
+    gateway.room(&caller.team)?;
     let options = gateway.options();
     let body = body::read(options, &parts.headers, body).await?;
     let received = Instant::now();
+    let idempotency = idempotency(&parts, &body)?;
     let chat = decode(&body, options.max_json_depth)?;
     drop(body);
     let usage = openai::include_usage(&chat);
     let Asked { call, plan } = ask(gateway, chat, caller, received)?;
-    let call = Call { trace: headers::trace(&parts.headers), ..call };
+    let call = Call { trace: headers::trace(&parts.headers), idempotency, ..call };
     // Others may have begun while the body arrived.
     gateway.room(&call.caller.team)?;
     if call.stream {

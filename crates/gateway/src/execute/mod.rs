@@ -5,10 +5,11 @@ mod request;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use baton_core::Failure;
-use baton_engine::{Call, Caller};
+use baton_core::{Failure, Idempotency};
+use baton_engine::Call;
 use baton_store::Permission;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
@@ -23,11 +24,14 @@ pub(crate) use request::{ExecuteRequest, check_metadata, check_name, not_yet};
 ///
 /// With `stream: true` as server-sent events: `start` `{executionId, model}`, `delta` `{text}`,
 /// then exactly one `end` (the whole answer) or `error`. The deadline runs from the request fully
-/// read. A client that leaves cancels the call.
+/// read. A client that leaves cancels the call. With the header `Idempotency-Key` the same request again
+/// is given the same execution again, for 24 hours.
 #[utoipa::path(
     post,
     path = "/v1/execute",
     tag = "calls",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names the call: made again, it is given the \
+        same execution, for 24 hours; with another body it is refused. 1 to 255 bytes", max_length = 255)),
     request_body = ExecuteRequest,
     responses(
         (status = 200, description = "The answer; or a stream", content(
@@ -41,28 +45,34 @@ pub(crate) async fn execute(State(gateway): State<Gateway>, request: Request) ->
     respond(&gateway, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-/// What a call can be refused for before its body is read.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What makes this request, made again, the same call, where its client says so: team and key, route
+/// and body.
 ///
 /// # Errors
-/// `unsupported_feature`, `queue_full`.
-pub(crate) fn admit(gateway: &Gateway, caller: &Caller, headers: &HeaderMap) -> Result<(), Failure> {
-    if headers.contains_key("idempotency-key") {
-        return Err(not_yet("the header Idempotency-Key").at("Idempotency-Key"));
-    }
-    gateway.room(&caller.team)
+/// `input_invalid` for what is no key.
+pub(crate) fn idempotency(parts: &Parts, body: &[u8]) -> Result<Option<Idempotency>, Failure> {
+    let mut keys = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    // What is no text, or two, is no key.
+    let key = key.to_str().ok().filter(|_| keys.next().is_none()).unwrap_or_default();
+    let asked = [parts.uri.path().as_bytes(), b"\n", body].concat();
+    baton_engine::idempotency(key, &asked).map(Some)
 }
 
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
-    admit(gateway, &caller, &parts.headers)?;
+    gateway.room(&caller.team)?;
     let options = gateway.options();
     let body = body::read(options, &parts.headers, body).await?;
     let received = Instant::now();
+    let idempotency = idempotency(&parts, &body)?;
     let request: ExecuteRequest = json::read(&body, options.max_json_depth).map_err(request::explain)?;
     drop(body);
     let stream = request.stream;
-    let call = Call { trace: headers::trace(&parts.headers), ..request.into_call(caller, received)? };
+    let call = Call { trace: headers::trace(&parts.headers), idempotency, ..request.into_call(caller, received)? };
     // Others may have begun while the body arrived.
     gateway.room(&call.caller.team)?;
     if stream {

@@ -35,10 +35,30 @@ labels! {
     }
     ByIntent { intent: Option<IntentName> = intent }
     ByIntentAndModel { intent: Option<IntentName> = intent, model: ModelId = ModelId::as_str }
-    ByModel { model: ModelId = ModelId::as_str }
     ByAttempt { model: ModelId = ModelId::as_str, outcome: AttemptOutcome = |outcome| outcome.as_str() }
     ByCode { intent: Option<IntentName> = intent, code: ErrorCode = |code| code.as_str() }
+    ByBudget { kind: String = String::as_str, name: String = String::as_str }
+    ByBudgetLimit {
+        kind: String = String::as_str,
+        name: String = String::as_str,
+        limit: String = String::as_str
+    }
     ByTokens { model: ModelId = ModelId::as_str, kind: TokenKind = |kind| kind.as_str() }
+}
+
+/// A model, with one of its provider's keys by number, where it has several.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ByLane {
+    pub(super) model: ModelId,
+    pub(super) key: Option<u32>,
+}
+
+impl EncodeLabelSet for ByLane {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        ("model", self.model.as_str()).encode(encoder.encode_label())?;
+        let key = self.key.map(|key| ("key", key));
+        key.map_or(Ok(()), |key| key.encode(encoder.encode_label()))
+    }
 }
 
 /// What tokens were for.

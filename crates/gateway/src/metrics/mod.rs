@@ -1,25 +1,28 @@
 //! Figures for Prometheus, derived from records. Labels are configured names and enums: bounded.
 
+mod budgets;
 mod labels;
+mod lanes;
 mod state;
 mod usd;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use baton_core::{BreakerState, ModelId, Record};
+use baton_core::Record;
 use baton_engine::Orchestrator;
+use baton_telemetry::{OutletState, Outlets};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByModel, ByOutcome, ByTokens, TokenKind};
+use budgets::Budgets;
+use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByOutcome, ByTokens, TokenKind};
+use lanes::Lanes;
 use state::States;
 use usd::Usd;
 
@@ -40,14 +43,22 @@ pub struct Metrics {
     errors: Family<ByCode, Counter>,
     costs: Family<ByIntentAndModel, Usd>,
     tokens: Family<ByTokens, Counter>,
-    breakers: Family<ByModel, Gauge>,
+    lanes: Lanes,
     states: States,
+    outlets: Outlets,
+    budgets: Budgets,
 }
 
 impl Metrics {
     /// Nothing counted yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
+        Self::watching(Outlets::default())
+    }
+
+    /// Nothing counted yet; these ways out are shown as well.
+    #[must_use]
+    pub fn watching(outlets: Outlets) -> Arc<Self> {
         let mut metrics = Self {
             registry: Registry::with_prefix("baton"),
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
@@ -56,8 +67,10 @@ impl Metrics {
             errors: Family::default(),
             costs: Family::default(),
             tokens: Family::default(),
-            breakers: Family::default(),
+            lanes: Lanes::default(),
             states: States::default(),
+            outlets,
+            budgets: Budgets::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -74,7 +87,7 @@ impl Metrics {
         );
         r.register_with_unit(
             "overhead",
-            "The part of an execution not spent waiting for a model",
+            "The part of an execution not spent waiting for a model or for a place at one",
             seconds(),
             self.overheads.clone(),
         );
@@ -82,8 +95,9 @@ impl Metrics {
         r.register("errors", "Executions that ended in a typed error", self.errors.clone());
         r.register("cost_usd", "Dollars of all attempts whose price is known", self.costs.clone());
         r.register("tokens", "Tokens; input includes cached, output includes reasoning", self.tokens.clone());
-        r.register("breaker_state", "0 closed, 1 probing, 2 open", self.breakers.clone());
+        self.lanes.register(r);
         self.states.register(r);
+        self.budgets.register(r);
     }
 
     /// Counts one record. A few hash look-ups: about a microsecond.
@@ -119,22 +133,15 @@ impl Metrics {
     /// All figures in the OpenMetrics text format; what is a state, as it stands now.
     #[must_use]
     pub fn render(&self, orchestrator: &Orchestrator) -> String {
-        let mut breakers: BTreeMap<ModelId, i64> = BTreeMap::new();
-        for lane in orchestrator.lanes() {
-            let state = match lane.breaker {
-                BreakerState::Closed => 0,
-                BreakerState::Probing { .. } => 1,
-                BreakerState::Open { .. } => 2,
-            };
-            // Each intent's `local` is a lane of its own; the worst is shown.
-            let shown = breakers.entry(lane.model).or_default();
-            *shown = state.max(*shown);
-        }
-        for (model, state) in breakers {
-            self.breakers.get_or_create(&ByModel { model }).set(state);
-        }
-        self.states.read(orchestrator);
+        self.lanes.read(orchestrator);
+        self.states.read(orchestrator, &self.outlets.states());
+        self.budgets.read(&orchestrator.budgets());
         self.text()
+    }
+
+    /// How each way out of telemetry does.
+    pub(crate) fn outlets(&self) -> Vec<OutletState> {
+        self.outlets.states()
     }
 
     fn text(&self) -> String {

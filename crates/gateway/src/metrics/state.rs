@@ -1,6 +1,9 @@
-//! What is a state, as it stands when it is asked for: journal, store, configuration.
+//! What is a state, as it stands when it is asked for: journal, store, configuration, telemetry.
+
+use std::sync::atomic::Ordering;
 
 use baton_engine::Orchestrator;
+use baton_telemetry::OutletState;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -20,6 +23,8 @@ pub(super) struct States {
     refused: Gauge,
     /// At most one: that of the configuration in force.
     version: Family<[(&'static str, String); 1], Gauge>,
+    telemetry: Family<[(&'static str, &'static str); 2], Counter>,
+    telemetry_failing: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
 impl States {
@@ -37,9 +42,13 @@ impl States {
         let refused = "1 while the folder is wrong, and what was in force before stays";
         r.register("configuration_refused", refused, self.refused.clone());
         r.register("configuration_info", "The configuration in force", self.version.clone());
+        let telemetry = "What was to leave: executions traced, exports of metrics, events, webhooks delivered";
+        r.register("telemetry_items", telemetry, self.telemetry.clone());
+        let failing = "1 while what leaves is not taken by the other side";
+        r.register("telemetry_failing", failing, self.telemetry_failing.clone());
     }
 
-    pub(super) fn read(&self, orchestrator: &Orchestrator) {
+    pub(super) fn read(&self, orchestrator: &Orchestrator, outlets: &[OutletState]) {
         let set = |gauge: &Gauge, value: u64| {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         };
@@ -58,11 +67,15 @@ impl States {
             ("unchanged", configuration.unchanged),
             ("refused", configuration.refusals),
         ];
+        let store = |counter: &Counter, count| counter.inner().store(count, Ordering::Relaxed);
         for (result, count) in results {
-            self.reloads
-                .get_or_create(&[("result", result)])
-                .inner()
-                .store(count, std::sync::atomic::Ordering::Relaxed);
+            store(&self.reloads.get_or_create(&[("result", result)]), count);
+        }
+        for outlet in outlets {
+            for (result, count) in [("sent", outlet.sent), ("failed", outlet.failed), ("dropped", outlet.dropped)] {
+                store(&self.telemetry.get_or_create(&[("outlet", outlet.name), ("result", result)]), count);
+            }
+            set(&self.telemetry_failing.get_or_create(&[("outlet", outlet.name)]), outlet.failing.into());
         }
         set(&self.refused, configuration.refused.is_some().into());
         self.version.clear();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::house::Guest;
 
-const ROUTES: [(&str, &str); 7] = [
+const ROUTES: [(&str, &str); 15] = [
     ("POST", "/v1/execute"),
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
@@ -16,6 +16,14 @@ const ROUTES: [(&str, &str); 7] = [
     ("GET", "/v1/executions/01980000-0000-7000-8000-000000000000"),
     ("POST", "/v1/feedback"),
     ("GET", "/metrics"),
+    ("GET", "/v1/reviews"),
+    ("GET", "/v1/reviews/stats"),
+    ("GET", "/v1/reviews/export"),
+    ("POST", "/v1/reviews/import"),
+    ("POST", "/v1/reviews/next"),
+    ("POST", "/v1/reviews/undo"),
+    ("GET", "/v1/reviews/01980000-0000-7000-8000-000000000000"),
+    ("POST", "/v1/reviews/01980000-0000-7000-8000-000000000000"),
 ];
 
 async fn ask(guest: &Guest, method: &str, path: &str, header: Option<(&str, String)>) -> (u16, Value) {
@@ -38,6 +46,7 @@ async fn each_route_takes_its_permission() {
             let allowed = match path {
                 "/v1/feedback" => matches!(permission, Call | Review),
                 "/metrics" => permission == Operate,
+                path if path.starts_with("/v1/reviews") => permission == Review,
                 path if path.starts_with("/v1/executions") => permission == Read,
                 _ => permission == Call,
             };

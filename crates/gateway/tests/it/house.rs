@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use baton_config::{Given, load};
+use baton_core::Allowance;
 use baton_engine::Orchestrator;
 use baton_gateway::{GatewayOptions, Metrics, router};
 use baton_store::{NewKey, Permission, Store};
@@ -38,6 +39,21 @@ intents = ["classify", "draft"]
 const TICKET: &str = r#"{"type":"object","required":["ticket"],"properties":{"ticket":{"type":"string"},
     "count":{"type":"integer"}},"additionalProperties":false}"#;
 
+/// Every answer is drawn; the criterion is `tone`.
+const REVIEWED: &str = "models = [\"house/bug\"]\n[review]\nper_day = 100000\ndouble = 0\n\
+    [[criteria]]\nid = \"tone\"\nask = \"Is it polite?\"\nguideline = \"No shouting.\"\n\
+    [labels]\nbug = \"broken\"\nhow-to = \"asks\"\n";
+/// The same for two reviewers.
+const PAIRED: &str = "models = [\"house/bug\"]\n[review]\nper_day = 100000\ndouble = 1\n\
+    [[criteria]]\nid = \"tone\"\nask = \"Is it polite?\"\n[labels]\nbug = \"broken\"\nhow-to = \"asks\"\n";
+/// The same without content.
+const PRIVATE: &str = "models = [\"house/bug\"]\n[review]\nper_day = 100000\n[privacy]\nstore = \"none\"\n\
+    [labels]\nbug = \"broken\"\nhow-to = \"asks\"\n";
+/// Its gate holds every answer back.
+const STRICT: &str = "models = [\"house/bug\"]\n[review]\nper_day = 100000\ndouble = 0\n\
+    [[criteria]]\nid = \"tone\"\nask = \"Is it polite?\"\n[labels]\nbug = \"broken\"\nhow-to = \"asks\"\n\
+    [[checks]]\ntype = \"contains\"\nvalue = \"how\"\n";
+
 /// Name, intent.toml, prompt.md, input schema, output schema.
 const INTENTS: &[(&str, &str, &str, &str, &str)] = &[
     (
@@ -65,6 +81,10 @@ const INTENTS: &[(&str, &str, &str, &str, &str)] = &[
     ("rejected", "models = [\"house/reject\"]", "## user\n{{ input | text }}", "", ""),
     ("long", "models = [\"house/long\"]", "## user\n{{ input | text }}", "", ""),
     ("wrong", "models = [\"house/nonsense\"]\n[labels]\nbug = \"broken\"\nhow-to = \"asks\"", "", "", ""),
+    ("reviewed", REVIEWED, "", "", ""),
+    ("paired", PAIRED, "", "", ""),
+    ("private", PRIVATE, "", "", ""),
+    ("strict", STRICT, "", "", ""),
     (
         "fallback",
         "models = [\"house/down\"]\non_exhausted = { default = { label = \"bug\" } }\n[retry]\nmax = 0\n\
@@ -243,11 +263,22 @@ impl Guest {
     }
 
     pub(crate) async fn key(&self, team: &str, allow: &[Permission], intents: Option<&[&str]>) -> String {
+        self.limited_key(team, allow, intents, Allowance::default()).await
+    }
+
+    pub(crate) async fn limited_key(
+        &self,
+        team: &str,
+        allow: &[Permission],
+        intents: Option<&[&str]>,
+        allowance: Allowance,
+    ) -> String {
         let new = NewKey {
             team: team.into(),
             permissions: allow.iter().copied().collect(),
             intents: intents.map(|names| names.iter().map(|name| (*name).into()).collect()),
             expires_at_us: None,
+            allowance,
         };
         self.orchestrator.store().create_key(new).await.unwrap().1
     }

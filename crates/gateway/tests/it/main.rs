@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod auth;
+mod budgets;
 mod chat;
 mod errors;
 mod execute;
 mod executions;
 mod house;
 mod openapi;
+mod reviews;
 mod server;
 mod surface;

@@ -1,7 +1,11 @@
 //! The OpenAPI document: checked in, and true to the types that it describes.
 
 use baton_core::{
-    Answer, AnswerAttempt, AnswerLatency, AttemptKind, AttemptOutcome, CallConfig, ExecutionId, Quality, Usage, Via,
+    Answer, AnswerAttempt, AnswerLatency, AttemptKind, AttemptOutcome, CallConfig, ExecutionId, LabelSource, Quality,
+    ReviewState, Usage, Via,
+};
+use baton_engine::{
+    Agreement, Content, CriterionView, IntentReviews, LabelView, ReviewStats, ReviewView, ReviewerStats,
 };
 use serde_json::{Value, json};
 
@@ -58,8 +62,10 @@ fn full() -> Answer {
     let usage = Usage { input_tokens: 1, output_tokens: 1, cached_tokens: 1, reasoning_tokens: 1, estimated: true };
     let attempt = AnswerAttempt {
         model: "a/b".into(),
+        key: Some(1),
         kind: AttemptKind::Primary,
         outcome: AttemptOutcome::Passed,
+        queued_ms: Some(1.0),
         ms: 1.0,
         error: Some("x".into()),
     };
@@ -127,4 +133,60 @@ fn what_may_be_absent_is_not_required() {
     for (schema, field) in [("Quality", "quality"), ("Usage", "usage"), ("Latency", "latency")] {
         requires(&document, schema, &answer[field]);
     }
+}
+
+/// An item, and figures, with everything that may be there.
+fn reviewed() -> (Value, Value) {
+    let label = LabelView {
+        reviewer: "ann".into(),
+        at_ms: 1,
+        source: LabelSource::Review,
+        pass: false,
+        criteria: [("tone".to_owned(), false)].into(),
+        correction: Some(json!({})),
+        comment: Some("x".into()),
+    };
+    let criterion = CriterionView { id: "tone".into(), ask: "x?".into(), guideline: Some("x".into()) };
+    let view = ReviewView {
+        execution_id: ExecutionId::new(0, [0; 10]),
+        intent: "x".into(),
+        version: "v".into(),
+        started_at_ms: 1,
+        state: ReviewState::Open,
+        via: Some(Via::Model),
+        probability: Some(0.5),
+        rejected: true,
+        held_until_ms: Some(1),
+        content: Some(Content::Stored),
+        input: Some(json!({})),
+        output: Some(json!({})),
+        criteria: vec![criterion],
+        labels: vec![label],
+    };
+    let intent = IntentReviews { criteria: [("tone".to_owned(), Agreement::default())].into(), ..Default::default() };
+    let stats = ReviewStats {
+        items: 1,
+        intents: [("x".to_owned(), intent)].into(),
+        reviewers: [("ann".to_owned(), ReviewerStats::default())].into(),
+    };
+    (json!(view), json!(stats))
+}
+
+#[test]
+fn the_schemas_of_reviews_have_their_fields() {
+    let document = document();
+    let (view, stats) = reviewed();
+    describes(&document, "Review", &view);
+    describes(&document, "Criterion", &view["criteria"][0]);
+    describes(&document, "Label", &view["labels"][0]);
+    describes(&document, "ReviewStats", &stats);
+    describes(&document, "IntentReviews", &stats["intents"]["x"]);
+    describes(&document, "Agreement", &stats["intents"]["x"]["agreement"]);
+    describes(&document, "ReviewerStats", &stats["reviewers"]["ann"]);
+    let bare: ReviewView = serde_json::from_value(json!({
+        "executionId": view["executionId"], "intent": "x", "version": "v", "startedAtMs": 1, "state": "open",
+        "criteria": [], "labels": [],
+    }))
+    .unwrap();
+    requires(&document, "Review", &json!(bare));
 }

@@ -8,9 +8,10 @@ use anyhow::Result;
 use baton_stats::SplitMix64;
 use serde_json::{Value, json};
 
-use super::{Row, at};
+use super::Row;
 use crate::client::Ending;
 use crate::house::{self, LABELS};
+use crate::instruments::at;
 use crate::report::line;
 
 /// A kind of model, and what its scenario says besides.

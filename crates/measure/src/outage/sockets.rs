@@ -60,7 +60,7 @@ pub(super) async fn measure(report: &mut Report, lasts: Duration) -> Result<()> 
     };
     let all: Vec<Took> = records.into_iter().map(took).collect();
     // Its phases count from the first call that the model was asked, which is a moment later.
-    let seen = Seen::seen(&all, BEFORE, BEFORE + lasts);
+    let seen = Seen::of_window(&all, BEFORE, BEFORE + lasts);
     line(&format!(
         "\nOver real sockets, baton built as {}: accepted and never answered for {} s.\n",
         profile(),

@@ -13,10 +13,10 @@ const REST: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Processor time of all threads of a process so far, in user and kernel mode.
-pub(super) struct Cpu(Duration);
+pub(crate) struct Cpu(Duration);
 
 impl Cpu {
-    pub(super) fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("a contestant has ended")?;
         // The name is in brackets and may hold anything; utime and stime are fields 14 and 15.
         let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
@@ -24,6 +24,10 @@ impl Cpu {
         let ticks = |field: usize| fields.get(field - 3).and_then(|ticks| ticks.parse::<u32>().ok());
         let ticks = ticks(14).zip(ticks(15)).context("/proc/PID/stat has another shape than expected")?;
         Ok(Self(TICK * (ticks.0 + ticks.1)))
+    }
+
+    pub(crate) fn so_far(&self) -> Duration {
+        self.0
     }
 
     pub(super) fn since(&self, before: &Self) -> Duration {

@@ -28,6 +28,13 @@ pub(crate) struct Folder {
     pub(crate) gated: bool,
 }
 
+impl Folder {
+    /// Its `intent.toml`, which comes first.
+    pub(crate) fn policy(&mut self) -> &mut String {
+        &mut self.files[0].1
+    }
+}
+
 /// A random intent. `models` are the names that it may use.
 pub(crate) fn folder(dice: &mut Dice, number: usize, models: &[String]) -> Folder {
     let kind = *dice.pick(&[Kind::Classification, Kind::Extraction, Kind::Generation]);
@@ -92,6 +99,13 @@ fn policy(dice: &mut Dice, kind: Kind, candidates: &[String], gated: bool) -> St
     }
     if dice.chance(0.7) {
         line(format!("[hedge]\nmax_share = {}", dice.pick(&[0.0, 0.05, 0.3, 1.0])));
+    }
+    if dice.chance(0.6) {
+        let time = |dice: &mut Dice, most| format!("{}ms", dice.magnitude(100, most));
+        line(format!("[stream]\nfirst_token = {:?}\nidle = {:?}", time(dice, 5000), time(dice, 3000)));
+        let (total, grace) = (dice.magnitude(500, 60_000), time(dice, 4000));
+        line(format!("total = \"{total}ms\"\ngrace = {grace:?}"));
+        line(format!("min_bytes_per_second = {}", dice.pick(&[0, 4, 50, 300])));
     }
     line("[cache]".into());
     if dice.chance(0.8) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use baton_core::{ExecutionId, Record};
-use baton_engine::Orchestrator;
+use baton_engine::{BudgetState, LaneState, Orchestrator};
 use baton_sim::Stats;
 use baton_store::{Entry, Opened, Store};
 use tokio::time::Instant;
@@ -46,6 +46,10 @@ pub(crate) struct Ran {
     pub(crate) opened: Vec<Opened>,
     /// Executions that still ran when all traffic was over.
     pub(crate) running: usize,
+    /// How all stood who are limited, at the end.
+    pub(crate) budgets: Vec<BudgetState>,
+    /// The lanes as they stood then.
+    pub(crate) lanes: Vec<LaneState>,
     /// By model.
     pub(crate) stats: std::collections::BTreeMap<String, Stats>,
 }
@@ -62,7 +66,8 @@ type Notes = Arc<Mutex<Vec<(Option<tokio::task::Id>, Observed)>>>;
 
 async fn traffic_of(seed: u64, calls: usize, world: World, snapshot: baton_config::Snapshot) -> anyhow::Result<Ran> {
     let origin = Instant::now();
-    let (tap, appends, notes) = (Tap::new(world.sim.transport(), origin), Appends::default(), Notes::default());
+    let tap = Tap::new(world.sim.transport(), world.places.clone(), origin);
+    let (appends, notes) = (Appends::default(), Notes::default());
     let store = Store::scripted(appends.script(world.journal.clone(), origin));
     let observer = notes.clone();
     let orchestrator = Orchestrator::builder(snapshot, store.clone())
@@ -76,7 +81,7 @@ async fn traffic_of(seed: u64, calls: usize, world: World, snapshot: baton_confi
     let seen = traffic::run(&orchestrator, traffic::plan(seed, &world, calls), origin).await;
     // Streams may go on for ten minutes after all clients left; nothing may go on for longer.
     tokio::time::sleep(Duration::from_secs(900)).await;
-    let running = orchestrator.running();
+    let (running, budgets, lanes) = (orchestrator.running(), orchestrator.budgets(), orchestrator.lanes());
     drop(orchestrator);
 
     let notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
@@ -105,7 +110,21 @@ async fn traffic_of(seed: u64, calls: usize, world: World, snapshot: baton_confi
     }
     let observed = notes.into_iter().map(|(_, observed)| observed).collect();
     let (appends, stats) = (appends.all(), world.sim.stats());
-    Ok(Ran { world, seen, observed, exchanges, strays, appends, journal, records, opened, running, stats })
+    Ok(Ran {
+        world,
+        seen,
+        observed,
+        exchanges,
+        strays,
+        appends,
+        journal,
+        records,
+        opened,
+        running,
+        budgets,
+        lanes,
+        stats,
+    })
 }
 
 /// Microseconds from the beginning of the simulation to a record's start.

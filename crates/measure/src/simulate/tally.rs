@@ -8,24 +8,31 @@ use comfy_table::{Table, presets};
 use serde_json::json;
 
 use crate::report::{Report, line};
+use crate::simulate::check::pace;
 use crate::simulate::run::Ran;
 
 /// What must come up in a run of a hundred worlds.
-const EXPECTED: [(&str, &[&str]); 6] = [
+const EXPECTED: [(&str, &[&str]); 8] = [
     ("kinds", &["fallback", "hedge", "primary", "probe", "retry"]),
+    ("places", &["dead keys", "waited and asked", "waited for nothing", "with one of several keys"]),
     ("statuses", &["cancelled", "failed", "interrupted", "succeeded"]),
+    ("limits", &["first token", "floor", "idle"]),
     ("via", &["cache-exact", "coalesced", "default", "model", "stale"]),
     (
         "errors",
         &[
             "all_candidates_failed",
+            "budget_exhausted",
             "context_too_long",
             "deadline_exceeded",
+            "deadline_unreachable",
             "input_invalid",
             "intent_not_allowed",
             "journal_full",
             "no_acceptable_answer",
             "override_not_permitted",
+            "queue_full",
+            "rate_limit",
             "stream_interrupted",
             "unknown_intent",
             "unknown_model",
@@ -41,7 +48,10 @@ const EXPECTED: [(&str, &[&str]); 6] = [
             "callers_fault",
             "cancelled",
             "hard_down",
+            "limited",
+            "no_room",
             "no_time",
+            "over_budget",
             "passed",
             "rate_limited",
             "slow",
@@ -102,6 +112,14 @@ impl Tally {
             for attempt in &record.attempts {
                 tally.count("kinds", AttemptKind::as_str(attempt.kind), 1);
                 tally.count("attempts", AttemptOutcome::as_str(attempt.outcome), 1);
+                pace::limit(attempt).iter().for_each(|limit| tally.count("limits", limit, 1));
+                if attempt.queued_us > 0 {
+                    let asked = attempt.outcome.was_made();
+                    tally.count("places", if asked { "waited and asked" } else { "waited for nothing" }, 1);
+                }
+                if attempt.key.is_some() {
+                    tally.count("places", "with one of several keys", 1);
+                }
             }
         }
         for seen in &ran.seen {
@@ -114,6 +132,10 @@ impl Tally {
         tally.count("streams", "begun before the verdict", ran.opened.len() as u64);
         for (fault, count) in ran.stats.values().flat_map(|stats| &stats.faults) {
             tally.count("faults", fault, *count);
+        }
+        let dead = ran.world.places.keys.iter().filter(|key| key.is_some()).count() as u64;
+        if dead > 0 {
+            tally.count("places", "dead keys", dead);
         }
         tally.count("models", "calls", ran.stats.values().map(|stats| stats.calls).sum());
         tally

@@ -4,10 +4,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_sim::MemoryTransport;
-use baton_wire::{HttpRequest, HttpResponse, SendFuture, Transport};
+use baton_wire::{HttpRequest, HttpResponse, SendFuture, Transport, TransportError};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
+
+use crate::simulate::places::Places;
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub(crate) enum End {
 pub(crate) struct Exchange {
     /// The task that asked: one for each execution.
     pub(crate) task: Option<tokio::task::Id>,
+    /// The number of the key that it was asked with, from 1, where it was.
+    pub(crate) key: Option<u32>,
     /// The request's body.
     pub(crate) request: Bytes,
     /// The status, once there was one.
@@ -39,6 +44,8 @@ pub(crate) struct Exchange {
     pub(crate) retry_after_s: Option<u64>,
     /// What the client was given of the body.
     pub(crate) body: Vec<u8>,
+    /// When, and how much of it there was then: microseconds since the beginning, bytes.
+    pub(crate) pieces: Vec<(u64, usize)>,
     /// Microseconds since the beginning.
     pub(crate) began_us: u64,
     /// Likewise.
@@ -51,13 +58,27 @@ pub(crate) struct Exchange {
 #[derive(Clone)]
 pub(crate) struct Tap {
     inner: MemoryTransport,
+    places: Places,
     origin: Instant,
     exchanges: Arc<Mutex<Vec<Exchange>>>,
 }
 
 impl Tap {
-    pub(crate) fn new(inner: MemoryTransport, origin: Instant) -> Self {
-        Self { inner, origin, exchanges: Arc::default() }
+    pub(crate) fn new(inner: MemoryTransport, places: Places, origin: Instant) -> Self {
+        Self { inner, places, origin, exchanges: Arc::default() }
+    }
+
+    fn key(&self, request: &HttpRequest) -> Option<u32> {
+        let text = request.headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+        self.places.number(text.strip_prefix("Bearer ")?)
+    }
+
+    /// Refuses a key that is not good, as providers do; models answer the others.
+    async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let Some(status) = self.places.refuses(self.key(&request)) else { return self.inner.send(request).await };
+        let body = Bytes::from_static(br#"{"error": {"message": "This key is not good.", "type": "invalid_key"}}"#);
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
+        Ok(HttpResponse { status, headers: HeaderMap::new(), body: Box::pin(stream::iter([Ok(body)])) })
     }
 
     /// All exchanges, in the order in which they began.
@@ -77,12 +98,14 @@ impl Tap {
         let mut exchanges = self.lock();
         exchanges.push(Exchange {
             task: tokio::task::try_id(),
+            key: self.key(request),
             request: request.body.clone(),
             status: None,
             length: None,
             events: false,
             retry_after_s: None,
             body: Vec::new(),
+            pieces: Vec::new(),
             began_us: self.now_us(),
             ended_us: 0,
             end: End::Open,
@@ -130,7 +153,7 @@ impl Transport for Tap {
     fn send(&self, request: HttpRequest) -> SendFuture<'_> {
         Box::pin(async move {
             let under = self.begin(&request);
-            let response = match self.inner.send(request).await {
+            let response = match self.answer(request).await {
                 Ok(response) => response,
                 Err(error) => {
                     under.end(End::Failed);
@@ -151,7 +174,13 @@ impl Transport for Tap {
             let body = stream::unfold((response.body, under), |(mut body, under)| async move {
                 let piece = body.next().await;
                 match &piece {
-                    Some(Ok(bytes)) => under.note(|exchange| exchange.body.extend_from_slice(bytes)),
+                    Some(Ok(bytes)) => {
+                        let now_us = under.tap.now_us();
+                        under.note(|exchange| {
+                            exchange.body.extend_from_slice(bytes);
+                            exchange.pieces.push((now_us, exchange.body.len()));
+                        });
+                    }
                     Some(Err(_)) => under.end(End::Failed),
                     None => under.end(End::Whole),
                 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_config::Plan;
 use baton_core::{CallConfig, ExecutionId, IntentName, SERVER_CEILINGS, TeamId};
-use baton_engine::{Call, Caller, Execution, LogEvent, Orchestrator, Target};
+use baton_engine::{Call, Caller, CallerKey, Execution, LogEvent, Orchestrator, Target};
 use baton_wire::{ChatRequest, Message, Role};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -22,6 +22,7 @@ pub(crate) struct Ask {
     pub(crate) intent: Option<String>,
     pub(crate) input: Value,
     pub(crate) team: &'static str,
+    pub(crate) key: Option<CallerKey>,
     /// The intents that the key may call; `None` is all.
     pub(crate) allowed: Option<Vec<String>>,
     pub(crate) config: CallConfig,
@@ -80,6 +81,7 @@ pub(crate) fn plan(seed: u64, world: &World, calls: usize) -> Vec<Ask> {
             }
             ask.config = if dice.chance(0.5) { earlier.config } else { config(&mut dice, plan_of(world, &ask.intent)) };
         }
+        ask.key = world.keys.of(ask.team, ask.arrives_ms).cloned();
         asks.push(ask);
     }
     asks
@@ -110,6 +112,7 @@ fn ask(dice: &mut Dice, arrives_ms: u64, folders: &[&Folder], world: &World) -> 
         intent,
         input,
         team: TEAMS[dice.between(0, 2) as usize],
+        key: None,
         allowed: dice.chance(0.02).then(|| vec!["other-intent".to_owned()]),
         config,
         stream: dice.chance(0.45),
@@ -191,7 +194,7 @@ fn call(ask: &Ask) -> Call {
     };
     let allowed = ask.allowed.as_ref().map(|names| names.iter().map(|name| IntentName::new(name)).collect());
     Call {
-        caller: Caller { team: TeamId::new(ask.team), intents: allowed },
+        caller: Caller { team: TeamId::new(ask.team), intents: allowed, key: ask.key.clone() },
         config: ask.config.clone(),
         stream: ask.stream,
         metadata: ask.metadata.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),

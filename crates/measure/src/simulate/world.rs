@@ -6,14 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use baton_config::{Given, ModelSpec, Plan, Snapshot, load};
-use baton_core::{IntentName, ModelId};
+use baton_config::{Given, ModelSpec, Plan, Snapshot, Team, load};
+use baton_core::{IntentName, ModelId, TeamId};
 use baton_sim::{Scenario, Sim};
 
+use crate::simulate::budgets::{self, Keys};
 use crate::simulate::dice::Dice;
 use crate::simulate::intents::{self, Folder};
 use crate::simulate::journal::JournalPlan;
 use crate::simulate::models;
+use crate::simulate::places::Places;
 
 /// Teams of every world; the third is always there, so that some share inputs and nothing else.
 pub(crate) const TEAMS: [&str; 3] = ["north", "south", "east"];
@@ -25,6 +27,10 @@ pub(crate) struct World {
     /// As compiled.
     pub(crate) plans: BTreeMap<IntentName, Arc<Plan>>,
     /// As compiled.
+    pub(crate) teams: BTreeMap<TeamId, Team>,
+    /// That calls are made with.
+    pub(crate) keys: Keys,
+    /// As compiled.
     pub(crate) models: Vec<ModelSpec>,
     /// As compiled.
     pub(crate) aliases: BTreeMap<String, ModelId>,
@@ -32,15 +38,19 @@ pub(crate) struct World {
     pub(crate) sim: Sim,
     /// How the journal behaves.
     pub(crate) journal: JournalPlan,
+    /// How many calls are taken on.
+    pub(crate) places: Places,
 }
 
 /// The world of a seed, and the configuration to start an engine with. Files are written to `dir`.
 pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> {
     let mut dice = Dice::new(seed, 1);
     let names: Vec<String> = (0..dice.between(2, 4)).map(|n| format!("m{n}")).collect();
-    let folders: Vec<Folder> =
+    let mut folders: Vec<Folder> =
         (0..dice.between(1, 3)).map(|n| intents::folder(&mut dice, n as usize, &names)).collect();
-    let mut toml = "[providers.sim]\nkind = \"simulated\"\nscenario = \"scenario.toml\"\n".to_owned();
+    // A stream of its own: what else there is in a world stays as it was.
+    let places = Places::random(&mut Dice::new(seed, 3));
+    let mut toml = places.toml();
     let mut scenario = Scenario::default();
     for name in &names {
         write!(toml, "[models.{name}]\nid = \"sim/{name}\"\n")?;
@@ -54,8 +64,17 @@ pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> 
         }
         scenario = scenario.model(name, models::behaviour(&mut dice))?;
     }
+    let mut purse = Dice::new(seed, 4);
+    let limited = budgets::limited(&mut purse);
+    if limited {
+        toml = budgets::teams(&mut purse, &toml);
+        folders.iter_mut().for_each(|folder| folder.policy().push_str(&budgets::intent(&mut purse)));
+    }
     for folder in &folders {
         scenario = scenario.cases(folder.cases.iter().cloned())?;
+    }
+    for (file, key) in places.files() {
+        std::fs::write(dir.join(file), key)?;
     }
     write_files(dir, &toml, &folders).context("cannot write the intents' folders")?;
     let given = Given { env: &|_| None, flags: &[], known_providers: &[], price: &|_| None };
@@ -65,10 +84,13 @@ pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> 
     let world = World {
         folders: folders.into_iter().map(|folder| (folder.name.clone(), folder)).collect(),
         plans: snapshot.intents.clone(),
+        teams: snapshot.teams.clone(),
+        keys: Keys::random(&mut purse, limited),
         models: snapshot.models.clone(),
         aliases: snapshot.aliases.clone(),
         sim: Sim::new(scenario, seed),
         journal: JournalPlan::random(&mut dice),
+        places,
     };
     Ok((world, snapshot))
 }

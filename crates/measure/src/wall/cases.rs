@@ -235,7 +235,8 @@ fn committed() -> Vec<Case> {
         broken("no terminal event", kind("no_terminal"), TRANSIENT),
         broken("silence after the first token", after("stall"), SLOW),
         broken("comment-only keep-alives for ever", comments, SLOW),
-        broken("slow trickle", fault(json!({ "kind": "trickle", "every_ms": 600 })), SLOW),
+        // Its floor is stricter than the default, which says nothing to others about the model.
+        broken("slow trickle", fault(json!({ "kind": "trickle", "every_ms": 600 })), SLOW).opens(false),
         bad("finish reason length", kind("length")),
     ]
 }
@@ -260,6 +261,9 @@ fn answers() -> Vec<Case> {
     for fault in ["empty", "refusal"] {
         let name = if fault == "empty" { "empty content" } else { "refusal" };
         cases.push(Case::of(name, (Task::Reply, false), kind(fault), BAD));
+        let streamed = Case::of(name, AFTER, kind(fault), BAD);
+        // What a refusal says is text, too: it is given before it is known for one.
+        cases.push(if fault == "refusal" { streamed.gets(Caller::Error("no_acceptable_answer")) } else { streamed });
     }
     cases
 }

@@ -185,7 +185,7 @@ async fn store_down(world: &World) -> Result<Row> {
 }
 
 /// The server's clock goes back by an hour while a stream is open, and on again.
-async fn clock_back(world: &World) -> Result<Row> {
+pub(super) async fn clock_back(world: &World) -> Result<Row> {
     let (place, server) = world.serve("clock", &[MODEL.to_owned()]).await?;
     server.stop().await?;
     let mark = world.folder.path().join("an-hour-back");

@@ -32,6 +32,15 @@ fields = [\"company\", \"total\"]
 on_fail = \"gate\"
 ";
 
+/// What a text must keep to, so that a caller of the wall need not wait for long.
+const STREAM: &str = "
+[stream]
+first_token = \"1s\"
+idle = \"1s\"
+min_bytes_per_second = 20
+grace = \"2s\"
+";
+
 /// Everything that runs.
 pub(crate) struct World {
     pub(crate) folder: TempDir,
@@ -132,7 +141,7 @@ fn intents(place: &Path, ward: usize, models: &[String]) -> Result<()> {
     });
     house::write(&intent("extract", "output.schema.json"), &fields.to_string())?;
     house::write(&intent("extract", "prompt.md"), "Read this receipt: {{ input }}\n")?;
-    house::write(&intent("reply", "intent.toml"), &models)?;
+    house::write(&intent("reply", "intent.toml"), &format!("{models}{STREAM}"))?;
     house::write(&intent("reply", "prompt.md"), "Answer this letter: {{ input }}\n")
 }
 

@@ -19,6 +19,7 @@ fn finished(id: u8, input: Option<&str>) -> Entry {
     let opened = Opened {
         execution: ExecutionId::new(1, [id; 10]),
         team: TeamId::new("support"),
+        key: None,
         partition: Vec::new(),
         intent: None,
         started_at_us: 1,

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use baton_core::{ExecutionId, TeamId};
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use super::prune::Old;
 use super::records::write_options;
@@ -63,21 +64,13 @@ impl Control {
     /// labels are evidence and stay, without their comments.
     pub(crate) async fn forget_content(&self, executions: &[Old]) -> Result<(), StoreError> {
         let failed = StoreError::database("delete feedback");
-        let mut transaction = self.0.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        for (_, id) in executions {
-            sqlx::query("DELETE FROM feedback WHERE execution = ? AND kind IN ('correction', 'final_output')")
-                .bind(id)
-                .execute(&mut *transaction)
-                .await
-                .map_err(&failed)?;
-            sqlx::query("UPDATE feedback SET feedback = json_remove(feedback, '$.comment') WHERE execution = ?")
-                .bind(id)
-                .execute(&mut *transaction)
-                .await
-                .map_err(&failed)?;
+        let mut connection = self.0.acquire().await.map_err(&failed)?;
+        let done = forget(&mut connection, executions).await;
+        if done.is_err() {
+            // SQLite may have ended the transaction by itself (a full disk); the connection cannot know.
+            drop(connection.detach());
         }
-        Self::forget_reviews(&mut transaction, executions).await?;
-        transaction.commit().await.map_err(&failed)
+        done
     }
 
     pub(crate) async fn add_key(&self, key: &StoredKey) -> Result<(), StoreError> {
@@ -126,4 +119,19 @@ fn kind(kind: &FeedbackKind) -> &'static str {
         FeedbackKind::Correction { .. } => "correction",
         FeedbackKind::FinalOutput { .. } => "final_output",
     }
+}
+
+async fn forget(connection: &mut SqliteConnection, executions: &[Old]) -> Result<(), StoreError> {
+    let failed = StoreError::database("delete feedback");
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    for (_, id) in executions {
+        for statement in [
+            "DELETE FROM feedback WHERE execution = ? AND kind IN ('correction', 'final_output')",
+            "UPDATE feedback SET feedback = json_remove(feedback, '$.comment') WHERE execution = ?",
+        ] {
+            sqlx::query(statement).bind(id).execute(&mut *transaction).await.map_err(&failed)?;
+        }
+    }
+    Control::forget_reviews(&mut transaction, executions).await?;
+    transaction.commit().await.map_err(&failed)
 }

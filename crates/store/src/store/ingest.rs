@@ -1,6 +1,7 @@
 //! The thread that copies the journal into SQLite: reads what was acknowledged, writes it in
 //! batches, and lets segments go once their rows are durable.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use baton_core::{ExecutionId, Record};
@@ -10,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::control::Control;
 use super::prune::{self, Retention};
+use super::records;
 use super::rows::{self, Batch};
 use crate::journal::{Raw, Reader};
 use crate::{Entry, StoreError};
@@ -52,7 +54,12 @@ pub(crate) struct Ingest {
 }
 
 impl Ingest {
-    pub(crate) fn start(reader: Reader, writer: SqliteConnection, control: Control) -> Result<Self, StoreError> {
+    pub(crate) fn start(
+        dir: &Path,
+        reader: Reader,
+        writer: SqliteConnection,
+        control: Control,
+    ) -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| StoreError::Database {
             action: "start the ingesting thread",
             message: error.to_string(),
@@ -62,7 +69,8 @@ impl Ingest {
         let progress = watch::Sender::new(Progress { sequence: reader.after(), reader: reader.clone(), error: None });
         let handle = Self { commands, progress: progress.subscribe() };
         let before = reader.clone();
-        let worker = Worker { reader, writer, control, progress, pending: Vec::new(), before };
+        let dir = dir.to_owned();
+        let worker = Worker { dir, reader, writer, control, progress, pending: Vec::new(), before };
         let spawned = std::thread::Builder::new().name("baton-ingest".into());
         spawned.spawn(move || runtime.block_on(worker.run(receiver))).map_err(failed)?;
         Ok(handle)
@@ -124,6 +132,8 @@ pub(crate) fn find(mut reader: Reader, id: ExecutionId) -> Result<Option<Record>
 }
 
 struct Worker {
+    /// Where `records.db` is.
+    dir: PathBuf,
     reader: Reader,
     writer: SqliteConnection,
     control: Control,
@@ -178,6 +188,9 @@ impl Worker {
         };
         if let Err(error) = &result {
             tracing::error!(%error, "ingestion failed; the journal keeps what is not ingested");
+            if let Ok(writer) = records::connect_writer(&self.dir).await {
+                self.writer = writer;
+            }
         }
         self.progress.send_if_modified(|progress| {
             let modified = progress.error.is_some() || result.is_err();
@@ -231,6 +244,7 @@ impl Worker {
                 self.catch_up().await?;
             }
         }
+        prune::forget_repeats(&mut self.writer, now_us).await?;
         prune::coarsen(&mut self.writer, now_us).await?;
         Ok(pruned)
     }

@@ -4,7 +4,8 @@ use baton_core::{ExecutionId, Record, ReviewItem, Score, TeamId, Via};
 
 use crate::journal::Memory;
 use crate::report::PAGE_MAX;
-use crate::{Entry, Evidence, ExecutionFilter, Feedback, Report, ReportQuery};
+use crate::spend::{Spends, repeat};
+use crate::{Entry, Evidence, ExecutionFilter, Feedback, Repeat, Report, ReportQuery, Spend, Tally};
 
 /// Calls `look` with each record, the newest first, until it returns false.
 fn each_record(memory: &Memory, mut look: impl FnMut(&Record) -> bool) {
@@ -65,6 +66,31 @@ pub(crate) fn report(memory: &Memory, query: &ReportQuery) -> Report {
         true
     });
     report
+}
+
+pub(crate) fn spends(memory: &Memory, since_us: i64, until_us: i64) -> Vec<Spend> {
+    let mut spends = Spends::default();
+    each_record(memory, |record| {
+        if (since_us..until_us).contains(&record.started_at_us) {
+            let mut tally = Tally::default();
+            tally.add(record);
+            let intent = record.intent.as_ref().map_or("", |intent| intent.as_str());
+            spends.add(record.started_at_us, (record.team.as_str(), intent), &tally);
+        }
+        true
+    });
+    spends.all()
+}
+
+/// The oldest first.
+pub(crate) fn repeats(memory: &Memory, since_us: i64) -> Vec<Repeat> {
+    let mut found = Vec::new();
+    each_record(memory, |record| {
+        found.extend(repeat(record).filter(|repeat| repeat.at_us >= since_us));
+        true
+    });
+    found.reverse();
+    found
 }
 
 pub(crate) fn feedback_of(memory: &Memory, team: &TeamId, id: ExecutionId) -> Vec<Feedback> {

@@ -12,6 +12,8 @@ mod rows;
 mod scores;
 
 #[cfg(test)]
+mod review_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
@@ -22,8 +24,8 @@ use baton_core::{ExecutionId, Record, Score, ScoreResult, TeamId};
 
 use crate::keys::{self, KeyCache};
 use crate::{
-    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, KeyInfo, NewKey, Report,
-    ReportQuery, StoreError,
+    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, KeyInfo, NewKey,
+    REPEATS_KEPT, Repeat, Report, ReportQuery, Spend, StoreError, spend,
 };
 pub use calibrations::CalibrationVersion;
 use calibrations::MemoryCalibrations;
@@ -62,6 +64,17 @@ struct Disk {
     control: Control,
     /// None where another process may be writing.
     ingest: Option<Ingest>,
+    /// As it was when the store was opened.
+    past: Past,
+}
+
+/// What a server that starts must know of those before it.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// What was spent yesterday and today.
+    pub spends: Vec<Spend>,
+    /// Calls that are given the same answer again, the oldest first.
+    pub repeats: Vec<Repeat>,
 }
 
 impl Store {
@@ -96,18 +109,25 @@ impl Store {
         let control = Control::open(&spec.dir).await?;
         let records = Records::open(&spec.dir).await?;
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
-        let ingest = Ingest::start(reader, writer, control.clone())?;
-        let disk = Disk { records, control, ingest: Some(ingest) };
-        let store = Self(Arc::new(Inner {
+        let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
+        let disk = Disk { records, control, ingest: Some(ingest), past: Past::default() };
+        let mut inner = Inner {
             journal,
             keys: KeyCache::default(),
             reviews: MemoryReviews::default(),
             calibrations: MemoryCalibrations::default(),
             disk: Some(disk),
-        }));
-        store.close_orphans().await?;
-        store.close_unscored().await?;
-        Ok(store)
+        };
+        inner.close_orphans().await?;
+        inner.close_unscored().await?;
+        if let Some(disk) = &mut inner.disk {
+            let now_us = now_us();
+            // A day on, for a clock that was set back; what is further in the future is a mistake.
+            let (since_us, until_us) = (spend::yesterday_us(now_us), now_us.saturating_add(spend::DAY_US));
+            disk.past.spends = disk.records.spends(since_us, until_us).await?;
+            disk.past.repeats = disk.records.repeats(repeats_since_us(now_us)).await?;
+        }
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Opens the store of a folder for questions, keys and feedback, beside a server that may be
@@ -122,7 +142,8 @@ impl Store {
             Err(error) => return Err(error),
         }
         let control = Control::open(&spec.dir).await?;
-        let disk = Disk { records: Records::open(&spec.dir).await?, control, ingest: None };
+        let records = Records::open(&spec.dir).await?;
+        let disk = Disk { records, control, ingest: None, past: Past::default() };
         let journal = Journal::memory();
         journal.clone().close().await;
         Ok(Self(Arc::new(Inner {
@@ -207,6 +228,33 @@ impl Store {
             (Some(disk), _) => disk.records.report(&query).await,
             (None, Some(memory)) => Ok(memory::report(memory, &query)),
             (None, None) => Ok(Report::default()),
+        }
+    }
+
+    /// What a server that starts on this store now must know of those before it: of a folder, as it
+    /// was opened; in memory, as of this time, Unix microseconds.
+    #[must_use]
+    pub fn past(&self, now_us: i64) -> Past {
+        match (&self.0.disk, self.0.journal.as_memory()) {
+            (Some(disk), _) => disk.past.clone(),
+            (None, Some(memory)) => Past {
+                spends: memory::spends(memory, spend::yesterday_us(now_us), i64::MAX),
+                repeats: memory::repeats(memory, repeats_since_us(now_us)),
+            },
+            (None, None) => Past::default(),
+        }
+    }
+
+    /// What was spent on the day of this time, Unix microseconds. Counts what is ingested.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn spends(&self, now_us: i64) -> Result<Vec<Spend>, StoreError> {
+        let today_us = spend::yesterday_us(now_us) + spend::DAY_US;
+        match (&self.0.disk, self.0.journal.as_memory()) {
+            (Some(disk), _) => disk.records.spends(today_us, today_us + spend::DAY_US).await,
+            (None, Some(memory)) => Ok(memory::spends(memory, today_us, today_us + spend::DAY_US)),
+            (None, None) => Ok(Vec::new()),
         }
     }
 
@@ -364,10 +412,7 @@ impl Store {
     /// # Errors
     /// Why ingestion fails, while it does.
     pub async fn flush(&self) -> Result<(), StoreError> {
-        match self.0.disk.as_ref().and_then(|disk| disk.ingest.as_ref()) {
-            Some(ingest) => ingest.reach(self.0.journal.state().written).await,
-            None => Ok(()),
-        }
+        self.0.flush().await
     }
 
     /// Closes the journal, ingests what it holds, and closes the databases.
@@ -383,11 +428,20 @@ impl Store {
         disk.records.close().await;
         disk.control.close().await;
     }
+}
+
+impl Inner {
+    async fn flush(&self) -> Result<(), StoreError> {
+        match self.disk.as_ref().and_then(|disk| disk.ingest.as_ref()) {
+            Some(ingest) => ingest.reach(self.journal.state().written).await,
+            None => Ok(()),
+        }
+    }
 
     /// Says of every answer that was drawn for judging, and that the last process ended before anybody
     /// judged it, that it was skipped.
     async fn close_unscored(&self) -> Result<(), StoreError> {
-        let Some(disk) = &self.0.disk else { return Ok(()) };
+        let Some(disk) = &self.disk else { return Ok(()) };
         for id in disk.records.unscored().await? {
             let Some(record) = disk.records.any(id).await? else { continue };
             let (Some(intent), Some(probability)) = (record.intent, record.judged) else { continue };
@@ -404,7 +458,7 @@ impl Store {
                 judge: None,
                 result: ScoreResult::Skipped { reason },
             };
-            self.0.journal.append(&Entry::Score(Box::new(score)))?.await?;
+            self.journal.append(&Entry::Score(Box::new(score)))?.await?;
         }
         self.flush().await
     }
@@ -412,13 +466,18 @@ impl Store {
     /// Gives every stream that the last process left open its record.
     async fn close_orphans(&self) -> Result<(), StoreError> {
         self.flush().await?;
-        let Some(disk) = &self.0.disk else { return Ok(()) };
+        let Some(disk) = &self.disk else { return Ok(()) };
         for opened in disk.records.opened().await? {
             tracing::warn!(execution = %opened.execution, "closed as interrupted: the last process ended before it did");
-            self.0.journal.append(&Entry::Finished(Box::new(opened.interrupted())))?.await?;
+            self.journal.append(&Entry::Finished(Box::new(opened.interrupted())))?.await?;
         }
         self.flush().await
     }
+}
+
+/// Calls since then are given the same answer again.
+fn repeats_since_us(now_us: i64) -> i64 {
+    now_us.saturating_sub(i64::try_from(REPEATS_KEPT.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The wall clock, Unix microseconds; keys expire by it.

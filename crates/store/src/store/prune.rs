@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, QueryBuilder};
 
 use super::rows::{RollupKey, SPAN_US, add_rollup};
-use crate::{StoreError, Tally};
+use crate::{REPEATS_KEPT, StoreError, Tally};
 
 /// How long records are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,17 @@ pub(crate) async fn delete(writer: &mut SqliteConnection, old: &[Old]) -> Result
         query.build().execute(&mut *transaction).await.map_err(&failed)?;
     }
     transaction.commit().await.map_err(&failed)
+}
+
+/// Forgets which executions answered calls so long ago that nobody is promised the same answer again.
+pub(crate) async fn forget_repeats(writer: &mut SqliteConnection, now_us: i64) -> Result<(), StoreError> {
+    let kept = i64::try_from(REPEATS_KEPT.as_micros()).unwrap_or(i64::MAX);
+    sqlx::query("DELETE FROM idempotency WHERE at_us < ?")
+        .bind(now_us.saturating_sub(kept))
+        .execute(writer)
+        .await
+        .map(drop)
+        .map_err(StoreError::database("forget old idempotency keys"))
 }
 
 /// Adds up rollups older than two days to whole hours.

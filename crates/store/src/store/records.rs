@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use baton_core::{ExecutionId, IntentName, Record, TeamId};
+use baton_core::{ExecutionId, Idempotency, IntentName, Record, TeamId};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, QueryBuilder};
 
 use crate::report::PAGE_MAX;
-use crate::{ExecutionFilter, Opened, Report, ReportQuery, StoreError, Tally};
+use crate::spend::{REPEATS_MAX, Spends};
+use crate::{ExecutionFilter, Opened, Repeat, Report, ReportQuery, Spend, StoreError, Tally};
 
 const FILE: &str = "records.db";
 
@@ -31,13 +32,19 @@ pub(crate) fn write_options(path: &Path) -> SqliteConnectOptions {
 /// `synchronous = NORMAL`: a commit is made durable by the next checkpoint, or by [`super::rows::sync`]
 /// before a segment of the journal goes.
 pub(crate) async fn open_writer(dir: &Path) -> Result<(SqliteConnection, u64), StoreError> {
-    let options = write_options(&dir.join(FILE)).synchronous(SqliteSynchronous::Normal);
-    let mut writer = options.connect().await.map_err(StoreError::database("open records.db"))?;
+    let mut writer = connect_writer(dir).await?;
     let migrated = sqlx::migrate!("migrations/records").run(&mut writer).await;
     migrated.map_err(|error| StoreError::database("migrate records.db")(error.into()))?;
     let read = sqlx::query_scalar("SELECT sequence FROM progress").fetch_one(&mut writer).await;
     let sequence: i64 = read.map_err(StoreError::database("read how far the journal is ingested"))?;
     Ok((writer, sequence.unsigned_abs()))
+}
+
+/// Another connection in its place: where SQLite ended a transaction by itself (a full disk), the
+/// library still counts it as open, and the old connection begins no other.
+pub(crate) async fn connect_writer(dir: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = write_options(&dir.join(FILE)).synchronous(SqliteSynchronous::Normal);
+    options.connect().await.map_err(StoreError::database("open records.db"))
 }
 
 /// Questions to `records.db`.
@@ -124,6 +131,40 @@ impl Records {
             report.add((!intent.is_empty()).then(|| IntentName::new(&intent)), &tally);
         }
         Ok(report)
+    }
+
+    /// What was spent on the days of a window that begins with a day.
+    pub(crate) async fn spends(&self, since_us: i64, until_us: i64) -> Result<Vec<Spend>, StoreError> {
+        let rows: Vec<(i64, String, String, String)> =
+            sqlx::query_as("SELECT start_us, team, intent, tally FROM rollups WHERE start_us >= ? AND start_us < ?")
+                .bind(since_us)
+                .bind(until_us)
+                .fetch_all(&self.0)
+                .await
+                .map_err(StoreError::database("read what was spent"))?;
+        let mut spends = Spends::default();
+        for (start_us, team, intent, tally) in rows {
+            let tally: Tally = serde_json::from_str(&tally).map_err(StoreError::corrupt("a rollup"))?;
+            spends.add(start_us, (&team, &intent), &tally);
+        }
+        Ok(spends.all())
+    }
+
+    /// The latest calls that are answered again, the oldest of them first.
+    pub(crate) async fn repeats(&self, since_us: i64) -> Result<Vec<Repeat>, StoreError> {
+        let rows: Vec<(String, String, String, Vec<u8>, i64)> = sqlx::query_as(
+            "SELECT team, key, body, id, at_us FROM idempotency WHERE at_us >= ? ORDER BY at_us DESC, key LIMIT ?",
+        )
+        .bind(since_us)
+        .bind(REPEATS_MAX)
+        .fetch_all(&self.0)
+        .await
+        .map_err(StoreError::database("read the idempotency keys"))?;
+        let repeat = |(team, key, body, id, at_us): (String, String, String, Vec<u8>, i64)| {
+            let execution = ExecutionId::from_bytes(id.try_into().ok()?);
+            Some(Repeat { team: TeamId::new(&team), call: Idempotency { key, body }, execution, at_us })
+        };
+        Ok(rows.into_iter().rev().filter_map(repeat).collect())
     }
 
     /// Streams without a final record.

@@ -10,7 +10,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Sqlite, Transaction};
 use super::records::pack;
 use super::scores;
 use crate::journal::Raw;
-use crate::{Entry, Feedback, Opened, StoreError, Tally};
+use crate::spend::repeat;
+use crate::{Entry, Feedback, Opened, Repeat, StoreError, Tally};
 
 /// Rows of one statement. Full ones keep their prepared statement.
 const ROWS: usize = 64;
@@ -83,6 +84,7 @@ impl Batch {
             let rows: Vec<&Row> = rows.iter().filter(|row| new.contains(&row.sequence)).collect();
             insert_bodies(transaction, &rows).await?;
             insert_attempts(transaction, &rows).await?;
+            insert_repeats(transaction, &rows).await?;
             for row in rows {
                 let record = &*row.record;
                 let start_us = record.started_at_us.div_euclid(SPAN_US) * SPAN_US;
@@ -195,6 +197,21 @@ async fn insert_attempts(transaction: &mut Transaction<'_, Sqlite>, rows: &[&Row
                 .push_bind(attempt.cost.map(|cost| cost.0));
         });
         query.build().persistent(attempts.len() == ROWS).execute(&mut **transaction).await?;
+    }
+    Ok(())
+}
+
+/// Those that answer a call that is made again: few.
+async fn insert_repeats(transaction: &mut Transaction<'_, Sqlite>, rows: &[&Row]) -> Result<(), sqlx::Error> {
+    for Repeat { team, call, execution, at_us } in rows.iter().filter_map(|row| repeat(&row.record)) {
+        sqlx::query("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)")
+            .bind(team.as_str())
+            .bind(call.key)
+            .bind(call.body)
+            .bind(execution.as_bytes().as_slice())
+            .bind(at_us)
+            .execute(&mut **transaction)
+            .await?;
     }
     Ok(())
 }

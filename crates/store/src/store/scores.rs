@@ -84,7 +84,8 @@ impl Records {
         .fetch_all(self.pool())
         .await
         .map_err(StoreError::database("look for answers that were to be judged"))?;
-        Ok(rows.iter().filter_map(|id| ExecutionId::from_slice(id)).collect())
+        let ids = rows.into_iter().filter_map(|id| id.try_into().ok().map(ExecutionId::from_bytes));
+        Ok(ids.collect())
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use baton_config::Durability;
 use baton_core::{
-    AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Failure, IntentName, ModelId, NanoUsd, Status, Usage, Via,
+    Account, Allowance, AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Idempotency, IntentName, KeyId,
+    ModelId, NanoUsd, Status, Usage, Via,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -18,19 +19,19 @@ use crate::{CallTally, FeedbackKind, Opened, Permission};
 
 const MINUTE_US: i64 = 60_000_000;
 
-fn spec(dir: &TempDir) -> StoreSpec {
+pub(super) fn spec(dir: &TempDir) -> StoreSpec {
     StoreSpec { dir: dir.path().to_owned(), durability: Durability::Process }
 }
 
-async fn open(dir: &TempDir) -> Store {
+pub(super) async fn open(dir: &TempDir) -> Store {
     Store::open(&spec(dir)).await.unwrap()
 }
 
-fn team(name: &str) -> TeamId {
+pub(super) fn team(name: &str) -> TeamId {
     TeamId::new(name)
 }
 
-fn id(number: u64) -> ExecutionId {
+pub(super) fn id(number: u64) -> ExecutionId {
     ExecutionId::new(number, [0; 10])
 }
 
@@ -38,6 +39,7 @@ fn opened(number: u64) -> Opened {
     Opened {
         execution: id(number),
         team: team("support"),
+        key: None,
         partition: vec![Some("acme".into())],
         intent: Some(IntentName::new("classify-ticket")),
         started_at_us: i64::try_from(number).unwrap() * MINUTE_US,
@@ -69,7 +71,7 @@ fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRe
 }
 
 /// Started `number` minutes after the epoch: `a/fast` abstained, `b/free` answered.
-fn record(number: u64) -> Record {
+pub(super) fn record(number: u64) -> Record {
     let attempts = vec![
         attempt("a/fast", AttemptKind::Primary, AttemptOutcome::Abstained),
         attempt("b/free", AttemptKind::Fallback, AttemptOutcome::Passed),
@@ -95,7 +97,7 @@ fn failed(number: u64) -> Record {
     Record { status: Status::Failed, via: None, model: None, error, attempts: Vec::new(), ..record(number) }
 }
 
-async fn append(store: &Store, record: &Record) {
+pub(super) async fn append(store: &Store, record: &Record) {
     append_entry(store, Entry::Finished(Box::new(record.clone()))).await;
 }
 
@@ -108,7 +110,7 @@ async fn all(store: &Store) -> Vec<Record> {
 }
 
 /// The same test on both kinds of store.
-async fn check<F: Future<Output = ()>>(test: impl Fn(Store) -> F) {
+pub(super) async fn check<F: Future<Output = ()>>(test: impl Fn(Store) -> F) {
     test(Store::memory()).await;
     let dir = TempDir::new().unwrap();
     test(open(&dir).await).await;
@@ -178,6 +180,23 @@ async fn a_database_that_fails_is_reported_and_loses_nothing() {
     sqlx::query("ALTER TABLE gone RENAME TO progress").execute(&mut other).await.unwrap();
     store.flush().await.unwrap();
     assert!(store.ingestion().error.is_none());
+    assert_eq!(all(&store).await, [record(1)]);
+}
+
+/// As on a full disk: SQLite ends the transaction by itself, and the library does not know.
+#[tokio::test]
+async fn ingestion_goes_on_after_sqlite_ended_its_transaction() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir).await;
+    let mut other = block(dir.path()).await;
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON progress BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END";
+    sqlx::query(full).execute(&mut other).await.unwrap();
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    append(&store, &record(1)).await;
+    let error = store.flush().await.unwrap_err().to_string();
+    assert!(error.contains("the disk is full"), "{error}");
+    sqlx::query("DROP TRIGGER full").execute(&mut other).await.unwrap();
+    store.flush().await.unwrap();
     assert_eq!(all(&store).await, [record(1)]);
 }
 
@@ -351,7 +370,9 @@ async fn feedback_comes_through_the_journal_too_and_a_repetition_counts_once() {
 }
 
 fn new_key(name: &str) -> NewKey {
-    NewKey { team: team(name), permissions: BTreeSet::from([Permission::Call]), intents: None, expires_at_us: None }
+    let allowance = Allowance { usd_per_day: Some(NanoUsd(5)), ..Allowance::default() };
+    let permissions = BTreeSet::from([Permission::Call]);
+    NewKey { team: team(name), permissions, intents: None, expires_at_us: None, allowance }
 }
 
 #[tokio::test]
@@ -478,4 +499,78 @@ async fn an_entry_of_a_newer_version_is_kept_for_it() {
     let kept: (i64, i64, Vec<u8>) =
         sqlx::query_as("SELECT row, version, payload FROM unreadable").fetch_one(&mut other).await.unwrap();
     assert_eq!(kept, (2, 9, b"{\"new\":1}".to_vec()));
+}
+
+#[tokio::test]
+async fn what_was_spent_is_known_after_a_restart_by_team_intent_and_key() {
+    let key = |name: &str| Some(KeyId::new(name));
+    let now_us = now_us();
+    let minutes = |ago: i64| u64::try_from(now_us / MINUTE_US - ago).unwrap();
+    let today = |cost: i64, by: Option<KeyId>| Record { cost: NanoUsd(cost), key: by, ..record(minutes(0)) };
+    let of = |record: Record, number: u64| Record { execution: id(number), ..record };
+    let records = [
+        of(today(10, key("a")), 1),
+        of(today(200, key("b")), 2),
+        of(Record { intent: None, ..today(3000, key("a")) }, 3),
+        of(Record { team: team("sales"), ..today(40_000, None) }, 4),
+        of(Record { cost: NanoUsd(7), ..record(minutes(3 * 24 * 60)) }, 5),
+    ];
+    let spent = |spends: &[Spend], account: Account| {
+        let of = spends.iter().filter(|spend| spend.account == account);
+        of.map(|spend| spend.cost).sum::<NanoUsd>().0
+    };
+    let dir = TempDir::new().unwrap();
+    for store in [open(&dir).await, Store::memory()] {
+        for record in &records {
+            append(&store, record).await;
+        }
+        append_entry(&store, Entry::Opened(Opened { key: key("c"), ..opened(minutes(0)) })).await;
+        store.flush().await.unwrap();
+        let spends = store.spends(now_us).await.unwrap();
+        assert_eq!(spent(&spends, Account::Team(team("support"))), 3210);
+        let again = if store.0.disk.is_some() {
+            store.close().await;
+            open(&dir).await
+        } else {
+            store
+        };
+        let past = again.past(now_us).spends;
+        // The stream that was open is charged at its reservation.
+        let orphan = if again.0.disk.is_some() { 500 } else { 0 };
+        assert_eq!(spent(&past, Account::Team(team("support"))), 3210 + orphan);
+        assert_eq!(spent(&past, Account::Team(team("sales"))), 40_000);
+        assert_eq!(spent(&past, Account::Intent("classify-ticket".into())), 40_210 + orphan);
+        assert_eq!(["a", "b", "c"].map(|k| spent(&past, Account::Key(k.into()))), [3010, 200, orphan]);
+    }
+}
+
+#[tokio::test]
+async fn calls_that_are_made_again_are_known_for_a_day() {
+    let call = |key: &str| Some(Idempotency { key: key.into(), body: "b".into() });
+    let now_us = now_us();
+    let at = |number: u64, ago_us: i64, key: &str| Record {
+        started_at_us: now_us - ago_us,
+        idempotency: call(key),
+        ..record(number)
+    };
+    let dir = TempDir::new().unwrap();
+    for store in [open(&dir).await, Store::memory()] {
+        for record in [at(1, 2 * MINUTE_US, "x"), at(2, 25 * 60 * MINUTE_US, "old"), record(3), at(4, MINUTE_US, "y")] {
+            append(&store, &record).await;
+        }
+        let again = if store.0.disk.is_some() {
+            store.close().await;
+            open(&dir).await
+        } else {
+            store
+        };
+        let known: Vec<_> = again.past(now_us).repeats.into_iter().map(|r| (r.call.key, r.execution)).collect();
+        assert_eq!(known, [("x".to_owned(), id(1)), ("y".to_owned(), id(4))]);
+        if again.0.disk.is_some() {
+            let retention = Retention { intents: BTreeMap::new(), others: Duration::from_secs(3600 * 24 * 365 * 100) };
+            again.prune(retention, now_us).await.unwrap();
+            let rows = again.0.disk.as_ref().unwrap().records.repeats(0).await.unwrap();
+            assert_eq!(rows.len(), 2, "what is older is forgotten");
+        }
+    }
 }

@@ -26,10 +26,10 @@ fn where_nobody_has_room_it_waits_for_who_is_free_first() {
     check(
         busy.busy(0, 10, [(5000, None)]).busy(1, 10, [(300, None)]),
         "
+            0 skip gpt Primary no_room
             0 queue at claude
             0 wait until 1995
           300   woke
-          300 skip gpt Primary no_room
           300 start 0 claude Fallback within 1695 ms
           300 wait until 1995
           400   0 answered, Pass

@@ -214,6 +214,8 @@ fn parse(attempt: usize, started: Moment, script: &str) -> Vec<(Moment, Event)> 
             "bad_answer" => failed(Disposition::BadAnswer),
             "abstained" => failed(Disposition::Abstained),
             "cancelled" => failed(Disposition::Cancelled),
+            "over_budget" => failed(Disposition::OverBudget),
+            "limited" => failed(Disposition::Limited),
             "429" => failed(Disposition::RateLimited { retry_after: None }),
             other => match other.split_once('/') {
                 Some(("429", after)) => {
@@ -858,4 +860,52 @@ fn a_lane_that_was_not_asked_might_have_answered() {
 fn retry_after_counts_from_the_end() {
     let case = world([("gpt", "429/1000@0"), ("claude", "fail@400")]);
     check_end(case, "400 done: all_candidates_failed, retry after 600 ms");
+}
+
+#[test]
+fn a_budget_steers_before_it_refuses() {
+    check(
+        world([("gpt", "over_budget@0"), ("local", "pass@10")]),
+        "
+            0 start 0 gpt Primary within 1197 ms
+            0 wait until 1197
+            0   0 failed, OverBudget
+            0 start 1 local Fallback within 1995 ms
+            0 wait until 1995
+           10   1 answered, Pass
+           10 commit 1
+           10 done: 1 answered, verified
+        ",
+    );
+    check_end(world([("gpt", "over_budget@0"), ("claude", "over_budget@0")]), "0 done: budget_exhausted");
+    check_end(world([("local", "abstained@1"), ("gpt", "over_budget@0")]), "1 done: budget_exhausted");
+    check_end(world([("gpt", "limited@0"), ("claude", "over_budget@0")]), "0 done: budget_exhausted");
+    check_end(world([("gpt", "limited@0"), ("local", "abstained@1")]), "1 done: rate_limit");
+    // Somebody was asked, and failed: that is not the budget's doing alone.
+    check_end(world([("gpt", "hard_down@3"), ("claude", "over_budget@0")]), "3 done: all_candidates_failed");
+}
+
+#[test]
+fn nobody_learns_of_a_lane_that_was_not_asked() {
+    let script = "over_budget@0; over_budget@0; over_budget@0";
+    for _ in 0..20 {
+        let transcript = world([("gpt", script)]).transcript();
+        assert_eq!(transcript.matches("start").count(), 1, "no retry:\n{transcript}");
+    }
+    let mut lanes = Lanes::new(1);
+    (0..100).for_each(|_| lanes.observe(LaneId(0), START, &seen(Some(Disposition::OverBudget), 0)));
+    assert_eq!(format!("{lanes:?}"), format!("{:?}", Lanes::new(1)));
+}
+
+#[test]
+fn a_hedge_that_does_not_fit_may_still_be_the_fallback() {
+    let mut hedged = world([("gpt", "transient@400"), ("claude", "over_budget@0; pass@100")])
+        .history(0, 20, None, 100)
+        .policy(|p| {
+            (p.hedge_share, p.retries) = (1.0, 0);
+        });
+    hedged.lanes.called(LaneId(0), 1.0);
+    let transcript = hedged.transcript();
+    assert!(transcript.contains("Hedge") && transcript.contains("start 2 claude Fallback"), "{transcript}");
+    assert!(transcript.contains("done: 2 answered"), "{transcript}");
 }

@@ -15,6 +15,15 @@ const LANES: usize = 3;
 const QUEUE_MAX: usize = 5;
 const START: Moment = Moment::from_micros(100_000_000);
 
+/// What streams run into, as into anything else.
+const LIMITS: StreamLimits = StreamLimits {
+    first_token: Duration::from_millis(200),
+    idle: Duration::from_millis(150),
+    total: Duration::from_secs(60),
+    bytes_per_second_min: 10,
+    grace: Duration::from_millis(300),
+};
+
 /// One execution of a world.
 #[derive(Clone, Debug)]
 struct Call {
@@ -80,7 +89,7 @@ impl Running {
             retries: 2,
             commit: if call.stream { Commit::After { chunks: 1, bytes: 1 } } else { Commit::AtVerdict },
             unproven: Unproven::Pass,
-            stream: call.stream.then(StreamLimits::default),
+            stream: call.stream.then_some(LIMITS),
             hedge_share: 0.5,
             who: Claimant { team: TeamId::new(&format!("team-{}", call.team)), share: 1 + call.team as u32 },
         };

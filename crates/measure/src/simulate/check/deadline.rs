@@ -1,14 +1,12 @@
 //! Deadline: no execution ends after it, exactly. All calls arrive on a whole millisecond, and tokio's
 //! timers fire on whole milliseconds, so that nothing has to be allowed for its granularity.
 
-use baton_core::{ErrorCode, Status};
+use baton_core::{ErrorCode, Status, StreamLimits};
 use baton_engine::LogEvent;
 
 use super::{Case, Verdict, View, hold};
 use crate::simulate::run::{Ran, ended_us};
 
-/// From its start, a stream that was begun must have ended by then.
-const STREAM_END_US: u64 = 600_000_000;
 /// A call that is refused is recorded for at most so long.
 const REFUSED_US: u64 = 1_000_000;
 
@@ -23,7 +21,7 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
         case.arrived_us() + REFUSED_US.min(asked * 1000)
     };
     if case.released() {
-        let end = STREAM_END_US.max(record.deadline_us);
+        let end = total_us(case).max(record.deadline_us);
         hold!(record.duration_us <= end, "the stream ran for {}", Ran::at(record.duration_us));
         let first = case.seen.events.first();
         let unread = case.seen.ask.reads_ms > 0;
@@ -52,9 +50,17 @@ fn due(limit_us: u64) -> String {
 fn limit(case: &Case<'_>) -> Verdict {
     let Some(plan) = case.plan.filter(|_| case.record.deadline_us > 0) else { return Ok(()) };
     let default = plan.ceilings.latency_default.min(plan.ceilings.latency).as_micros() as u64;
-    let expected = case.seen.ask.config.max_latency_ms.map_or(default, |ms| ms * 1000);
+    let mut expected = case.seen.ask.config.max_latency_ms.map_or(default, |ms| ms * 1000);
+    if case.seen.ask.stream {
+        expected = expected.min(total_us(case));
+    }
     hold!(case.record.deadline_us == expected, "its deadline is {} µs instead of {expected}", case.record.deadline_us);
     Ok(())
+}
+
+/// From its start, a stream that was begun must have ended by then.
+fn total_us(case: &Case<'_>) -> u64 {
+    case.plan.map_or(StreamLimits::default(), |plan| plan.stream).total.as_micros() as u64
 }
 
 /// A client that leaves ends its execution at once, unless somebody else reads it.

@@ -56,7 +56,8 @@ fn in_order(case: &Case<'_>) -> Verdict {
     let (mut asked, mut hedged): (Vec<&str>, Option<&str>) = (Vec::new(), None);
     for (n, attempt) in attempts.iter().enumerate() {
         let model = attempt.model.as_str();
-        let before = attempts[..n].iter().rev().find(|before| before.model == attempt.model);
+        let same = |before: &&AttemptRecord| before.model == attempt.model && before.key == attempt.key;
+        let before = attempts[..n].iter().rev().find(same);
         match attempt.kind {
             // Where the lane was opened meanwhile, a retry is a probe.
             AttemptKind::Retry | AttemptKind::Probe if attempt.kind == AttemptKind::Retry || before.is_some() => {
@@ -74,22 +75,30 @@ fn in_order(case: &Case<'_>) -> Verdict {
             AttemptKind::Hedge => {
                 let share = plan.hedge_share;
                 hold!(n > 0 && share > 0.0 && before.is_none(), "{model} was a hedge, with a share of {share}");
-                hedged = Some(model);
+                // With another key of a model that was asked, the model keeps its place in the order.
+                hedged = Some(model).filter(|model| !asked.contains(model));
                 continue;
             }
             AttemptKind::Retry | AttemptKind::Probe => {}
         }
-        let late = before.is_some_and(|before| before.outcome == AttemptOutcome::NoTime);
+        // Who was passed over may get a turn later; of a pause that a lane asked for the record says
+        // that its breaker was open.
+        let late = before.is_some_and(|before| !before.outcome.was_made());
         hold!(late || before.is_none(), "{model} was chosen twice");
-        if before.is_none() {
+        // The keys of a model follow each other, in any order.
+        if before.is_none() && asked.last() != Some(&model) {
             asked.push(model);
         }
     }
     let config = &case.seen.ask.config;
     if config.models.is_none() && config.primary_model.is_none() && config.fallback_model.is_none() {
-        let order = plan.candidates.iter().map(|c| c.id.as_str()).filter(|model| Some(*model) != hedged);
-        let order: Vec<&str> = order.take(asked.len()).collect();
-        hold!(asked == order, "asked {asked:?}, in the order {order:?}, hedged with {hedged:?}");
+        // A hedge is out of turn; of several keys the others still have theirs.
+        let order = |without: Option<&str>| {
+            let order = plan.candidates.iter().map(|c| c.id.as_str()).filter(|model| Some(*model) != without);
+            order.take(asked.len()).collect::<Vec<_>>()
+        };
+        let right = asked == order(hedged) || (attempts.iter().any(|a| a.key.is_some()) && asked == order(None));
+        hold!(right, "asked {asked:?}, in the order {:?}, hedged with {hedged:?}", order(hedged));
     }
     Ok(())
 }
@@ -102,7 +111,9 @@ pub(super) fn pairs<'a>(case: &Case<'a>) -> Result<Vec<(&'a AttemptRecord, &'a E
         // Left before it was sent.
         let unsent = attempt.outcome == AttemptOutcome::Cancelled && attempt.duration_us == 0;
         let from = started_us(case.record) + attempt.start_us;
-        let asks = |exchange: &Exchange| exchange.began_us == from && model_of(exchange) == attempt.model.name();
+        let asks = |exchange: &Exchange| {
+            exchange.began_us == from && exchange.key == attempt.key && model_of(exchange) == attempt.model.name()
+        };
         if unsent && !exchanges.peek().is_some_and(|exchange| asks(exchange)) {
             continue;
         }
@@ -118,7 +129,7 @@ fn model_of(exchange: &Exchange) -> String {
     request["model"].as_str().unwrap_or_default().to_owned()
 }
 
-fn goes_on(attempt: &AttemptRecord) -> bool {
+pub(super) fn goes_on(attempt: &AttemptRecord) -> bool {
     attempt.error.as_ref().is_some_and(|error| error.contains(ALONE))
 }
 
@@ -130,6 +141,7 @@ fn exchanged(case: &Case<'_>) -> Verdict {
         let to = from + if alone { PROBE_MAX_US.max(attempt.duration_us) } else { attempt.duration_us };
         let model = model_of(exchange);
         hold!(model == attempt.model.name(), "{model} was asked for {}", attempt.model);
+        hold!(exchange.key == attempt.key, "key {:?} was used, {:?} is recorded", exchange.key, attempt.key);
         hold!(
             exchange.began_us == from,
             "the exchange began at {}, the attempt at {}",
@@ -183,10 +195,15 @@ fn no_wait(case: &Case<'_>) -> Verdict {
     let attempts = &case.record.attempts;
     let mut end = attempts.first().map_or(0, |first| first.start_us);
     for (n, attempt) in attempts.iter().enumerate() {
-        let again = attempts[..n].iter().any(|before| before.model == attempt.model);
+        let again = attempts[..n].iter().any(|before| before.model == attempt.model && before.key == attempt.key);
         let retry = attempt.kind == AttemptKind::Retry || (attempt.kind == AttemptKind::Probe && again);
-        let waited = attempt.start_us > end && !retry;
-        hold!(!waited, "before {} ({:?}) it waited for {} µs", attempt.model, attempt.kind, attempt.start_us - end);
+        let start = attempt.start_us - attempt.queued_us;
+        // Of somebody who has no place, or whose lane pauses, the record may tell only after the wait.
+        let paused = attempt.outcome == AttemptOutcome::BreakerOpen
+            && attempts[n + 1..].iter().any(|after| after.model == attempt.model && after.key == attempt.key);
+        let placeless = paused || attempts.iter().any(|other| other.outcome == AttemptOutcome::NoRoom);
+        let waited = start > end && !retry && !placeless;
+        hold!(!waited, "before {} ({:?}) it waited for {} µs", attempt.model, attempt.kind, start - end);
         end = end.max(attempt.start_us + attempt.duration_us);
     }
     let skipped = attempts.last().filter(|a| !a.outcome.was_made());
@@ -219,7 +236,8 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
             } else {
                 None
             };
-            let lane = lanes.entry(format!("{}{}", attempt.model, own.unwrap_or_default())).or_default();
+            let lane =
+                lanes.entry(format!("{} {:?}{}", attempt.model, attempt.key, own.unwrap_or_default())).or_default();
             let start = begin + attempt.start_us;
             if attempt.outcome == AttemptOutcome::BreakerOpen {
                 lane.push((start, Happened::Skipped));

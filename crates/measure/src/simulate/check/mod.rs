@@ -1,10 +1,13 @@
 //! The invariants of ARCHITECTURE.md, asked of a seed that was run. They are written against what can
 //! be seen from outside (events, journal, bytes on the wire), not against the engine's own words.
 
+mod budget;
 mod deadline;
 mod isolation;
 mod lanes;
 mod oracle;
+pub(crate) mod pace;
+mod places;
 mod record;
 mod refusal;
 mod truth;
@@ -152,15 +155,20 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
         Err(broken) => return broken,
     };
     let mut broken = Vec::new();
-    let whole: [(&'static str, Verdict); 3] =
-        [("Record", record::of_seed(&view)), ("Bounds", bounds(ran)), ("Breaker", lanes::of_seed(&view))];
+    let whole: [(&'static str, Verdict); 5] = [
+        ("Record", record::of_seed(&view)),
+        ("Bounds", bounds(ran)),
+        ("Breaker", lanes::of_seed(&view)),
+        ("Budgets", budget::of_seed(&view)),
+        ("Places", places::of_seed(&view)),
+    ];
     broken.extend(
         whole.into_iter().filter_map(|(invariant, verdict)| {
             verdict.err().map(|what| Violation { invariant, what, execution: None })
         }),
     );
     for case in &view.cases {
-        let verdicts: [(&'static str, Verdict); 7] = [
+        let verdicts: [(&'static str, Verdict); 8] = [
             ("Record", record::of(case)),
             ("Truth", truth::of(&view, case)),
             ("Isolation", isolation::of(&view, case)),
@@ -168,6 +176,8 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
             ("Dispositions", lanes::of(&view, case)),
             ("Refusals", refusal::of(&view, case)),
             ("Streams", truth::stream(case)),
+            ("Budgets", budget::of(&view, case)),
+            ("Limits of streams", pace::of(case)),
         ];
         broken.extend(verdicts.into_iter().filter_map(|(invariant, verdict)| {
             verdict.err().map(|what| Violation { invariant, what, execution: Some(case.seen.id) })

@@ -10,13 +10,14 @@ use serde_json::Value;
 use super::{Case, Verdict, View, hold};
 use crate::simulate::intents::text_field;
 
-const REFUSALS: [ErrorCode; 6] = [
+const REFUSALS: [ErrorCode; 7] = [
     ErrorCode::UnknownIntent,
     ErrorCode::UnknownModel,
     ErrorCode::IntentNotAllowed,
     ErrorCode::OverrideNotPermitted,
     ErrorCode::InputInvalid,
     ErrorCode::JournalFull,
+    ErrorCode::RateLimit,
 ];
 
 pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
@@ -34,6 +35,8 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
             hold!(full, "journal_full, and the journal never was");
             Ok(())
         }
+        // Whose limit it is is asked in `budget`.
+        ([], Some(ErrorCode::RateLimit)) => Ok(()),
         // Without a schema the prompt decides whether it can be rendered.
         ([], Some(ErrorCode::InputInvalid)) if case.plan.is_some_and(|plan| plan.input_schema.is_none()) => Ok(()),
         ([], Some(code)) => Err(format!("refused as {code:?}, and nothing was wrong: {:?}", case.record.error)),
@@ -57,9 +60,17 @@ fn expected(view: &View<'_>, case: &Case<'_>) -> Vec<ErrorCode> {
     let (ask, mut codes) = (&case.seen.ask, Vec::new());
     let config = &ask.config;
     let Some(name) = &ask.intent else {
+        // Who is limited to intents may not go around them.
+        if ask.allowed.is_some() {
+            return vec![ErrorCode::IntentNotAllowed];
+        }
         let model = ask.input["model"].as_str().unwrap_or_default();
         if !view.ran.world.aliases.contains_key(model) {
             codes.push(ErrorCode::UnknownModel);
+        }
+        // Who is limited to intents calls no models.
+        if ask.allowed.is_some() {
+            codes.push(ErrorCode::IntentNotAllowed);
         }
         codes.extend(over(config, &SERVER_CEILINGS, |_| false));
         return codes;

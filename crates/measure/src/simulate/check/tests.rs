@@ -7,13 +7,16 @@ use crate::simulate::tap::{End, Exchange};
 
 fn exchange(body: &str, events: bool) -> Exchange {
     Exchange {
+        key: None,
         task: None,
+        key: None,
         request: bytes::Bytes::new(),
         status: Some(200),
         length: None,
         events,
         retry_after_s: None,
         body: body.as_bytes().to_vec(),
+        pieces: Vec::new(),
         began_us: 0,
         ended_us: 0,
         end: End::Whole,

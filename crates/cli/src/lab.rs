@@ -1,0 +1,209 @@
+//! What `eval` and `compare` share: candidates from names, the cache of answers, the run itself.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_config::{ModelSpec, Plan, Snapshot};
+use baton_core::{Allowance, IntentName};
+use baton_engine::Orchestrator;
+use baton_lab::{AnswerCache, Case, Column, Options, Seen, Variant};
+use baton_store::Store;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::exit::Exit;
+use crate::setup::{Folder, unix_us, usable, warn};
+use crate::transports::{Fixtures, Transports, scenarios};
+
+/// The candidate that is the intent as it is declared, all of its models in their order.
+pub(crate) const AS_DECLARED: &str = "intent";
+
+/// An intent of a folder, and its candidates.
+pub(crate) struct Side {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) variants: Vec<Variant>,
+    pub(crate) seen: Seen,
+    pub(crate) store_dir: std::path::PathBuf,
+}
+
+/// The candidates of these names over one folder's intent; `suffix` tells them from those of another
+/// folder. Their records are kept in memory: an evaluation is no traffic.
+pub(crate) fn side(
+    folder: &Folder,
+    intent: &str,
+    names: &[String],
+    fixtures: &Fixtures,
+    suffix: &str,
+) -> Result<Side, Exit> {
+    let loaded = folder.load().map_err(|report| Exit::usage(report.render(crate::setup::colour())))?;
+    warn(&loaded.warnings);
+    let mut snapshot = loaded.snapshot;
+    let mut asked = Vec::new();
+    for name in names {
+        asked.push(if name == AS_DECLARED { None } else { Some(candidate(&mut snapshot, intent, name)?) });
+    }
+    without_limits(&mut snapshot, intent);
+    let plan = Arc::clone(plan_of(&snapshot, intent)?);
+    let transports = Transports::new(fixtures)?;
+    usable(&snapshot, &transports)?;
+    let reached = reached(&snapshot, &plan)?;
+    let (store_dir, declared) = (snapshot.store.dir.clone(), declared(folder, intent)?);
+    let mut builder = Orchestrator::builder(snapshot, Store::memory()).connect(transports.connect());
+    if transports.replays() {
+        builder = builder.without_keys();
+    }
+    let baton = builder.build().map_err(|error| Exit::usage(error.to_string()))?;
+    let mut seen = Seen::default();
+    let mut variants = Vec::new();
+    for (name, model) in names.iter().zip(asked) {
+        let models = model.map_or_else(|| declared.clone(), |model| vec![model]);
+        seen.add(&plan, models.iter().any(|model| model == "local"));
+        variants.push(Variant {
+            name: format!("{name}{suffix}"),
+            baton: baton.clone(),
+            plan: Arc::clone(&plan),
+            models: Some(models),
+            reached: reached.clone(),
+        });
+    }
+    Ok(Side { plan, variants, seen, store_dir })
+}
+
+/// The plan of an intent; which there are, where there is none of the name.
+pub(crate) fn plan_of<'s>(snapshot: &'s Snapshot, intent: &str) -> Result<&'s Arc<Plan>, Exit> {
+    snapshot.plan(&IntentName::new(intent)).ok_or_else(|| {
+        let known: Vec<&str> = snapshot.intents.keys().map(IntentName::as_str).collect();
+        Exit::usage(format!("there is no intent `{intent}`; there are: {}", known.join(", ")))
+    })
+}
+
+/// The models that the intent itself names, in their order.
+fn declared(folder: &Folder, intent: &str) -> Result<Vec<String>, Exit> {
+    let loaded = folder.load().map_err(|report| Exit::usage(report.render(crate::setup::colour())))?;
+    Ok(plan_of(&loaded.snapshot, intent)?.candidates.iter().map(|spec| spec.id.to_string()).collect())
+}
+
+/// The id of a model that is to answer alone. One that the intent does not name becomes a candidate
+/// of it, for this run.
+fn candidate(snapshot: &mut Snapshot, intent: &str, name: &str) -> Result<String, Exit> {
+    let plan = plan_of(snapshot, intent)?;
+    let id = snapshot.aliases.get(name).map_or(name, |id| id.as_str()).to_owned();
+    if plan.candidates.iter().any(|spec| spec.id.as_str() == id) {
+        return Ok(id);
+    }
+    let known: Option<ModelSpec> = snapshot.model(name).cloned();
+    let Some(spec) = known else {
+        let aliases = snapshot.aliases.keys().map(String::as_str);
+        let ids = snapshot.models.iter().map(|spec| spec.id.as_str());
+        let known: Vec<&str> = std::iter::once(AS_DECLARED).chain(aliases).chain(ids).collect();
+        return Err(Exit::usage(format!(
+            "there is no model `{name}`; there are: {}. Give it a name under [models] in baton.toml",
+            known.join(", ")
+        )));
+    };
+    // Nobody else has the snapshot yet.
+    if let Some(plan) = snapshot.intents.get_mut(&IntentName::new(intent)).and_then(Arc::get_mut) {
+        plan.candidates = plan.candidates.iter().cloned().chain([spec]).collect();
+    }
+    Ok(id)
+}
+
+/// Budgets and rates are the product's: an evaluation neither uses them up nor is refused by them.
+fn without_limits(snapshot: &mut Snapshot, intent: &str) {
+    if let Some(plan) = snapshot.intents.get_mut(&IntentName::new(intent)).and_then(Arc::get_mut) {
+        plan.allowance = Allowance::default();
+    }
+    snapshot.teams.values_mut().for_each(|team| team.allowance = Allowance::default());
+}
+
+/// How the plan's providers are reached, as a text that changes where their answers may.
+fn reached(snapshot: &Snapshot, plan: &Plan) -> Result<String, Exit> {
+    let mut reached = String::new();
+    for spec in plan.candidates.iter() {
+        if let Some(provider) = snapshot.providers.get(spec.id.provider()) {
+            reached.push_str(&format!("{} {:?} {}\n", provider.kind, provider.base_url, provider.seed));
+        }
+    }
+    for (provider, scenario) in scenarios(snapshot)? {
+        reached.push_str(&format!("{} {scenario:?}\n", provider.name));
+    }
+    Ok(reached)
+}
+
+/// The cache of answers beside the records, where the intent lets content be kept.
+pub(crate) fn cache(side: &Side, wanted: bool, notes: &mut Vec<String>) -> Result<AnswerCache, Exit> {
+    if !wanted {
+        return Ok(AnswerCache::none());
+    }
+    if !side.plan.privacy.content {
+        notes.push("The intent's privacy keeps no content: no answer was kept for a rerun.".into());
+        return Ok(AnswerCache::none());
+    }
+    let told = |error: std::io::Error| {
+        Exit::outside(format!("{}: {error}; --no-cache does without", side.store_dir.display()))
+    };
+    if !side.store_dir.exists() {
+        std::fs::create_dir_all(&side.store_dir).map_err(told)?;
+        std::fs::write(side.store_dir.join(".gitignore"), "*\n").map_err(told)?;
+    }
+    let path = side.store_dir.join("lab").join(format!("{}.jsonl", side.plan.name));
+    let now_s = Duration::from_micros(u64::try_from(unix_us()).unwrap_or_default()).as_secs();
+    AnswerCache::open(&path, side.plan.privacy.keep.as_secs(), now_s).map_err(told)
+}
+
+/// Runs the grid with its progress on standard error, where that is a terminal.
+pub(crate) async fn run(variants: &[Variant], cases: &[Case], cache: &AnswerCache, options: Options) -> Vec<Column> {
+    let calls = variants.len() * cases.len() * options.repeat as usize;
+    let bar = ProgressBar::new(calls as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} answers, {eta} left {msg}") {
+        bar.set_style(style);
+    }
+    let columns = baton_lab::run(variants, cases, cache, options, |_| bar.inc(1)).await;
+    bar.finish_and_clear();
+    columns
+}
+
+/// A candidate whom nobody could ask says nothing of its quality.
+pub(crate) fn somebody_answered(columns: &[Column]) -> Result<(), Exit> {
+    for column in columns {
+        let outside = |cell: &&baton_lab::Cell| cell.given.refusal.as_ref().is_some_and(|refusal| !refusal.quality);
+        let failed: Vec<_> = column.cells.iter().filter(outside).collect();
+        if let Some(refusal) = failed.first().and_then(|cell| cell.given.refusal.as_ref())
+            && failed.len() == column.cells.len()
+        {
+            let message = format!("`{}` answered nothing: {}: {}", column.name, refusal.code, refusal.message);
+            return Err(Exit::outside(message));
+        }
+    }
+    Ok(())
+}
+
+/// Text in colour, where standard output wants it.
+pub(crate) struct Paint(bool);
+
+impl Paint {
+    pub(crate) fn of_stdout() -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        Self(set("CLICOLOR_FORCE") || (std::io::stdout().is_terminal() && !set("NO_COLOR")))
+    }
+
+    pub(crate) fn red(&self, text: &str) -> String {
+        self.in_colour("31", text)
+    }
+
+    pub(crate) fn green(&self, text: &str) -> String {
+        self.in_colour("32", text)
+    }
+
+    fn in_colour(&self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// Writes a report's file, its folder made where it is not there.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Exit> {
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::write(path, text))
+        .map_err(|error| Exit::outside(format!("{}: {error}", path.display())))
+}

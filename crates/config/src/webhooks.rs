@@ -1,0 +1,38 @@
+//! Who is told of what.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Secret;
+
+/// What a webhook can be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Topic {
+    /// Calls use up too fast what an intent's objective allows to miss.
+    Objective,
+    /// A budget is spent to 80 or 100 percent.
+    Budget,
+    /// A model's breaker opened or closed.
+    Breaker,
+    /// The journal drops content or refuses work.
+    Journal,
+    /// A changed configuration is refused.
+    Configuration,
+}
+
+impl Topic {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Objective, Self::Budget, Self::Breaker, Self::Journal, Self::Configuration];
+}
+
+/// One `[[webhooks]]` entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookSpec {
+    /// Where notices are sent. Its path may be a secret of the receiver's: not for logs.
+    pub url: String,
+    /// Where the signing secret is.
+    pub secret: Secret,
+    /// What it is told of.
+    pub topics: Vec<Topic>,
+}
