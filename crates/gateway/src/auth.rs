@@ -18,28 +18,15 @@ use crate::state::Gateway;
 /// # Errors
 /// `missing_key`, `invalid_key`, `permission_missing`.
 pub(crate) async fn allow(gateway: &Gateway, headers: &HeaderMap, any_of: &[Permission]) -> Result<Caller, Problem> {
-    Ok(allow_as(gateway, headers, any_of).await?.0)
-}
-
-/// The same, with the id of the key, where there is one.
-///
-/// # Errors
-/// As [`allow`].
-pub(crate) async fn allow_as(
-    gateway: &Gateway,
-    headers: &HeaderMap,
-    any_of: &[Permission],
-) -> Result<(Caller, Option<String>), Problem> {
     let store = gateway.orchestrator().store();
     let secret = secret(headers);
     if let Some(secret) = secret
         && let Some(key) = store.authenticate(secret).await?
     {
-        let caller = caller(gateway, &key, any_of)?;
-        return Ok((caller, Some(key.id)));
+        return caller(gateway, &key, any_of).map_err(Problem::from);
     }
     if gateway.options().open_without_keys && !store.any_keys().await? {
-        return Ok((open(headers)?, None));
+        return open(headers).map_err(Problem::from);
     }
     let (code, message) = match secret {
         None => (ErrorCode::MissingKey, "a key is needed: send `authorization: Bearer bk_…`, or `x-api-key: bk_…`"),

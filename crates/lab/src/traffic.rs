@@ -1,10 +1,10 @@
 //! Cases from recorded calls: what real users asked, of one team, where privacy kept it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use baton_config::{Plan, canonical};
-use baton_core::{IntentName, Status, TeamId};
-use baton_store::{ExecutionFilter, FeedbackKind, Store, StoreError};
+use baton_core::{ExecutionId, IntentName, Status, TeamId};
+use baton_store::{ExecutionFilter, FeedbackKind, LabelQuery, Store, StoreError};
 use serde_json::Value;
 
 use crate::Case;
@@ -45,14 +45,15 @@ pub struct Drawn {
 }
 
 /// Makes cases of the latest successful calls whose content was kept. What somebody corrected, or
-/// sent in the end, is what is expected.
+/// sent in the end, is what is expected; else the answer itself, where reviewers passed it.
 ///
 /// # Errors
 /// What the store says.
 pub async fn from_traffic(store: &Store, plan: &Plan, wanted: &Wanted) -> Result<Drawn, StoreError> {
     let mut drawn = Drawn::default();
     let mut keys = Keys::default();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let passed = passed(store, plan, &wanted.team).await?;
     let (mut before, mut looked) = (None, 0);
     while drawn.cases.len() < wanted.limit && looked < LOOKED_MAX {
         let filter = ExecutionFilter {
@@ -86,6 +87,7 @@ pub async fn from_traffic(store: &Store, plan: &Plan, wanted: &Wanted) -> Result
                 FeedbackKind::Correction { output } | FeedbackKind::FinalOutput { output } => Some(output),
                 FeedbackKind::Score { .. } | FeedbackKind::Label { .. } => None,
             });
+            let right = right.or_else(|| passed.contains(&record.execution).then(|| output.clone()));
             let expected = right.filter(|right| fits(plan, right));
             if expected.is_none() && !wanted.unreviewed {
                 drawn.unreviewed += 1;
@@ -98,6 +100,22 @@ pub async fn from_traffic(store: &Store, plan: &Plan, wanted: &Wanted) -> Result
         }
     }
     Ok(drawn)
+}
+
+/// The executions whose answer reviewers passed, with nobody left to ask.
+async fn passed(store: &Store, plan: &Plan, team: &TeamId) -> Result<BTreeSet<ExecutionId>, StoreError> {
+    let mut passed = BTreeSet::new();
+    let (mut after, mut looked) = (None, 0);
+    while looked < LOOKED_MAX {
+        let lineage = plan.hashes.lineage.clone();
+        let query = LabelQuery { lineage, team: Some(team.clone()), after, limit: PAGE };
+        let page = store.labels(&query).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.execution);
+        looked += page.len();
+        passed.extend(page.iter().filter(|label| label.pass && label.settled).map(|label| label.execution));
+    }
+    Ok(passed)
 }
 
 /// A correction of an older form says nothing of today's.

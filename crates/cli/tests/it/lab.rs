@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::folder::Folder;
+use crate::http::post;
 
 const HOUSE: &str = "[models.good]\nid = \"sim/good\"\nprice = { input = \"10 USD/M\", output = \"20 USD/M\" }\n\
     [models.twin]\nid = \"sim/twin\"\n[models.bad]\nid = \"sim/bad\"\nprice = { input = \"1 USD/M\", output = \"2 USD/M\" }\n\
@@ -317,6 +318,28 @@ fn recorded_calls_are_asked_again() {
     let lines: Vec<Value> = made.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0], json!({ "input": ticket(0), "expected": label(0) }), "the latest first");
     assert_eq!(lines.len(), 2);
+}
+
+/// A correction is what is right; so is an answer that somebody passed. One that is only known to be
+/// wrong is no case.
+#[test]
+fn what_people_said_becomes_what_is_expected() {
+    let folder = house(10);
+    let server = folder.serve(&["serve", "--listen", "127.0.0.1:0"]);
+    let told = [("correction", json!({ "label": "bug" })), ("label", json!("good")), ("label", json!("bad"))];
+    for (n, (kind, said)) in told.into_iter().enumerate() {
+        let call = json!({ "intent": "sort", "input": ticket(n) }).to_string();
+        let answer = post(&server.address, "/v1/execute", &call).is(200).json();
+        let mut feedback = json!({ "executionId": answer["executionId"] });
+        feedback[kind] = said;
+        assert!(post(&server.address, "/v1/feedback", &feedback.to_string()).status < 300);
+    }
+    server.stop().done();
+    let made = folder.run(&["cases", "from-traffic", "sort"]).ends(0, "2 cases, of 2 of which somebody said");
+    let lines: Vec<Value> = made.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0], json!({ "input": ticket(1), "expected": label(1) }));
+    assert_eq!(lines[1], json!({ "input": ticket(0), "expected": { "label": "bug" } }));
+    assert!(made.err.contains("1 left out, nobody said what is right"), "{}", made.err);
 }
 
 #[test]

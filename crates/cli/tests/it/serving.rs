@@ -91,8 +91,10 @@ fn errors_are_typed() {
     refused(&get(&server.address, "/v1/jobs"), 400, "unsupported_feature");
     refused(&get(&server.address, "/v1/executions/none"), 404, "unknown_execution");
     refused(&get(&server.address, "/v1/executions?status=none"), 400, "input_invalid");
-    let twice = send(&server.address, "POST", "/v1/execute", &["idempotency-key: a"], TICKET).whole();
-    refused(&twice, 400, "unsupported_feature");
+    let keyed = |body| send(&server.address, "POST", "/v1/execute", &["idempotency-key: a"], body).whole();
+    let first = keyed(TICKET).is(200).json();
+    assert_eq!(keyed(TICKET).is(200).json()["executionId"], first["executionId"]);
+    refused(&keyed(r#"{"intent":"classify-ticket","input":{"ticket":"another"}}"#), 409, "idempotency_conflict");
 }
 
 #[test]

@@ -502,9 +502,11 @@ fn webhooks_that_cannot_be() {
         write `https://host/path`
     baton.toml:11:7: another webhook has this URL
         write its events into one list
-    baton.toml:14:10: this names no variable or file; if it is the secret itself, it may not be here
+    baton.toml:15:10: this names no variable or file; if it is the secret itself, it may not be here
         write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
     baton.toml:8:7: notices are sent in plain text
+        write `https://`, so that nobody on the way reads them
+    baton.toml:11:7: notices are sent in plain text
         write `https://`, so that nobody on the way reads them
     "#);
 }

@@ -233,7 +233,9 @@ impl Exec {
             ErrorCode::AllCandidatesFailed
         };
         let refused = self.refused_until.map(|until| until - now);
-        let retry_after = refused.or(self.turned_away.map(|(_, after)| after)).filter(|_| !self.rejected);
+        let place = self.turned_away.map(|(_, after)| after);
+        // A pause that is over says nothing of when a place comes free.
+        let retry_after = refused.filter(|after| !after.is_zero()).or(place).or(refused).filter(|_| !self.rejected);
         self.finish(now, Finish::Failed { code, retry_after }, lanes);
     }
 }

@@ -71,7 +71,7 @@ async fn a_keys_limits_are_told_with_when_to_come_back() {
     let guest = Guest::new();
     let may = [Permission::Call, Permission::Operate];
     let allowance = Allowance { calls_per_minute: Some(1), ..Allowance::default() };
-    let key = guest.limited_key("support", &may, None, allowance).await;
+    let key = guest.limited_key("sales", &may, None, allowance).await;
     let send = |key: String| {
         let guest = &guest;
         async move { guest.with_key(Method::POST, "/v1/execute", &key, Some(call("help", false))).await }
@@ -85,7 +85,7 @@ async fn a_keys_limits_are_told_with_when_to_come_back() {
     assert_eq!(refused.header("retry-after"), Some(ms.div_ceil(1000).to_string().as_str()));
 
     let none = Allowance { usd_per_day: Some(NanoUsd(1)), ..Allowance::default() };
-    let poor = guest.limited_key("support", &may, None, none).await;
+    let poor = guest.limited_key("sales", &may, None, none).await;
     let refused = send(poor).await;
     let error = refused.json()["error"].clone();
     assert_eq!((refused.status, &error["code"]), (429, &json!("budget_exhausted")), "{error}");

@@ -566,10 +566,10 @@ async fn calls_that_are_made_again_are_known_for_a_day() {
         };
         let known: Vec<_> = again.past(now_us).repeats.into_iter().map(|r| (r.call.key, r.execution)).collect();
         assert_eq!(known, [("x".to_owned(), id(1)), ("y".to_owned(), id(4))]);
-        if again.0.disk.is_some() {
+        if let Some(disk) = &again.0.disk {
             let retention = Retention { intents: BTreeMap::new(), others: Duration::from_secs(3600 * 24 * 365 * 100) };
             again.prune(retention, now_us).await.unwrap();
-            let rows = again.0.disk.as_ref().unwrap().records.repeats(0).await.unwrap();
+            let rows = disk.records.repeats(0).await.unwrap();
             assert_eq!(rows.len(), 2, "what is older is forgotten");
         }
     }

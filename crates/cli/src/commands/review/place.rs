@@ -24,7 +24,7 @@ pub(super) struct Place {
 
 enum At {
     Folder { store: Store, snapshot: Arc<Snapshot>, reviewer: Reviewer },
-    Server(Remote),
+    Server(Box<Remote>),
 }
 
 /// What is done with an item besides labelling it.
@@ -38,7 +38,7 @@ impl Place {
     pub(super) async fn open(whose: Whose, intent: Option<&str>) -> Result<Self, Exit> {
         let name = whose.name().unwrap_or("local").to_owned();
         let at = match whose.server {
-            Some(url) => At::Server(Remote::new(&url, whose.key_env.as_deref())?),
+            Some(url) => At::Server(Box::new(Remote::new(&url, whose.key_env.as_deref())?)),
             None => {
                 let (store, snapshot) = control_and_snapshot(&whose.folder).await?;
                 if let Some(intent) = intent_name(intent).filter(|intent| !snapshot.intents.contains_key(intent)) {

@@ -170,3 +170,21 @@ fn who_was_passed_over_gets_its_turn_when_the_others_failed() {
         ",
     );
 }
+
+#[test]
+fn a_pause_that_is_over_does_not_say_when_a_place_comes_free() {
+    let limited = Some(Disposition::RateLimited { retry_after: Some(ms(300)) });
+    let busy = world([("gpt", "")]).history(0, 8, None, 700).busy(0, 10, [(1900, None)]);
+    check(
+        busy.history(0, 1, limited, 10),
+        "
+            0 queue at gpt
+            0 wait until 300
+          300   woke
+          300 wait until 1295
+         1295   woke
+         1295 skip gpt Primary no_room
+         1295 done: deadline_unreachable, retry after 100 ms
+        ",
+    );
+}

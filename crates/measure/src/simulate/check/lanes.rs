@@ -31,7 +31,9 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
         let end = fault.start_us + fault.duration_us;
         let again =
             record.attempts.iter().find(|a| a.start_us >= end && !std::ptr::eq(*a, fault) && a.outcome.was_made());
-        let first = again.is_none_or(|again| again.start_us == end && again.duration_us == 0);
+        // What began beside it in the same moment was not told yet.
+        let beside = matches!(fault.kind, AttemptKind::Probe | AttemptKind::Hedge);
+        let first = again.is_none_or(|again| again.start_us == end && (again.duration_us == 0 || beside));
         hold!(first, "a caller's fault was tried again");
         let code = record.error.as_ref().map(|error| error.code);
         let right = [Some(ErrorCode::UpstreamRejected), Some(ErrorCode::StreamInterrupted)].contains(&code);

@@ -168,7 +168,7 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
         }),
     );
     for case in &view.cases {
-        let verdicts: [(&'static str, Verdict); 8] = [
+        let verdicts: [(&'static str, Verdict); 9] = [
             ("Record", record::of(case)),
             ("Truth", truth::of(&view, case)),
             ("Isolation", isolation::of(&view, case)),

@@ -7,7 +7,6 @@ use crate::simulate::tap::{End, Exchange};
 
 fn exchange(body: &str, events: bool) -> Exchange {
     Exchange {
-        key: None,
         task: None,
         key: None,
         request: bytes::Bytes::new(),
