@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Keys, by pointer (`*` is any one segment), with the name that a person knows them by.
-const KEYS: [(&str, &str); 3] =
+const KEYS: [(&str, &str); 2] =
     [("/batch", "[batch]"), ("/cache/semantic_error_max", "the semantic cache (`cache.semantic_error_max`)")];
 
 /// Values, by pointer.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Allowance, Ceilings, IntentName, ModelId, Price, StreamLimits, TeamId, Unproven};
+use baton_core::{Allowance, Ceilings, IntentName, ModelId, NanoUsd, Price, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
 use crate::{CheckSpec, Prompt, Schema, WebhookSpec};

@@ -29,7 +29,7 @@ const WAITING_MAX: usize = 256;
 /// Judgements at a time.
 const AT_A_TIME: usize = 8;
 /// The substream of an execution that drawing uses.
-const STREAM: u64 = 0x6a75_6467_65;
+const STREAM: u64 = 0x006a_7564_6765;
 
 /// What draws and judges. It outlives changes of the configuration.
 pub(crate) struct Judges {

@@ -222,15 +222,18 @@ async fn known(
     }
     let mut labelled = Vec::with_capacity(labels.len());
     for label in labels {
-        if !pass.features.contains_key(&label.execution) {
-            let Some(record) = store.execution(team, label.execution).await? else { continue };
-            let Some(features) = features(plan, &record) else { continue };
-            pass.features.insert(label.execution, features);
-        }
-        let Some(features) = pass.features.get(&label.execution) else { continue };
+        let features = match pass.features.get(&label.execution) {
+            Some(features) => features.clone(),
+            None => {
+                let Some(record) = store.execution(team, label.execution).await? else { continue };
+                let Some(features) = features(plan, &record) else { continue };
+                pass.features.insert(label.execution, features.clone());
+                features
+            }
+        };
         let judge = scores.get(&label.execution).copied();
         labelled.push(LabelledAnswer {
-            features: features.clone().with_judge(judge),
+            features: features.with_judge(judge),
             good: label.pass,
             probability: label.probability,
             half: label.execution.as_bytes()[15] & 1 == 1,

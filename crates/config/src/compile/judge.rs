@@ -1,14 +1,15 @@
 //! `[judge]`: another intent, made from the judged one's criteria. It has all that an intent has:
 //! checks, cache, retries, records, cost.
 
-use baton_core::{NanoUsd, Usage};
+use baton_core::Usage;
 use serde_json::{Map, Value, json};
 
+use super::budget::allowance;
 use super::house::House;
 use super::intent::{IntentSources, compile_intent};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
-use crate::files::IntentFile;
+use crate::files::{BudgetFile, IntentFile};
 use crate::plan::{Criterion, JudgeSpec, Plan};
 use crate::review_file::JudgeFile;
 use crate::structure::Shape;
@@ -48,15 +49,8 @@ pub(crate) fn spec(
         sink.error(document.at("/judge/usd_per_day"), message, "give the model a `price` in baton.toml");
         return None;
     }
-    // The shortest decimal that is this number: what was written.
-    let usd_per_day = match judge.usd_per_day.map(|usd| usd.to_string().parse::<NanoUsd>()).transpose() {
-        Ok(usd_per_day) => usd_per_day,
-        Err(error) => {
-            let help = "write dollars with at most nine digits after the point, as in `20` or `0.5`";
-            sink.error(document.at("/judge/usd_per_day"), error.to_string(), help);
-            return None;
-        }
-    };
+    let money = BudgetFile { usd_per_day: judge.usd_per_day, ..BudgetFile::default() };
+    let usd_per_day = allowance(document, "/judge", &money, sink).usd_per_day;
     let usd_first = model.price.as_ref().map(|price| price.cost(&FIRST));
     Some(Some(JudgeSpec { model: model.id, usd_per_day, usd_first, rate_max: judge.rate_max }))
 }
@@ -92,10 +86,11 @@ fn settings(file: &IntentFile, judge: &JudgeFile) -> String {
     let store = serde_json::to_value(file.privacy.store).unwrap_or_default();
     let mut params = "temperature = 0\n".to_owned();
     params.push_str(if judge.logprobs { "logprobs = true\ntop_logprobs = 5\n" } else { "" });
+    let budget = judge.usd_per_day.map(|usd| format!("[budget]\nusd_per_day = {usd:?}\n")).unwrap_or_default();
     let ttl = file.cache.ttl.as_deref().unwrap_or("0s");
     format!(
         "models = [{model}]\n[params]\n{params}[objective]\nlatency_ms = {ms}\n[cache]\nttl = {ttl}\n\
-         partition = [{partition}]\n[hedge]\nmax_share = 0\n[privacy]\nstore = {store}\nkeep = {keep}\n",
+         partition = [{partition}]\n[hedge]\nmax_share = 0\n[privacy]\nstore = {store}\nkeep = {keep}\n{budget}",
         model = quoted(&judge.model),
         ms = judge.latency_ms,
         ttl = quoted(ttl),

@@ -36,9 +36,7 @@ quality = 0.9
 #[test]
 fn features_of_later_versions_by_name() {
     let folder = labelled(
-        "[judge]
-model = 1
-[batch]
+        "[batch]
 [objective]
 unproven = \"judge\"
 [cache]
@@ -47,15 +45,13 @@ semantic_error_max = 0.1
 store = \"redacted\"",
     );
     assert_snapshot!(folder.diagnostics(), @r#"
-    intents/a/intent.toml:2:2: [judge] is not supported by this version
+    intents/a/intent.toml:2:2: [batch] is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:4:2: [batch] is not supported by this version
+    intents/a/intent.toml:4:12: `unproven = "judge"` is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:6:12: `unproven = "judge"` is not supported by this version
+    intents/a/intent.toml:6:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:8:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
-        remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:10:9: `store = "redacted"` is not supported by this version
+    intents/a/intent.toml:8:9: `store = "redacted"` is not supported by this version
         remove it; leaving it in would promise what is not done
     "#);
 }

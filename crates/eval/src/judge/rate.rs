@@ -79,11 +79,11 @@ mod tests {
     fn rare_answers_are_all_drawn_and_free_ones_too() {
         let mut rate = JudgeRate::default();
         rate.judged(NanoUsd(USD / 1000));
-        assert_eq!(rate.draw(Moment::from_micros(0), Some(NanoUsd(100 * USD)), None), 1.0);
-        assert_eq!(rate.draw(Moment::from_micros(1_000_000), None, None), 1.0);
+        assert!(rate.draw(Moment::from_micros(0), Some(NanoUsd(100 * USD)), None) >= 1.0);
+        assert!(rate.draw(Moment::from_micros(1_000_000), None, None) >= 1.0);
         let mut free = JudgeRate::default();
         free.judged(NanoUsd(0));
-        assert_eq!(free.draw(Moment::from_micros(0), Some(NanoUsd(1)), None), 1.0);
+        assert!(free.draw(Moment::from_micros(0), Some(NanoUsd(1)), None) >= 1.0);
     }
 
     #[test]
