@@ -161,9 +161,8 @@ fn exchanged(case: &Case<'_>) -> Verdict {
             // What could not be understood is estimated, never taken for free.
             let unread =
                 attempt.outcome == AttemptOutcome::BadAnswer && attempt.usage.is_some_and(|usage| usage.estimated);
-            // What arrived in the moment of the cut may not have been read.
-            let last = exchange.pieces.last().is_some_and(|(at, _)| *at == exchange.ended_us);
-            let cut = exchange.end == End::Dropped && last && attempt.usage.is_some_and(|usage| usage.estimated);
+            // Its usage is known at its end: where it was cut before that it is estimated.
+            let cut = exchange.end == End::Dropped && attempt.usage.is_some_and(|usage| usage.estimated);
             if unread || cut {
                 continue;
             }
