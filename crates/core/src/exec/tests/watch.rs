@@ -285,8 +285,10 @@ impl Watch {
         match *decision {
             Decision::Start(attempt) => self.start(now, attempt, lanes),
             Decision::Queue { candidate, ticket } => self.queue(now, candidate, ticket, lanes),
-            Decision::Skip { candidate, kind, outcome } => self.skip(now, candidate, kind, outcome, lanes),
-            Decision::Cancel { attempt, disposition, breach } => self.cancel(now, attempt, disposition, breach, lanes),
+            Decision::Skip { candidate, outcome, .. } => self.skip(now, candidate, outcome, lanes),
+            Decision::Cancel { attempt, disposition, breach } => {
+                self.cancel(now, attempt, (disposition, breach), lanes)
+            }
             Decision::Detach { attempt, disposition, began, until, .. } => {
                 let Some(flight) = self.take(attempt) else { return Err(format!("{attempt} is not in the air")) };
                 self.may_end(now, &flight, disposition)?;
@@ -409,7 +411,7 @@ impl Watch {
         Ok(())
     }
 
-    fn skip(&mut self, now: Moment, candidate: usize, kind: AttemptKind, why: AttemptOutcome, lanes: &Ledger) -> Held {
+    fn skip(&mut self, now: Moment, candidate: usize, why: AttemptOutcome, lanes: &Ledger) -> Held {
         hold!(self.committed.is_none(), "passes over after the commit");
         let left_queue = self.queued.take_if(|(queued, _)| *queued == candidate).is_some();
         match why {
@@ -419,7 +421,7 @@ impl Watch {
                 let (left, timeout) = (self.left(now), self.candidates[candidate].timeout);
                 let half = timeout.min(left.mul_f64(0.5));
                 let slow = self.figures(now, candidate, lanes).p50.is_some_and(|p50| p50 > half);
-                hold!(left.is_zero() || slow, "{candidate} had the time, as {kind:?}");
+                hold!(left.is_zero() || slow, "{candidate} had the time");
             }
             other => return Err(format!("passes over for {other:?}")),
         }
@@ -427,14 +429,8 @@ impl Watch {
         Ok(())
     }
 
-    fn cancel(
-        &mut self,
-        now: Moment,
-        attempt: usize,
-        why: Disposition,
-        breach: Option<Breach>,
-        lanes: &mut Ledger,
-    ) -> Held {
+    fn cancel(&mut self, now: Moment, attempt: usize, why: (Disposition, Option<Breach>), lanes: &mut Ledger) -> Held {
+        let (why, breach) = why;
         let Some(flight) = self.take(attempt) else { return Err(format!("{attempt} is not in the air")) };
         self.may_end(now, &flight, why)?;
         let until = flight.started + self.candidates[flight.attempt.candidate].timeout.min(PROBE_EXPIRY);

@@ -197,10 +197,16 @@ fn priced(view: &View<'_>, attempt: &AttemptRecord) -> Verdict {
 fn no_wait(case: &Case<'_>) -> Verdict {
     let attempts = &case.record.attempts;
     let mut end = attempts.first().map_or(0, |first| first.start_us);
+    let starts = |attempt: &AttemptRecord| attempt.start_us - attempt.queued_us;
+    let is_retry = |n: usize| {
+        let (of, before) = (&attempts[n], &attempts[..n]);
+        let again = before.iter().any(|before| before.model == of.model && before.key == of.key);
+        of.kind == AttemptKind::Retry || (of.kind == AttemptKind::Probe && again)
+    };
     for (n, attempt) in attempts.iter().enumerate() {
-        let again = attempts[..n].iter().any(|before| before.model == attempt.model && before.key == attempt.key);
-        let retry = attempt.kind == AttemptKind::Retry || (attempt.kind == AttemptKind::Probe && again);
-        let start = attempt.start_us - attempt.queued_us;
+        let start = starts(attempt);
+        // Of a retry that has no place then, the record may tell after others.
+        let retry = (n..attempts.len()).any(|later| is_retry(later) && starts(&attempts[later]) == start);
         let waited = start > end && !retry;
         hold!(!waited, "before {} ({:?}) it waited for {} µs", attempt.model, attempt.kind, start - end);
         end = end.max(attempt.start_us + attempt.duration_us);
