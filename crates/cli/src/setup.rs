@@ -163,6 +163,12 @@ pub(crate) fn unix_us() -> i64 {
     micros(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default())
 }
 
+/// A time (Unix microseconds) as people read it: as HTTP writes dates.
+pub(crate) fn date(unix_us: i64) -> String {
+    let since = Duration::from_micros(u64::try_from(unix_us).unwrap_or_default());
+    httpdate::fmt_http_date(std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH))
+}
+
 /// A span in microseconds.
 pub(crate) fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::check_file::CheckFile;
 use crate::privacy_file::PrivacyFile;
-use crate::review_file::{CriterionFile, ReviewFile};
+use crate::review_file::{CriterionFile, JudgeFile, ReviewFile};
 use crate::webhooks::Topic;
 
 /// `intents/NAME/intent.toml`: the policy of one intent.
@@ -74,6 +74,9 @@ pub(crate) struct IntentFile {
     /// The built-in model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) local: Option<LocalFile>,
+    /// Another model that says of sampled answers whether they meet the criteria.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) judge: Option<JudgeFile>,
     /// Which answers people are asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) review: Option<ReviewFile>,

@@ -33,14 +33,15 @@ mod webhooks;
 pub use cases::share_of;
 pub use changes::Changes;
 pub use check::{CheckKind, CheckSpec, LANGUAGES, LengthUnit, LetterCase, Markup};
+pub use compile::JUDGE_SUFFIX;
 pub use diagnostics::{Diagnostic, Level, Report};
 pub use effective::{Effective, Origin};
 pub use expression::Expression;
 pub use json::canonical;
 pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load, sources};
 pub use plan::{
-    CacheSpec, Case, Criterion, Durability, Hashes, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan,
-    Privacy, ProviderSpec, ReviewSpec, Route, Secret, ServerSpec, Share, Snapshot, StoreSpec, Team,
+    CacheSpec, Case, Criterion, Durability, Hashes, IntentKind, JudgeSpec, LocalSpec, ModelSpec, Objective,
+    OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, ServerSpec, Share, Snapshot, StoreSpec, Team,
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Allowance, Ceilings, IntentName, ModelId, Price, StreamLimits, TeamId, Unproven};
+use baton_core::{Allowance, Ceilings, IntentName, ModelId, NanoUsd, Price, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
 use crate::{CheckSpec, Prompt, Schema, WebhookSpec};
@@ -147,6 +147,8 @@ pub struct Plan {
     pub checks: Vec<CheckSpec>,
     /// What people and judges are asked about an answer, in the order written.
     pub criteria: Vec<Criterion>,
+    /// Who judges a sample of the answers; its own plan is the intent `NAME.judge`.
+    pub judge: Option<JudgeSpec>,
     /// Which answers people are asked about; `None` where none are.
     pub review: Option<ReviewSpec>,
     /// The exact cache.
@@ -228,6 +230,19 @@ pub struct Criterion {
     pub ask: String,
     /// How to decide.
     pub guideline: Option<String>,
+}
+
+/// `[judge]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JudgeSpec {
+    /// Who judges.
+    pub model: ModelId,
+    /// Money a day; `None` where it is not limited.
+    pub usd_per_day: Option<NanoUsd>,
+    /// What a first judgement is reckoned to cost, before one has shown it.
+    pub usd_first: Option<NanoUsd>,
+    /// The largest share of answers that is drawn, in [0, 1].
+    pub rate_max: f64,
 }
 
 /// `[review]`.

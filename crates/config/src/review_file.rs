@@ -18,6 +18,40 @@ pub(crate) struct CriterionFile {
     pub(crate) guideline: Option<String>,
 }
 
+/// `[judge]`: a model that is asked each of the `[[criteria]]`, of a sample of the answers.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JudgeFile {
+    /// Who judges: `provider/model` or an alias, of another family than the judged where possible.
+    pub(crate) model: String,
+    /// Dollars a day; sets how many answers are drawn. All that `rate_max` allows if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub(crate) usd_per_day: Option<f64>,
+    /// The largest share of answers that is drawn, whatever the money allows.
+    #[serde(default = "JudgeFile::rate_default")]
+    #[schemars(range(min = 0, max = 1))]
+    pub(crate) rate_max: f64,
+    /// Milliseconds that one judgement may take.
+    #[serde(default = "JudgeFile::latency_default")]
+    #[schemars(range(min = 1, max = 600_000))]
+    pub(crate) latency_ms: u64,
+    /// Asks the provider for log-probabilities: a verdict becomes a probability. Not every provider
+    /// has them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) logprobs: bool,
+}
+
+impl JudgeFile {
+    fn rate_default() -> f64 {
+        1.0
+    }
+
+    fn latency_default() -> u64 {
+        30_000
+    }
+}
+
 /// `[review]`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

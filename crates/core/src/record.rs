@@ -145,6 +145,12 @@ pub struct Record {
     /// The execution whose answer this is, where it was coalesced or remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ExecutionId>,
+    /// The execution that this one judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ExecutionId>,
+    /// The probability with which its answer was drawn for judging, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<f64>,
     /// The caller's metadata.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
@@ -210,6 +216,8 @@ impl Record {
             stream: self.stream,
             simulated: self.simulated,
             source: self.source,
+            parent: self.parent,
+            judged: self.judged,
             metadata: self.metadata.clone(),
             session: self.session.clone(),
             subject: self.subject.clone(),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use baton_core::{Allowance, CallConfig, ErrorCode, Failure, Idempotency, IntentName, KeyId, TeamId, TraceParent};
+use baton_core::{
+    Allowance, CallConfig, ErrorCode, ExecutionId, Failure, Idempotency, IntentName, KeyId, TeamId, TraceParent,
+};
 use baton_wire::{ChatRequest, Tool};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -91,6 +93,8 @@ pub struct Call {
     pub session: Option<String>,
     /// Whom it is about, for deletion.
     pub subject: Option<String>,
+    /// The execution that this one judges.
+    pub parent: Option<ExecutionId>,
     /// The trace that the caller began.
     pub trace: Option<TraceParent>,
     /// What makes this call, made again, the same call: it is given the same execution again
@@ -120,6 +124,7 @@ impl Call {
             metadata: BTreeMap::new(),
             session: None,
             subject: None,
+            parent: None,
             trace: None,
             idempotency: None,
             received: Instant::now(),

@@ -31,6 +31,11 @@ impl Clock {
         Self { origin: Instant::now(), simulated: true, random: Mutex::new(SplitMix64::new(seed)) }
     }
 
+    /// Whether nothing may happen on another thread.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.simulated
+    }
+
     pub(crate) fn now(&self) -> Moment {
         self.moment(Instant::now())
     }

@@ -51,6 +51,7 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
                 repairs: given.repairs,
                 simulated: given.simulated,
                 verified,
+                quality: given.quality,
                 released: drive.released(),
                 ..Outcome::default()
             }
@@ -183,6 +184,7 @@ pub(crate) async fn recorded(
         record.cost_known &= attempt.cost.is_some();
     }
     record.attempts = attempts;
+    record.judged = engine.judges.draw(engine, request, &record, &outcome);
     record.review = engine.reviews.draw(request, &record, &outcome, engine.clock.now());
     // A stream's deadline bounded its commit.
     let until = if outcome.released { request.stream_end() } else { request.deadline };
@@ -226,8 +228,8 @@ fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outco
     let plan = request.intent.as_ref().map(|intent| &intent.plan);
     let content = plan.is_some_and(|plan| plan.privacy.content);
     let hash = |of: fn(&baton_config::Hashes) -> &str| plan.map(|p| of(&p.hashes).to_owned()).unwrap_or_default();
-    let mut quality = request.intent.as_ref().map_or_else(|| Quality::unknown(0, 0), |intent| intent.quality());
-    quality.verified = outcome.verified;
+    let unknown = || request.intent.as_ref().map_or_else(|| Quality::unknown(0, 0), |intent| intent.quality());
+    let quality = Quality { verified: outcome.verified, ..outcome.quality.clone().unwrap_or_else(unknown) };
     let mut record = blank(engine, call, log, request.started);
     record.intent = plan.map(|plan| plan.name.clone());
     record.team = request.scope.team.clone();
@@ -283,6 +285,8 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         stream: call.stream,
         simulated: false,
         source: None,
+        parent: call.parent,
+        judged: None,
         metadata: call.metadata.clone(),
         session: call.session.clone(),
         subject: call.subject.clone(),

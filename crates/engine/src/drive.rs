@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use baton_core::{
     Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Breach, Candidate, Disposition, Event, ExecutionId, Failure,
-    ModelId, Moment, NanoUsd, ProviderResponse, Reservation, SpanId, Ticket, Unproven, Usage, Verdict, verdict,
+    ModelId, Moment, NanoUsd, ProviderResponse, Quality, Reservation, SpanId, Ticket, Unproven, Usage, Verdict,
+    verdict,
 };
-use baton_eval::Finish as AnswerFinish;
+use baton_eval::{Finish as AnswerFinish, Seen};
 use baton_wire::{Block, ChatRequest, Completion, Delta, FinishReason, StreamEvent};
 use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
@@ -42,6 +43,7 @@ pub(crate) struct Given {
     pub(crate) repairs: Vec<String>,
     pub(crate) simulated: bool,
     pub(crate) extra: Map<String, Value>,
+    pub(crate) quality: Option<Quality>,
 }
 
 /// An attempt, in the air or landed.
@@ -323,12 +325,35 @@ impl<'a> Drive<'a> {
             repairs: Vec::new(),
             simulated: false,
             extra: Map::new(),
+            quality: None,
         };
         self.answered(number, given, said)
     }
 
+    /// What labels and judges say of such answers, besides the checks. What is given already is not
+    /// taken back for it.
+    fn learnt(&mut self, number: usize, given: &mut Given, said: Verdict) -> Verdict {
+        let released = self.released();
+        let record = self.record(number);
+        let (checks, model) = (record.checks.clone(), record.model.clone());
+        let seen = Seen { model: &model, checks: &checks, repaired: !given.repairs.is_empty(), judge: None };
+        let (quality, learnt) = self.request.quality(&seen, said);
+        if said == Verdict::Undecided && learnt == Verdict::Fail {
+            if released {
+                return Verdict::Undecided;
+            }
+            let score = quality.as_ref().and_then(|quality| quality.score);
+            let score = score.map_or_else(String::new, |score| format!(" ({score} likely to be acceptable)"));
+            self.record(number).error =
+                Some(format!("it ranks below what people's labels show to be good enough{score}"));
+        }
+        given.quality = quality;
+        learnt
+    }
+
     /// Until the state machine accepts it, an answer counts as a bad one.
-    fn answered(&mut self, number: usize, given: Given, verdict: Verdict) -> Event {
+    fn answered(&mut self, number: usize, mut given: Given, verdict: Verdict) -> Event {
+        let verdict = self.learnt(number, &mut given, verdict);
         let fails = self.request.intent.as_ref().is_some_and(|intent| intent.plan.unproven == Unproven::Fail);
         if verdict == Verdict::Undecided && fails {
             self.record(number).error = Some("its quality is not known yet, and `unproven` is \"fail\"".into());
@@ -440,7 +465,7 @@ impl<'a> Drive<'a> {
 impl Given {
     fn of(completion: Completion, output: Value, repairs: Vec<String>, simulated: bool) -> Self {
         let Completion { content, finish, extra, .. } = completion;
-        Self { output, content, finish, repairs, simulated, extra }
+        Self { output, content, finish, repairs, simulated, extra, quality: None }
     }
 }
 

@@ -11,6 +11,8 @@ use crate::budgets::Budgets;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::flights::Flights;
+use crate::judge::Judges;
+use crate::learn::Learning;
 use crate::live::Live;
 use crate::log::EventLog;
 use crate::places::Waiters;
@@ -40,6 +42,8 @@ pub(crate) struct Engine {
     pub(crate) on_record: Option<Observer>,
     pub(crate) sampler: Sampler,
     pub(crate) reviews: Reviews,
+    pub(crate) judges: Judges,
+    pub(crate) learning: Learning,
 }
 
 impl Engine {

@@ -15,7 +15,9 @@ mod engine;
 mod flights;
 mod flying;
 mod intent;
+mod judge;
 mod lane_ids;
+mod learn;
 mod live;
 mod log;
 mod orchestrator;
@@ -40,6 +42,7 @@ pub use desk::{
     ReviewerStats, Verdict, check_output,
 };
 pub use engine::Observer;
+pub use learn::{InForce, RollBackError, release, roll_back};
 pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, Execution, LaneState, Orchestrator};
 pub use reload::{Configuration, Refused};

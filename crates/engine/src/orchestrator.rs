@@ -12,7 +12,7 @@ use baton_core::{
     TraceParent,
 };
 use baton_provider::ProviderError;
-use baton_store::{Past, Retention, Store};
+use baton_store::{Past, Retention, Store, StoreError};
 use baton_wire::{Transport, TransportError};
 use futures_util::FutureExt as _;
 
@@ -23,6 +23,8 @@ use crate::close::{crashed, refused};
 use crate::connect::{Connect, Connections};
 use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
+use crate::judge::Judges;
+use crate::learn::{self, InForce, Learning};
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::places::Waiters;
 use crate::reload::{Configuration, Configured};
@@ -34,6 +36,8 @@ use crate::tasks::Tasks;
 /// Bytes of answers that the exact cache keeps in memory.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How often new labels are looked for.
+const LEARNING: Duration = Duration::from_secs(2);
 /// How often old records are looked for.
 const MAINTENANCE: Duration = Duration::from_secs(3600);
 /// How long records of raw model calls are kept; they hold no content.
@@ -180,6 +184,8 @@ impl Builder {
             on_record: self.on_record,
             sampler: self.sampler,
             reviews: Reviews::default(),
+            judges: Judges::default(),
+            learning: Learning::default(),
         })))
     }
 }
@@ -350,6 +356,32 @@ impl Orchestrator {
                 Err(error) => tracing::warn!(%error, "old records could not be deleted"),
             }
         }
+    }
+
+    /// Learns for as long as it is polled: what people label and judges say is in force within
+    /// seconds. Run it beside a long-lived orchestrator, and drop it to stop.
+    pub async fn learn(&self) {
+        loop {
+            if let Err(error) = self.calibrate().await {
+                tracing::warn!(%error, "labels could not be learnt from; what was in force stays");
+            }
+            tokio::time::sleep(LEARNING).await;
+        }
+    }
+
+    /// One pass of [`Orchestrator::learn`]: how many calibrations it put in force.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn calibrate(&self) -> Result<usize, StoreError> {
+        learn::pass(&self.0).await
+    }
+
+    /// What is in force for a team's calls of an intent; `None` before the first labels.
+    #[must_use]
+    pub fn calibration(&self, team: &TeamId, intent: &IntentName) -> Option<Arc<InForce>> {
+        let intent = self.0.live().intent(intent)?;
+        self.0.learning.of(team, &intent.plan.hashes.lineage)
     }
 
     /// Waits until none runs. Callers stop sending first.

@@ -1,6 +1,6 @@
 //! How an execution ended, before it is recorded and told.
 
-use baton_core::{ExecutionId, Failure, ModelId, Status, Via};
+use baton_core::{ExecutionId, Failure, ModelId, Quality, Status, Via};
 use baton_wire::{Block, FinishReason};
 use serde_json::{Map, Value};
 
@@ -19,6 +19,8 @@ pub(crate) struct Outcome {
     pub(crate) repairs: Vec<String>,
     pub(crate) simulated: bool,
     pub(crate) verified: bool,
+    /// What is known of the answer's quality; `None` where no model was asked.
+    pub(crate) quality: Option<Quality>,
     /// The execution that the answer comes from, where it is another.
     pub(crate) source: Option<ExecutionId>,
     pub(crate) error: Option<Failure>,
@@ -43,6 +45,7 @@ impl Default for Outcome {
             repairs: Vec::new(),
             simulated: false,
             verified: false,
+            quality: None,
             source: None,
             error: None,
             rejected: None,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use baton_cache::{Entry, Lookup};
-use baton_core::{Commit, ErrorCode, ExecutionId, Failure, NanoUsd, Record, Severity, Status, Via};
+use baton_core::{Commit, ErrorCode, ExecutionId, Failure, NanoUsd, Record, Status, Verdict, Via, verdict};
+use baton_eval::Seen;
 use baton_wire::{Block, FinishReason};
 use tokio::time::sleep_until;
 
@@ -44,7 +45,7 @@ fn remembered(engine: &Engine, request: &Request, flight: &FlightKey) -> Option<
     let models = (!flight.models.is_empty()).then_some(flight.models.as_slice());
     let now = engine.clock.now();
     match engine.cache.get(&flight.key, now, Some(request.limits.ttl), models) {
-        Lookup::Hit(entry) => passes(request, &entry).then(|| of_entry(&entry, Via::CacheExact)),
+        Lookup::Hit(entry) => of_entry(request, &entry, Via::CacheExact),
         Lookup::Stale(_) | Lookup::Miss => None,
     }
 }
@@ -55,20 +56,22 @@ pub(crate) fn stale(engine: &Engine, request: &Request) -> Option<Outcome> {
     let flight = request.flight.as_ref()?;
     let models = (!flight.models.is_empty()).then_some(flight.models.as_slice());
     match engine.cache.get(&flight.key, engine.clock.now(), Some(request.limits.ttl), models) {
-        Lookup::Stale(entry) => passes(request, &entry).then(|| of_entry(&entry, Via::Stale)),
-        Lookup::Hit(entry) => passes(request, &entry).then(|| of_entry(&entry, Via::CacheExact)),
+        Lookup::Stale(entry) => of_entry(request, &entry, Via::Stale),
+        Lookup::Hit(entry) => of_entry(request, &entry, Via::CacheExact),
         Lookup::Miss => None,
     }
 }
 
-fn passes(request: &Request, entry: &Entry) -> bool {
-    let Some(intent) = &request.intent else { return false };
-    let results = intent.checks.judge_output(&entry.output, &request.input);
-    !results.iter().any(|r| r.severity == Severity::Gate && !r.passed)
-}
-
-fn of_entry(entry: &Entry, via: Via) -> Outcome {
-    Outcome {
+/// A remembered answer, judged again by this call's checks and by what is in force for it; `None`
+/// where it may not be given.
+fn of_entry(request: &Request, entry: &Entry, via: Via) -> Option<Outcome> {
+    let intent = request.intent.as_ref()?;
+    let checks = intent.checks.judge_output(&entry.output, &request.input);
+    let seen = Seen { model: &entry.model, checks: &checks, repaired: !entry.repairs.is_empty(), judge: None };
+    let (quality, verdict) = request.quality(&seen, verdict(&checks));
+    (verdict != Verdict::Fail).then(|| Outcome {
+        verified: verdict == Verdict::Pass,
+        quality,
         status: Status::Succeeded,
         via: Some(via),
         model: Some(entry.model.clone()),
@@ -83,7 +86,7 @@ fn of_entry(entry: &Entry, via: Via) -> Outcome {
         simulated: entry.simulated,
         source: Some(entry.source),
         ..Outcome::default()
-    }
+    })
 }
 
 /// Reads the leader's log into our own, under our own deadline. The error is the leader's.
@@ -159,6 +162,8 @@ fn followed(delivered: &Delivered, leader: ExecutionId) -> Outcome {
         },
         repairs: answer.repairs.clone(),
         simulated: answer.simulated,
+        verified: answer.quality.verified,
+        quality: Some(answer.quality.clone()),
         source: Some(leader),
         ..Outcome::default()
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use baton_cache::Key;
 use baton_config::{IntentKind, PromptRole};
 use baton_core::{
-    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, Quota, SERVER_CEILINGS, Scope,
-    Severity, StreamLimits, Unproven, handover,
+    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, Quality, Quota,
+    SERVER_CEILINGS, Scope, Severity, StreamLimits, Unproven, Verdict, handover,
 };
+use baton_eval::Seen;
 use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};
 use serde_json::{Map, Value, json};
 
@@ -17,6 +18,7 @@ use crate::call::{Call, Caller, Target};
 use crate::engine::Engine;
 use crate::flights::FlightKey;
 use crate::intent::Intent;
+use crate::learn::{InForce, decided};
 use crate::live::Live;
 
 /// A call that is valid: what it asks for, within which limits, for whom.
@@ -39,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) stream: StreamLimits,
     /// Those that may answer, ranked.
     pub(crate) candidates: Arc<[Candidate]>,
+    /// What labels and judges said of such answers, as it is in force for this call.
+    pub(crate) calibration: Option<Arc<InForce>>,
     /// Where answers may be remembered.
     pub(crate) flight: Option<FlightKey>,
 }
@@ -51,7 +55,8 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
         Target::Intent { name, input } => {
             call.caller.may_call(name)?;
             let intent = live.intent(name).ok_or_else(|| unknown_intent(&live, &call.caller, name))?;
-            resolve_intent((live, intent), (started, started_at_us), call, input)
+            let calibration = engine.learning.of(&call.caller.team, &intent.plan.hashes.lineage);
+            Ok(Request { calibration, ..resolve_intent((live, intent), (started, started_at_us), call, input)? })
         }
         Target::Model(chat) => {
             call.caller.may_call_models()?;
@@ -71,6 +76,7 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
                 started_at_us,
                 quotas: quotas(&snapshot, &call.caller, None),
                 candidates: Arc::from([candidate]),
+                calibration: None,
                 flight: None,
             })
         }
@@ -128,6 +134,7 @@ fn resolve_intent(
         input,
         scope,
         candidates,
+        calibration: None,
         flight,
     })
 }
@@ -151,6 +158,14 @@ fn unknown_model(live: &Live, name: &str) -> Failure {
 }
 
 impl Request {
+    /// What is known of an answer's quality, and what that means for it, after its checks said this;
+    /// `None` where nothing was learnt yet.
+    pub(crate) fn quality(&self, seen: &Seen<'_>, said: Verdict) -> (Option<Quality>, Verdict) {
+        let (Some(in_force), Some(intent)) = (&self.calibration, &self.intent) else { return (None, said) };
+        let (quality, learnt) = decided(in_force, &intent.plan, seen);
+        (Some(quality), if said == Verdict::Undecided { learnt } else { said })
+    }
+
     /// When an answer must be there to be handed over before the deadline.
     pub(crate) fn answer_by(&self) -> Moment {
         self.deadline - handover(self.deadline - self.started)
@@ -168,6 +183,8 @@ impl Request {
         let gated = plan.is_some_and(|plan| {
             plan.kind != IntentKind::Generation || plan.checks.iter().any(|check| check.on_fail == Severity::Gate)
         });
+        // A threshold in force gates like a check.
+        let gated = gated || self.calibration.as_ref().is_some_and(|in_force| in_force.calibration.gates());
         let unverified = plan.is_none_or(|plan| plan.stream_unverified);
         let unproven = plan.map_or(Unproven::Pass, |plan| plan.unproven);
         let at_verdict = !stream || (!unverified && (gated || unproven == Unproven::Fail));

@@ -44,6 +44,7 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
     let (record, outcome) = recorded(engine, call, &request, log, (attempts, outcome)).await;
     answer(call, request.intent.as_deref(), log, &record, &outcome);
     remember(engine, &request, &record, &outcome);
+    engine.judges.consider(engine, call, &request, (&record, &outcome));
     if let Some(flight) = &request.flight {
         engine.flights.land(flight, log);
     }

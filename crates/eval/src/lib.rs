@@ -2,7 +2,9 @@
 //! asked about. Pure, compiled once.
 
 mod ask;
+mod calibration;
 mod checks;
+mod judge;
 mod judged;
 mod kinds;
 mod margin;
@@ -14,7 +16,9 @@ mod shape;
 mod span;
 mod text;
 
+pub use calibration::{Calibration, Features, JudgedAnswer, Known, LabelledAnswer, QualityEstimate, Seen, Side};
 pub use checks::Checks;
+pub use judge::{JudgeRate, verdicts};
 pub use judged::{Finish, Given, Judged};
 pub use margin::{TokenProbability, token_probabilities};
 pub use promptfoo::{Assertion, Facts, Grade, NotRead, TYPES as PROMPTFOO_TYPES};

@@ -1,6 +1,7 @@
 //! Pure numbers: seeded random streams, quantiles and latency sketches, intervals, calibration,
-//! the gate's threshold, drift, comparisons and agreement. This crate knows nothing of models or requests, so that the
-//! statistics every decision rests on can be tested against known values by themselves.
+//! the gate's threshold, drift, comparisons and agreement. This crate knows nothing of models or
+//! requests, so that the statistics every decision rests on can be tested against known values by
+//! themselves.
 
 mod agreement;
 mod betting;

@@ -1,6 +1,8 @@
 //! What the journal holds, and how an entry is written down.
 
-use baton_core::{ErrorCode, ExecutionId, Failure, IntentName, KeyId, NanoUsd, Quality, Record, Status, TeamId, Usage};
+use baton_core::{
+    ErrorCode, ExecutionId, Failure, IntentName, KeyId, NanoUsd, Quality, Record, Score, Status, TeamId, Usage,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,6 +17,8 @@ pub enum Entry {
     Feedback(Feedback),
     /// What happened to the process itself.
     Control(Control),
+    /// What a judge said about an execution, or why it said nothing.
+    Score(Box<Score>),
 }
 
 /// A stream that is about to give its first byte. If the process ends before the record is final,
@@ -85,6 +89,8 @@ impl Opened {
             stream: self.stream,
             simulated: self.simulated,
             source: None,
+            parent: None,
+            judged: None,
             metadata: Default::default(),
             session: None,
             subject: self.subject,
@@ -178,6 +184,7 @@ pub(crate) enum Kind {
     Finished = 2,
     Feedback = 3,
     Control = 4,
+    Score = 5,
 }
 
 impl Entry {
@@ -187,6 +194,7 @@ impl Entry {
             Self::Finished(_) => Kind::Finished,
             Self::Feedback(_) => Kind::Feedback,
             Self::Control(_) => Kind::Control,
+            Self::Score(_) => Kind::Score,
         }
     }
 
@@ -197,6 +205,7 @@ impl Entry {
             Self::Finished(record) => serde_json::to_writer(out, record),
             Self::Feedback(feedback) => serde_json::to_writer(out, feedback),
             Self::Control(control) => serde_json::to_writer(out, control),
+            Self::Score(score) => serde_json::to_writer(out, score),
         }
     }
 
@@ -213,6 +222,7 @@ impl Entry {
             kind if kind == Kind::Finished as u8 => json(payload).map(Self::Finished),
             kind if kind == Kind::Feedback as u8 => json(payload).map(Self::Feedback),
             kind if kind == Kind::Control as u8 => json(payload).map(Self::Control),
+            kind if kind == Kind::Score as u8 => json(payload).map(Self::Score),
             kind => Err(format!("entries of kind {kind} are not known to this program; use a newer one")),
         }
     }

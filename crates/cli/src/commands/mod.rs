@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod calibration;
 mod cases;
 mod check;
 mod compare;
@@ -53,6 +54,7 @@ enum Command {
     Cases(cases::Cases),
     Report(report::Report),
     Review(review::Review),
+    Calibration(calibration::Calibration),
     Keys(keys::Keys),
     Sim(sim::Sim),
     Webhooks(webhooks::Webhooks),
@@ -70,6 +72,7 @@ impl Arguments {
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
             Command::Review(command) => command.json(),
+            Command::Calibration(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
@@ -87,6 +90,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Cases(command) => command.run().await,
         Command::Report(command) => command.run().await,
         Command::Review(command) => command.run().await,
+        Command::Calibration(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Sim(command) => command.run().await,
         Command::Webhooks(command) => command.run().await,

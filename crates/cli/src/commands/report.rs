@@ -1,6 +1,7 @@
 //! `baton report`: what happened, by intent and model.
 
 mod budgets;
+mod quality;
 
 use baton_core::{IntentName, NanoUsd};
 use baton_store::{CallTally, Latencies, ModelTally, Report as Figures, ReportQuery};
@@ -11,7 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::exit::{Exit, say, tell};
 use crate::setup::{Folder, control_and_snapshot, duration, micros, plain_table, unix_us};
 
-/// Calls, latency, cost, where answers came from, fallbacks with their reasons, and what is left of budgets.
+/// Calls, latency, cost, where answers came from, fallbacks with their reasons, how good answers are known
+/// to be, and what is left of budgets.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -47,11 +49,14 @@ impl Report {
             intent: self.intent.as_deref().map(baton_core::IntentName::new),
         };
         let outside = |error: baton_store::StoreError| Exit::outside(error.to_string());
+        let whose = (query.team.clone(), query.intent.clone());
+        let quality = quality::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
         let figures = store.report(query).await.map_err(outside)?;
         let budgets = budgets::lines(&store, &snapshot, now).await.map_err(outside)?;
         if self.json {
             let mut figures = json(&figures);
             figures["budgets"] = budgets::json(&budgets);
+            figures["quality"] = quality::json(&quality);
             say!("{figures}");
         } else if figures.total.calls.calls == 0 {
             let intent = self.intent.as_ref().map(|intent| format!(" of {intent}")).unwrap_or_default();
@@ -59,6 +64,7 @@ impl Report {
             budgets::print(&budgets);
         } else {
             print(&figures);
+            quality::print(&quality);
             budgets::print(&budgets);
         }
         Ok(())

@@ -73,6 +73,8 @@ impl Serve {
         let store = baton.store().clone();
         let maintained = baton.clone();
         let maintenance = tokio::spawn(async move { maintained.maintain().await });
+        let learner = baton.clone();
+        let learning = tokio::spawn(async move { learner.learn().await });
         let reloader = Reloader::new(self.folder.clone(), baton.clone(), transports);
         let following = tokio::spawn(watch::follow(reloader));
         let stop = async {
@@ -82,6 +84,7 @@ impl Serve {
         };
         let served = serve(listener, baton, metrics, GatewayOptions::default(), stop).await;
         maintenance.abort();
+        learning.abort();
         following.abort();
         tokio::join!(store.close(), telemetry.finish());
         tell!("stopped; every record is written");

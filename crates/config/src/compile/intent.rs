@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::house::{House, LOCAL};
 use super::stream::stream;
-use super::{budget, checks, prompts, review, schemas};
+use super::{budget, checks, judge, prompts, review, schemas};
 use crate::cases::{self, Forms};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
@@ -79,8 +79,9 @@ pub(crate) fn compile_intent(
     let prompt = prompts::compile(sources, &forms, &examples, &cases, sink);
     local(document, file, &kind, &cases, sink);
     let criteria = review::criteria(document, &file.criteria, sink);
+    let judge = judge::spec(document, file, candidates.as_deref().unwrap_or_default(), house, sink);
 
-    let (prompt, candidates, criteria) = (prompt?, candidates?, criteria?);
+    let (prompt, candidates, criteria, judge) = (prompt?, candidates?, criteria?, judge?);
     let params = serde_json::to_value(&file.params).ok()?.as_object()?.clone();
     let parts = AnswerParts {
         kind: &kind,
@@ -105,6 +106,7 @@ pub(crate) fn compile_intent(
         checks: checks?,
         review: file.review.as_ref().map(review::spec),
         criteria,
+        judge,
         cache: CacheSpec { partition: partition? },
         allowance,
         local: LocalSpec { cut: file.local.as_ref().and_then(|local| local.cut) },

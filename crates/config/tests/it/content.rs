@@ -258,7 +258,7 @@ fn a_report_looks_like_a_compilers() {
       ╰────
      help: did you mean `route`? known here: models, route, on_exhausted, examples,
            stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks,
-           criteria, local, review, privacy
+           criteria, local, judge, review, privacy
     "#);
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!((&json[0]["line"], &json[0]["level"]), (&2.into(), &"error".into()));

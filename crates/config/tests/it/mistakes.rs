@@ -21,7 +21,7 @@ quality = 0.9
     );
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:1:1: unknown key `modles`
-        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, review, privacy
+        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, judge, review, privacy
     intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted", not "cheepest"
         did you mean `cheapest`? write one of these
     intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
@@ -29,16 +29,14 @@ quality = 0.9
     intents/a/intent.toml:8:7: `retry.max` must be at least 0
         write another value
     intents/a/intent.toml:9:2: unknown key `objectives`
-        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, review, privacy
+        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, judge, review, privacy
     "#);
 }
 
 #[test]
 fn features_of_later_versions_by_name() {
     let folder = labelled(
-        "[judge]
-model = 1
-[batch]
+        "[batch]
 [objective]
 unproven = \"judge\"
 [cache]
@@ -47,15 +45,13 @@ semantic_error_max = 0.1
 store = \"redacted\"",
     );
     assert_snapshot!(folder.diagnostics(), @r#"
-    intents/a/intent.toml:2:2: [judge] is not supported by this version
+    intents/a/intent.toml:2:2: [batch] is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:4:2: [batch] is not supported by this version
+    intents/a/intent.toml:4:12: `unproven = "judge"` is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:6:12: `unproven = "judge"` is not supported by this version
+    intents/a/intent.toml:6:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:8:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
-        remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:10:9: `store = "redacted"` is not supported by this version
+    intents/a/intent.toml:8:9: `store = "redacted"` is not supported by this version
         remove it; leaving it in would promise what is not done
     "#);
 }

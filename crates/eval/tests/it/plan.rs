@@ -29,6 +29,7 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
         checks,
         criteria: Vec::new(),
         review: None,
+        judge: None,
         cache: CacheSpec::default(),
         allowance: baton_core::Allowance::default(),
         local: LocalSpec::default(),

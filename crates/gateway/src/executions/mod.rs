@@ -106,8 +106,10 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let caller = auth::allow(&gateway, request.headers(), &[Permission::Read]).await?;
     let record = find(&gateway, &caller, &id).await?;
-    let feedback = gateway.orchestrator().store().feedback_of(&caller.team, record.execution).await?;
-    Ok(Json(ExecutionView::from(record).with_feedback(feedback)).into_response())
+    let store = gateway.orchestrator().store();
+    let feedback = store.feedback_of(&caller.team, record.execution).await?;
+    let scores = store.scores_of(&caller.team, record.execution).await?;
+    Ok(Json(ExecutionView::from(record).with_feedback(feedback).with_scores(scores)).into_response())
 }
 
 /// The record of an execution that this caller may see.

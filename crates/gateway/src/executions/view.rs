@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use baton_core::{
-    Answer, AnswerAttempt, AnswerLatency, ExecutionId, Failure, IntentName, ModelId, Quality, Record, Status, TeamId,
-    Usage, Via,
+    Answer, AnswerAttempt, AnswerLatency, ExecutionId, Failure, IntentName, ModelId, Quality, Record, Score,
+    ScoreResult, Status, TeamId, Usage, Via,
 };
 use baton_store::{Feedback, FeedbackKind};
 use serde::Serialize;
@@ -83,6 +83,13 @@ pub(crate) struct ExecutionView {
     session: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
+    /// What judges said of it, or why they said nothing; only where one execution is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scores: Option<Vec<ScoreView>>,
+    /// The execution that this one judges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    parent: Option<ExecutionId>,
     /// What was said about it; only where one execution is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     feedback: Option<Vec<FeedbackView>>,
@@ -162,12 +169,60 @@ impl From<Record> for ExecutionView {
             metadata: record.metadata,
             session: record.session,
             subject: record.subject,
+            scores: None,
+            parent: record.parent,
             feedback: None,
         }
     }
 }
 
+/// What one judge said of an answer.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Score)]
+pub(crate) struct ScoreView {
+    /// Who judged, and which version of it.
+    evaluator: String,
+    /// `scored`, `errored` or `skipped`.
+    status: &'static str,
+    /// The probability that the answer passes, where there is a verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<f64>,
+    /// By criterion, likewise.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
+    criteria: BTreeMap<String, f64>,
+    /// Why there is no verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The probability with which the answer was drawn for judging.
+    probability: f64,
+    /// Unix milliseconds.
+    at_ms: i64,
+    /// The execution that judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    judge: Option<ExecutionId>,
+}
+
+impl From<Score> for ScoreView {
+    fn from(score: Score) -> Self {
+        let (status, value) = (score.result.status(), score.result.value());
+        let (criteria, reason) = match score.result {
+            ScoreResult::Scored { criteria, .. } => (criteria, None),
+            ScoreResult::Errored { reason } | ScoreResult::Skipped { reason } => (BTreeMap::new(), Some(reason)),
+        };
+        let Score { evaluator, probability, at_us, judge, .. } = score;
+        Self { evaluator, status, value, criteria, reason, probability, at_ms: at_us / 1000, judge }
+    }
+}
+
 impl ExecutionView {
+    pub(super) fn with_scores(mut self, scores: Vec<Score>) -> Self {
+        self.scores = (!scores.is_empty()).then(|| scores.into_iter().map(ScoreView::from).collect());
+        self
+    }
+
     pub(super) fn with_feedback(mut self, feedback: Vec<Feedback>) -> Self {
         self.feedback = Some(feedback.into_iter().map(FeedbackView::from).collect());
         self

@@ -105,7 +105,7 @@ async fn traffic_of(seed: u64, calls: usize, world: World, snapshot: baton_confi
                 journal.push(serde_json::to_string(&entry)?);
                 opened.push(entry);
             }
-            Entry::Feedback(_) | Entry::Control(_) => {}
+            Entry::Feedback(_) | Entry::Control(_) | Entry::Score(_) => {}
         }
     }
     let observed = notes.into_iter().map(|(_, observed)| observed).collect();

@@ -1,11 +1,11 @@
 //! The store without a folder: every question is answered from the journal in memory.
 
-use baton_core::{ExecutionId, Record, ReviewItem, TeamId};
+use baton_core::{ExecutionId, Record, ReviewItem, Score, TeamId, Via};
 
 use crate::journal::Memory;
 use crate::report::PAGE_MAX;
 use crate::spend::{Spends, repeat};
-use crate::{Entry, ExecutionFilter, Feedback, Repeat, Report, ReportQuery, Spend, Tally};
+use crate::{Entry, Evidence, ExecutionFilter, Feedback, Repeat, Report, ReportQuery, Spend, Tally};
 
 /// Calls `look` with each record, the newest first, until it returns false.
 fn each_record(memory: &Memory, mut look: impl FnMut(&Record) -> bool) {
@@ -106,4 +106,30 @@ pub(crate) fn feedback_of(memory: &Memory, team: &TeamId, id: ExecutionId) -> Ve
     });
     found.reverse();
     found
+}
+
+/// Scores, the oldest first.
+pub(crate) fn scores(memory: &Memory, wanted: impl Fn(&Score) -> bool) -> Vec<Score> {
+    let mut found = Vec::new();
+    memory.each(|entry| {
+        if let Entry::Score(score) = entry
+            && wanted(score)
+        {
+            found.push((**score).clone());
+        }
+        true
+    });
+    found.reverse();
+    found
+}
+
+pub(crate) fn evidence(memory: &Memory, team: &TeamId, lineage: &str, since_us: i64) -> Evidence {
+    let mut answered = 0;
+    each_record(memory, |record| {
+        let of = record.team == *team && record.lineage == lineage && record.started_at_us >= since_us;
+        answered += u64::from(of && record.via == Some(Via::Model));
+        true
+    });
+    let wanted = |score: &Score| score.team == *team && score.lineage == lineage && score.at_us >= since_us;
+    Evidence { answered, scores: scores(memory, wanted) }
 }

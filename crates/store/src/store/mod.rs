@@ -1,5 +1,6 @@
 //! The store as the rest of Baton sees it: one handle, in a folder or in memory.
 
+mod calibrations;
 mod control;
 mod control_reviews;
 mod ingest;
@@ -8,6 +9,7 @@ mod prune;
 mod records;
 mod reviews;
 mod rows;
+mod scores;
 
 #[cfg(test)]
 mod review_tests;
@@ -18,18 +20,21 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use baton_config::StoreSpec;
-use baton_core::{ExecutionId, Record, TeamId};
+use baton_core::{ExecutionId, Record, Score, ScoreResult, TeamId};
 
 use crate::keys::{self, KeyCache};
 use crate::{
     Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, KeyInfo, NewKey,
     REPEATS_KEPT, Repeat, Report, ReportQuery, Spend, StoreError, spend,
 };
+pub use calibrations::CalibrationVersion;
+use calibrations::MemoryCalibrations;
 use control::Control;
 use ingest::Ingest;
 pub use prune::Retention;
 use records::Records;
 use reviews::MemoryReviews;
+pub use scores::Evidence;
 
 /// Journal, records, keys, feedback and reports. Cheap to clone.
 #[derive(Clone)]
@@ -40,6 +45,7 @@ struct Inner {
     keys: KeyCache,
     /// Empty where there is a disk.
     reviews: MemoryReviews,
+    calibrations: MemoryCalibrations,
     /// None where everything is in memory.
     disk: Option<Disk>,
 }
@@ -105,9 +111,15 @@ impl Store {
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
         let disk = Disk { records, control, ingest: Some(ingest), past: Past::default() };
-        let mut inner =
-            Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: Some(disk) };
+        let mut inner = Inner {
+            journal,
+            keys: KeyCache::default(),
+            reviews: MemoryReviews::default(),
+            calibrations: MemoryCalibrations::default(),
+            disk: Some(disk),
+        };
         inner.close_orphans().await?;
+        inner.close_unscored().await?;
         if let Some(disk) = &mut inner.disk {
             let now_us = now_us();
             // A day on, for a clock that was set back; what is further in the future is a mistake.
@@ -138,6 +150,7 @@ impl Store {
             journal,
             keys: KeyCache::default(),
             reviews: MemoryReviews::default(),
+            calibrations: MemoryCalibrations::default(),
             disk: Some(disk),
         })))
     }
@@ -156,7 +169,13 @@ impl Store {
     }
 
     fn of_memory(journal: Journal) -> Self {
-        Self(Arc::new(Inner { journal, keys: KeyCache::default(), reviews: MemoryReviews::default(), disk: None }))
+        Self(Arc::new(Inner {
+            journal,
+            keys: KeyCache::default(),
+            reviews: MemoryReviews::default(),
+            calibrations: MemoryCalibrations::default(),
+            disk: None,
+        }))
     }
 
     /// Where entries are acknowledged. Of [`Store::open_read`] it takes none.
@@ -265,6 +284,31 @@ impl Store {
             (Some(disk), _) => disk.control.feedback_of(team, id).await,
             (None, Some(memory)) => Ok(memory::feedback_of(memory, team, id)),
             (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// What judges said of an execution, or why they said nothing.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn scores_of(&self, team: &TeamId, id: ExecutionId) -> Result<Vec<Score>, StoreError> {
+        match (&self.0.disk, self.0.journal.as_memory()) {
+            (Some(disk), _) => disk.records.scores_of(team, id).await,
+            (None, Some(memory)) => Ok(memory::scores(memory, |score| score.execution == id && score.team == *team)),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// What the executions of a team's lineage say of its quality, of those that started (and were
+    /// judged) at or after `since_us`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn evidence(&self, team: &TeamId, lineage: &str, since_us: i64) -> Result<Evidence, StoreError> {
+        match (&self.0.disk, self.0.journal.as_memory()) {
+            (Some(disk), _) => disk.records.evidence(team, lineage, since_us).await,
+            (None, Some(memory)) => Ok(memory::evidence(memory, team, lineage, since_us)),
+            (None, None) => Ok(Evidence::default()),
         }
     }
 
@@ -392,6 +436,31 @@ impl Inner {
             Some(ingest) => ingest.reach(self.journal.state().written).await,
             None => Ok(()),
         }
+    }
+
+    /// Says of every answer that was drawn for judging, and that the last process ended before anybody
+    /// judged it, that it was skipped.
+    async fn close_unscored(&self) -> Result<(), StoreError> {
+        let Some(disk) = &self.disk else { return Ok(()) };
+        for id in disk.records.unscored().await? {
+            let Some(record) = disk.records.any(id).await? else { continue };
+            let (Some(intent), Some(probability)) = (record.intent, record.judged) else { continue };
+            let reason = "the server ended before the answer was judged".to_owned();
+            let score = Score {
+                execution: record.execution,
+                team: record.team,
+                intent,
+                lineage: record.lineage,
+                evaluator: "judge".into(),
+                probability,
+                drawn: true,
+                at_us: now_us(),
+                judge: None,
+                result: ScoreResult::Skipped { reason },
+            };
+            self.journal.append(&Entry::Score(Box::new(score)))?.await?;
+        }
+        self.flush().await
     }
 
     /// Gives every stream that the last process left open its record.

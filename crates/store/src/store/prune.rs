@@ -72,6 +72,10 @@ pub(crate) async fn some_old(
 pub(crate) async fn delete(writer: &mut SqliteConnection, old: &[Old]) -> Result<(), StoreError> {
     let failed = StoreError::database("delete old records");
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    for (_, id) in old {
+        let scores = sqlx::query("DELETE FROM scores WHERE execution = ?").bind(id);
+        scores.execute(&mut *transaction).await.map_err(&failed)?;
+    }
     for table in ["bodies", "attempts", "executions"] {
         let mut query = QueryBuilder::new("DELETE FROM ");
         query.push(table).push(" WHERE row IN (");

@@ -153,6 +153,14 @@ impl Store {
         Ok(labels)
     }
 
+    /// See [`Store::labels_mark`].
+    pub(super) fn labels_mark_in_memory(&self) -> (i64, u64) {
+        let items = self.remembered();
+        let labelled = items.values().filter(|item| !item.labels.is_empty());
+        let (latest, count) = labelled.fold((0, 0), |(at, n), item| (item.last_act().unwrap_or(0).max(at), n + 1));
+        (latest, count)
+    }
+
     /// Takes labels that were given elsewhere, all of them or, on an error, none. How many count: one
     /// that says what is known already, or that no place is left for, does not.
     ///

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use baton_core::{ExecutionId, Record, ReviewItem};
+use baton_core::{ExecutionId, Record, ReviewItem, Score};
 use sqlx::query_builder::QueryBuilder;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Sqlite, Transaction};
 
 use super::records::pack;
+use super::scores;
 use crate::journal::Raw;
 use crate::spend::repeat;
 use crate::{Entry, Feedback, Opened, Repeat, StoreError, Tally};
@@ -32,6 +33,7 @@ pub(crate) struct Batch {
     opened: BTreeMap<ExecutionId, Opened>,
     events: Vec<(i64, String)>,
     unreadable: Vec<(Raw, String)>,
+    scores: Vec<Score>,
     /// Not for this database.
     pub(crate) feedback: Vec<Feedback>,
     /// Neither: what was drawn for review.
@@ -57,6 +59,7 @@ impl Batch {
                     batch.opened.insert(opened.execution, opened);
                 }
                 Ok(Entry::Feedback(feedback)) => batch.feedback.push(feedback),
+                Ok(Entry::Score(score)) => batch.scores.push(*score),
                 Ok(Entry::Control(_)) => {
                     batch.events.push((sequence, String::from_utf8_lossy(&raw.payload).into_owned()));
                 }
@@ -110,6 +113,7 @@ impl Batch {
         // Correlated: a plain IN would read every execution there is.
         let closed = "DELETE FROM opened WHERE EXISTS (SELECT 1 FROM executions WHERE executions.id = opened.id)";
         sqlx::query(closed).execute(&mut **transaction).await?;
+        scores::insert(transaction, &self.scores).await?;
         for (row, event) in &self.events {
             let insert = sqlx::query("INSERT INTO events VALUES (?, ?) ON CONFLICT DO NOTHING");
             insert.bind(row).bind(event).execute(&mut **transaction).await?;
@@ -133,9 +137,13 @@ fn intent(record: &Record) -> &str {
     record.intent.as_ref().map_or("", |intent| intent.as_str())
 }
 
+/// Named, since columns were added.
+const INSERT_EXECUTIONS: &str = "INSERT INTO executions (row, id, team, intent, started_at_us, duration_us, status, \
+     via, model, error, cost, cost_known, input_tokens, output_tokens, lineage, judged) ";
+
 /// Inserts those that are not there yet, and returns their rows.
 async fn insert_executions(transaction: &mut Transaction<'_, Sqlite>, rows: &[Row]) -> Result<Vec<i64>, sqlx::Error> {
-    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO executions ");
+    let mut query = QueryBuilder::<Sqlite>::new(INSERT_EXECUTIONS);
     query.push_values(rows, |mut values, row| {
         let record = &*row.record;
         values
@@ -152,7 +160,9 @@ async fn insert_executions(transaction: &mut Transaction<'_, Sqlite>, rows: &[Ro
             .push_bind(record.cost.0)
             .push_bind(record.cost_known)
             .push_bind(record.usage.input_tokens.cast_signed())
-            .push_bind(record.usage.output_tokens.cast_signed());
+            .push_bind(record.usage.output_tokens.cast_signed())
+            .push_bind(record.lineage.clone())
+            .push_bind(record.judged);
     });
     query.push(" ON CONFLICT DO NOTHING RETURNING row");
     query.build_query_scalar().persistent(rows.len() == ROWS).fetch_all(&mut **transaction).await

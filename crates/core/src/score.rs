@@ -1,0 +1,85 @@
+//! What a judge said of an answer, or why it said nothing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ExecutionId, IntentName, TeamId};
+
+/// One answer that was drawn for judging: exactly one score, whatever came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The execution whose answer was judged.
+    pub execution: ExecutionId,
+    /// Whose it is.
+    pub team: TeamId,
+    /// Its intent.
+    pub intent: IntentName,
+    /// The intent's lineage at that time: what the score is evidence for.
+    pub lineage: String,
+    /// Who judged: the judge's intent and the first digits of its answer hash, `triage.judge@3f9a0c11`.
+    /// Another prompt or another model is another evaluator.
+    pub evaluator: String,
+    /// The probability with which it was drawn, in (0, 1].
+    pub probability: f64,
+    /// Whether it was drawn by that probability; else it was judged for another reason (the gate
+    /// asked, or a person is to see it), and counts for no estimate.
+    pub drawn: bool,
+    /// When, Unix microseconds.
+    pub at_us: i64,
+    /// The execution that judged it, where one began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<ExecutionId>,
+    /// What came of it.
+    #[serde(flatten)]
+    pub result: ScoreResult,
+}
+
+/// How judging ended. No verdict is no verdict, never a fail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum ScoreResult {
+    /// Every criterion has a verdict.
+    Scored {
+        /// By criterion, the probability that the answer meets it, in [0, 1]: the verdict's own where
+        /// the provider gives log-probabilities, else 0 or 1.
+        criteria: BTreeMap<String, f64>,
+        /// The probability that it meets all: the least of them.
+        value: f64,
+    },
+    /// The judge was asked and gave no verdict.
+    Errored {
+        /// Why.
+        reason: String,
+    },
+    /// The judge was not asked.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ScoreResult {
+    /// All criteria in one: the least probability (an answer passes where it fails in no way).
+    #[must_use]
+    pub fn scored(criteria: BTreeMap<String, f64>) -> Self {
+        let value = criteria.values().copied().fold(1.0, f64::min);
+        Self::Scored { criteria, value }
+    }
+
+    /// `scored`, `errored` or `skipped`.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match self {
+            Self::Scored { .. } => "scored",
+            Self::Errored { .. } => "errored",
+            Self::Skipped { .. } => "skipped",
+        }
+    }
+
+    /// The probability that the answer passes, where there is a verdict.
+    #[must_use]
+    pub fn value(&self) -> Option<f64> {
+        if let Self::Scored { value, .. } = self { Some(*value) } else { None }
+    }
+}

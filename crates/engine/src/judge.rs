@@ -1,0 +1,215 @@
+//! Judging, off the request path: an answer that was drawn is judged by another intent, and ends with
+//! exactly one score: scored, errored, or skipped with a reason.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use baton_config::JUDGE_SUFFIX;
+use baton_core::{CallConfig, ExecutionId, IntentName, NanoUsd, Record, Score, ScoreResult, Status, Via};
+use baton_eval::{JudgeRate, verdicts};
+use baton_stats::SplitMix64;
+use baton_store::Entry;
+use futures_util::FutureExt as _;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::call::{Call, Caller, Target};
+use crate::engine::Engine;
+use crate::intent::{Intent, text_of_output};
+use crate::log::{Delivered, EventLog, LogEvent};
+use crate::outcome::Outcome;
+use crate::resolve::Request;
+use crate::run::run;
+
+/// Answers that wait to be judged at the most; the next ones are skipped.
+const WAITING_MAX: usize = 256;
+/// Judgements at a time.
+const AT_A_TIME: usize = 8;
+/// The substream of an execution that drawing uses.
+const STREAM: u64 = 0x006a_7564_6765;
+
+/// What draws and judges. It outlives changes of the configuration.
+pub(crate) struct Judges {
+    rates: Mutex<HashMap<IntentName, JudgeRate>>,
+    waiting: Arc<AtomicUsize>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for Judges {
+    fn default() -> Self {
+        Self { rates: Mutex::default(), waiting: Arc::default(), places: Arc::new(Semaphore::new(AT_A_TIME)) }
+    }
+}
+
+/// One judgement to come.
+struct Job {
+    call: Call,
+    score: Score,
+    /// The judged intent.
+    of: IntentName,
+}
+
+impl Judges {
+    /// The probability with which this answer was drawn, where it was. Only what a model said of this
+    /// input is judged; what is remembered was judged when it was said.
+    pub(crate) fn draw(&self, engine: &Engine, request: &Request, record: &Record, outcome: &Outcome) -> Option<f64> {
+        let intent = request.intent.as_deref()?;
+        let spec = intent.plan.judge.as_ref()?;
+        if outcome.status != Status::Succeeded || outcome.via != Some(Via::Model) || !outcome.tool_calls.is_empty() {
+            return None;
+        }
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        let rate = rates.entry(intent.plan.name.clone()).or_default();
+        let probability = rate.draw(engine.clock.now(), spec.usd_per_day, spec.usd_first).min(spec.rate_max);
+        let dice = SplitMix64::new(seed(record.execution)).fork(STREAM).next_f64();
+        (dice < probability).then_some(probability)
+    }
+
+    fn judged(&self, intent: &IntentName, cost: NanoUsd) {
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.entry(intent.clone()).or_default().judged(cost);
+    }
+
+    /// Has an answer judged that was drawn, or that people are to see: its record says so. The task
+    /// counts as a running execution, so that a shutdown waits for it.
+    pub(crate) fn consider(&self, engine: &Arc<Engine>, call: &Call, request: &Request, done: (&Record, &Outcome)) {
+        let Some((job, refused)) = self.job(call, request, done) else { return };
+        let running = engine.tasks.begin(&job.call.caller.team);
+        let (engine, waiting, places) = (Arc::clone(engine), Arc::clone(&self.waiting), Arc::clone(&self.places));
+        tokio::spawn(async move {
+            let result = match refused {
+                Some(reason) => (None, ScoreResult::Skipped { reason }),
+                None => {
+                    let place = places.acquire().await;
+                    let judged = AssertUnwindSafe(judge(&engine, &job)).catch_unwind().await;
+                    drop(place);
+                    waiting.fetch_sub(1, Ordering::Relaxed);
+                    judged.unwrap_or_else(|_| (None, errored("a fault of Baton's own ended the judgement")))
+                }
+            };
+            keep(&engine, job.score, result).await;
+            drop(running);
+        });
+    }
+
+    /// What is to be judged; with it the reason why it is skipped, where it is.
+    fn job(
+        &self,
+        call: &Call,
+        request: &Request,
+        (record, outcome): (&Record, &Outcome),
+    ) -> Option<(Job, Option<String>)> {
+        let intent = request.intent.as_deref()?;
+        let spec = intent.plan.judge.as_ref()?;
+        let answered = outcome.status == Status::Succeeded && outcome.via == Some(Via::Model);
+        let seen = record.review.as_ref().is_some_and(|draw| draw.rejected.is_none());
+        if record.judged.is_none() && !(answered && seen) {
+            return None;
+        }
+        let name = IntentName::new(&format!("{}{JUDGE_SUFFIX}", intent.plan.name));
+        let judge = request.live.intent(&name);
+        let version = judge.as_deref().map_or("", |judge| judge.plan.hashes.answer.get(..8).unwrap_or_default());
+        let score = Score {
+            execution: record.execution,
+            team: record.team.clone(),
+            intent: intent.plan.name.clone(),
+            lineage: record.lineage.clone(),
+            evaluator: format!("{}@{version}", spec.model),
+            probability: record.judged.unwrap_or(1.0),
+            drawn: record.judged.is_some(),
+            at_us: 0,
+            judge: None,
+            result: ScoreResult::Skipped { reason: String::new() },
+        };
+        let input = json!({ "asked": asked(intent, request), "answer": answer(intent, &outcome.output) });
+        let call = Call {
+            caller: Caller { team: call.caller.team.clone(), ..Caller::default() },
+            config: CallConfig::default(),
+            metadata: call.metadata.clone(),
+            subject: call.subject.clone(),
+            parent: Some(record.execution),
+            received: tokio::time::Instant::now(),
+            ..Call::of(Target::Intent { name, input })
+        };
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let full = waiting >= WAITING_MAX;
+        if full {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        let refused = full.then(|| format!("{WAITING_MAX} answers wait to be judged already"));
+        Some((Job { call, score, of: intent.plan.name.clone() }, refused))
+    }
+}
+
+/// The random half of an execution's id.
+fn seed(execution: ExecutionId) -> u64 {
+    let [.., a, b, c, d, e, f, g, h] = *execution.as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// What the model was asked, as it was: the judge reads it as the model did.
+fn asked(intent: &Intent, request: &Request) -> String {
+    let messages = intent.plan.messages(&request.input).unwrap_or_default();
+    messages.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n\n")
+}
+
+fn answer(intent: &Intent, output: &Value) -> String {
+    text_of_output(&intent.plan.kind, output).unwrap_or_else(|| output.to_string())
+}
+
+/// Asks the judge: an execution like any other, with a record of its own.
+async fn judge(engine: &Arc<Engine>, job: &Job) -> (Option<ExecutionId>, ScoreResult) {
+    let call = Call { received: tokio::time::Instant::now(), ..job.call.clone() };
+    let (log, mut events) = EventLog::begin(engine.clock.execution_id());
+    run(engine, &call, &log).await;
+    loop {
+        match events.next().await {
+            Some(LogEvent::End(delivered)) => {
+                let cost = delivered.answer.cost_usd.as_deref().and_then(|usd| usd.parse().ok());
+                engine.judges.judged(&job.of, cost.unwrap_or(NanoUsd(0)));
+                return (Some(log.execution), said(&delivered));
+            }
+            Some(LogEvent::Error(failure)) => return (Some(log.execution), errored(&failure.message)),
+            Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
+            None => return (Some(log.execution), errored("the judge's execution ended without a word")),
+        }
+    }
+}
+
+pub(crate) fn said(delivered: &Delivered) -> ScoreResult {
+    let logprobs = delivered.extra.get("choices").and_then(|choices| choices.pointer("/0/logprobs"));
+    match verdicts(&delivered.answer.output, logprobs) {
+        Some(criteria) => ScoreResult::scored(criteria),
+        None => errored("the judge gave no verdict"),
+    }
+}
+
+fn errored(reason: &str) -> ScoreResult {
+    ScoreResult::Errored { reason: reason.to_owned() }
+}
+
+/// How often a score is tried to be journalled, and how long is waited between.
+const KEEP_TRIES: u32 = 5;
+const KEEP_PAUSE: Duration = Duration::from_secs(1);
+
+/// Journals the score. Where the journal refuses for long, the next start says that the answer was not
+/// judged.
+async fn keep(engine: &Engine, score: Score, (judge, result): (Option<ExecutionId>, ScoreResult)) {
+    let entry = Entry::Score(Box::new(Score { judge, result, at_us: engine.clock.unix_us(), ..score }));
+    for tried in 1..=KEEP_TRIES {
+        let error = match engine.store.journal().append(&entry) {
+            Ok(ack) => match ack.await {
+                Ok(()) => return,
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        if tried == KEEP_TRIES {
+            return tracing::error!(%error, "a score could not be recorded");
+        }
+        tokio::time::sleep(KEEP_PAUSE).await;
+    }
+}

@@ -1,0 +1,7 @@
+//! Judges: what is drawn for them, and what their answers mean. Pure; a judge itself is an intent.
+
+mod rate;
+mod verdicts;
+
+pub use rate::JudgeRate;
+pub use verdicts::verdicts;
