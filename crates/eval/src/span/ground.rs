@@ -61,7 +61,7 @@ fn in_words(number: usize) -> Option<String> {
         return Some((*word).to_owned());
     }
     let tens = TENS.get(number / 10 - 2)?;
-    Some(if number % 10 == 0 { (*tens).to_owned() } else { format!("{tens}-{}", NUMBER_WORDS[number % 10]) })
+    Some(if number.is_multiple_of(10) { (*tens).to_owned() } else { format!("{tens}-{}", NUMBER_WORDS[number % 10]) })
 }
 
 /// `1.` or `2)` at the start of a line.

@@ -240,10 +240,10 @@ mod tests {
     #[test]
     fn each_kind_changes_what_it_says_and_the_seed_repeats_it() {
         let pool = pool();
-        for kind in 0..KINDS.len() {
+        for (kind, name) in KINDS.iter().enumerate() {
             let made = |seed| plant(kind, 0, &pool, &mut SplitMix64::new(seed));
-            let said = made(1).unwrap_or_else(|| panic!("no {}", KINDS[kind]));
-            assert_ne!(said, pool[0].summary, "{}", KINDS[kind]);
+            let said = made(1).unwrap_or_else(|| panic!("no {name}"));
+            assert_ne!(said, pool[0].summary, "{name}");
             assert_eq!(Some(said), made(1));
         }
         assert_eq!(plant(0, 1, &pool, &mut SplitMix64::new(1)), None, "it has no number");
