@@ -84,7 +84,8 @@ pub(crate) fn numbers(words: &[Word]) -> Vec<(usize, f64)> {
             found.push((at, first * second));
         }
     }
-    found.extend((0..words.len()).filter_map(|at| Some((at, own[at]? + cents(words, &own, at + 1)?))));
+    let whole = |at: usize| own[at].filter(|value| value.fract() == 0.0);
+    found.extend((0..words.len()).filter_map(|at| Some((at, whole(at)? + cents(words, &own, at + 1)?))));
     found
 }
 
