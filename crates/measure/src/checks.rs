@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use crate::children::{block_on, profile};
 use crate::report::{Report, line, progress, table};
+pub(crate) use speed::compile;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

@@ -29,6 +29,7 @@ mod report;
 mod simulate;
 mod sroie;
 mod storage;
+mod subtle;
 mod trace;
 mod wall;
 
@@ -97,6 +98,8 @@ enum Measure {
     Drift(drift::Arguments),
     /// What checks cost, and whether promptfoo says the same
     Checks(checks::Arguments),
+    /// Errors planted into real answers: single signals against the fused gate
+    Subtle(subtle::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -139,5 +142,6 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Gate(arguments) => gate::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
+        Measure::Subtle(arguments) => subtle::run(arguments),
     }
 }

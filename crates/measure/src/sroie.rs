@@ -1,8 +1,8 @@
 //! Real receipts with a stated share of invented values, through `execute`: what span-in-source catches,
 //! what it blocks of the truth, and whether each blocked answer falls back.
 
-mod inventions;
-mod receipts;
+pub(crate) mod inventions;
+pub(crate) mod receipts;
 mod tally;
 mod trial;
 
@@ -15,7 +15,7 @@ use receipts::{FIELDS, Receipt};
 use tally::{Catch, Inventions, Known, Truths, share};
 use trial::{Told, simulator};
 
-const SOURCE: &str = "SROIE (ICDAR 2019), 626 scanned receipts as text with their fields";
+pub(crate) const SOURCE: &str = "SROIE (ICDAR 2019), 626 scanned receipts as text with their fields";
 /// One-sided, 95 %.
 const Z95: f64 = 1.645;
 

@@ -63,10 +63,8 @@ pub(crate) fn compile_intent(
     let candidates = candidates(document, file, house, kind.as_ref(), sink);
     let input_schema = schemas::input(sources.input.as_ref(), sink);
     let output_schema = schemas::output(sources.output.as_ref(), kind.as_ref(), sink);
-    let ceilings = ceilings(document, file, sink);
-    let privacy = privacy(document, file, sink);
-    let stream = stream(document, &file.stream, sink);
-    let partition = partition(document, file, sink);
+    let (ceilings, privacy) = (ceilings(document, file, sink), privacy(document, file, sink));
+    let (stream, partition) = (stream(document, &file.stream, sink), partition(document, file, sink));
     let route = route(document, file, sink);
     let allowance = budget(document, file, candidates.as_deref().unwrap_or_default(), sink);
     let (kind, input_schema, output_schema) = (kind?, input_schema?, output_schema?);

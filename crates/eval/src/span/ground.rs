@@ -7,9 +7,30 @@ use super::words::words;
 /// So many numbers or names of a text are looked for.
 const CLAIMS_MAX: usize = 500;
 
-/// Small numbers are often written as words.
-const NUMBER_WORDS: [&str; 13] =
-    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+/// Numbers below a hundred are often written as words.
+const NUMBER_WORDS: [&str; 20] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+];
+const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
 /// What a text states, and what of that the input does not have.
 pub(crate) struct Grounding<'t> {
@@ -27,11 +48,20 @@ pub(crate) fn numbers<'t>(text: &'t str, source: &Source) -> Grounding<'t> {
 
 fn has_number(source: &Source, literal: &str) -> bool {
     let readings = readings(literal);
-    let word = readings.iter().find_map(|value| NUMBER_WORDS.get(value.parse::<usize>().ok()?));
+    let spoken = readings.iter().find_map(|value| in_words(value.parse().ok()?));
     source
         .numbers()
         .any(|written| same_literal(literal, written) || readings.iter().any(|value| same_value(value, written)))
-        || word.is_some_and(|word| source.has_word(word))
+        || spoken.is_some_and(|spoken| source.has_words(&words(&spoken)).is_ok())
+}
+
+/// `twenty-five`, for numbers below a hundred.
+fn in_words(number: usize) -> Option<String> {
+    if let Some(word) = NUMBER_WORDS.get(number) {
+        return Some((*word).to_owned());
+    }
+    let tens = TENS.get(number / 10 - 2)?;
+    Some(if number.is_multiple_of(10) { (*tens).to_owned() } else { format!("{tens}-{}", NUMBER_WORDS[number % 10]) })
 }
 
 /// `1.` or `2)` at the start of a line.
@@ -75,11 +105,13 @@ fn is_name(word: &str, begins: bool) -> bool {
     long && (within || (first.is_uppercase() && !begins))
 }
 
-/// Each part of a name stands in the input; `Curie's` is Curie.
+/// Each part of a name stands in the input; `Curie's` is Curie, and `LCD` is also `L.C.D.`
 fn has_name(source: &Source, name: &str) -> bool {
     let name = name.strip_suffix("'s").or_else(|| name.strip_suffix("’s")).unwrap_or(name);
     let parts = words(name);
+    let acronym = name.chars().all(char::is_uppercase);
     (0..parts.len()).filter_map(|at| parts.get(at)).all(|part| source.has_word(part))
+        || (acronym && source.has_words(&parts).is_ok())
 }
 
 #[cfg(test)]
@@ -96,6 +128,11 @@ mod tests {
         assert_eq!(missing("1. They earned 1,250.50.\n2. Up 7 %."), Vec::<&str>::new());
         assert_eq!(missing("4 firms earned 1,520.50 in 2024"), ["4", "1,520.50", "2024"]);
         assert_eq!(numbers("no number", &source).claims, 0);
+        let spoken =
+            Source::of(&json!("It takes forty - five minutes, thirty at best, and is Twenty-One cm by ninety."));
+        let missing = |text: &'static str| numbers(text, &spoken).missing;
+        assert_eq!(missing("45 or 30 minutes, 21 cm by 90"), Vec::<&str>::new());
+        assert_eq!(missing("46 or 40 or 5 or 20 minutes, 100 cm"), ["46", "100"]);
     }
 
     #[test]
@@ -105,5 +142,7 @@ mod tests {
         assert_eq!(missing("In Paris, Marie Curie's friend Langevin spoke. Then they left ESPCI."), Vec::<&str>::new());
         assert_eq!(missing("She met Pierre in Berlin at NASA."), ["Pierre", "Berlin", "NASA"]);
         assert_eq!(missing("- Curie\n- Then\n\"Well, I know.\""), Vec::<&str>::new());
+        let spelled = Source::of(&json!("An L_C_D_ costs more in the U.S. than a T V does."));
+        assert_eq!(names("They like an LCD, a TV, the US and a DVD.", &spelled).missing, ["DVD"]);
     }
 }

@@ -112,7 +112,7 @@ fn document() -> (Value, Value) {
 }
 
 /// An intent of these checks, read from a folder as any other.
-fn compile(checks: &[&str], schema: Option<&Value>) -> Result<Checks> {
+pub(crate) fn compile(checks: &[&str], schema: Option<&Value>) -> Result<Checks> {
     let folder = tempfile::TempDir::with_prefix("baton-checks-").context("a temporary directory")?;
     let intent = folder.path().join("intents/it");
     std::fs::create_dir_all(&intent)?;

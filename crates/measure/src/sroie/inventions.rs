@@ -65,7 +65,7 @@ pub(crate) fn answers(pool: &[Receipt], share: f64, seed: u64) -> Vec<(Fields, O
         if random.next_f64() < share {
             let (kind, field) = STATED[turn % STATED.len()];
             turn += 1;
-            let made = (0..DRAWS).find_map(|_| invent(kind, receipt.fields.get(field), (pool, field), &mut random));
+            let made = (0..DRAWS).find_map(|_| invented(kind, receipt.fields.get(field), (pool, field), &mut random));
             if let Some(made) = made {
                 fields.set(field, made);
                 invention = Some((kind, Some(field)));
@@ -77,7 +77,12 @@ pub(crate) fn answers(pool: &[Receipt], share: f64, seed: u64) -> Vec<(Fields, O
 }
 
 /// A value that says something else than the true one; `None` where this draw gave none.
-fn invent(kind: Kind, truth: &str, (pool, field): (&[Receipt], usize), random: &mut SplitMix64) -> Option<String> {
+pub(crate) fn invented(
+    kind: Kind,
+    truth: &str,
+    (pool, field): (&[Receipt], usize),
+    random: &mut SplitMix64,
+) -> Option<String> {
     let other = pick(pool, random)?.fields.get(field);
     let made = match kind {
         Kind::Digit => {
@@ -156,7 +161,7 @@ mod tests {
         let pool = pool();
         let mut random = SplitMix64::new(1);
         let mut made =
-            |kind, truth: &str, field| (0..DRAWS).find_map(|_| invent(kind, truth, (&pool, field), &mut random));
+            |kind, truth: &str, field| (0..DRAWS).find_map(|_| invented(kind, truth, (&pool, field), &mut random));
         let digit = made(Kind::Digit, "9.00", 3).unwrap();
         assert_eq!(digit.chars().zip("9.00".chars()).filter(|(a, b)| a != b).count(), 1);
         assert_eq!(made(Kind::Digit, "none", 3), None);
