@@ -50,7 +50,7 @@ struct Delivery {
     body: Bytes,
 }
 
-/// Takes notices. Cheap to clone; [`Webhooks::run`] sends them.
+/// Takes notices. Cheap to clone; a task of its own sends them.
 #[derive(Clone)]
 pub struct Webhooks {
     queue: Sender<Delivery>,
