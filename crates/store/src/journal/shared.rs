@@ -114,7 +114,10 @@ impl Shared {
         }
         queue.bytes = bytes;
         queue.pending.push(pending);
-        if std::mem::take(&mut queue.idle) {
+        let idle = std::mem::take(&mut queue.idle);
+        // Whoever wakes wants the lock.
+        drop(queue);
+        if idle {
             self.wake.notify_one();
         }
         Ok(())
@@ -131,6 +134,12 @@ impl Shared {
                 Some(timeout) => self.wake.wait_timeout(queue, timeout).unwrap_or_else(PoisonError::into_inner).0,
             };
             queue.idle = false;
+            if !queue.pending.is_empty() {
+                // Others that have something to say as well go first: one write for all of them.
+                drop(queue);
+                std::thread::yield_now();
+                queue = lock(&self.queue);
+            }
         }
         std::mem::swap(&mut queue.pending, batch);
         queue.bytes = 0;

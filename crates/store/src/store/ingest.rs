@@ -17,13 +17,13 @@ use crate::journal::{Raw, Reader};
 use crate::{Entry, StoreError};
 
 /// Bytes of the journal that one batch holds, about.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Entries that one batch holds at most.
-const BATCH_ENTRIES: usize = 512;
+const BATCH_ENTRIES: usize = 2048;
 
 /// How long a few entries wait for more to be written with.
-const LINGER: Duration = Duration::from_millis(20);
+const LINGER: Duration = Duration::from_millis(100);
 
 /// How long the database is left alone after it failed.
 const PAUSE: Duration = Duration::from_secs(1);
