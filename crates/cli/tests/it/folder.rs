@@ -76,13 +76,20 @@ impl Folder {
     pub(crate) fn serve_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Server {
         let mut command = self.command(arguments, environment);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Read as it comes: a full pipe would hold the server up.
+        let mut pipe = child.stderr.take().unwrap();
+        let err = std::thread::spawn(move || {
+            let mut err = String::new();
+            pipe.read_to_string(&mut err).unwrap();
+            err
+        });
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         let Some(address) = line.trim_end().strip_prefix("http://").map(str::to_owned) else {
-            panic!("no address: {line}{}", Ran::of(child.wait_with_output().unwrap()).err);
+            panic!("no address: {line}{}", err.join().unwrap());
         };
-        Server { child: Some(child), out, address }
+        Server { child: Some(child), out, err: Some(err), address }
     }
 }
 
@@ -127,6 +134,7 @@ impl Ran {
 pub(crate) struct Server {
     child: Option<Child>,
     out: BufReader<ChildStdout>,
+    err: Option<std::thread::JoinHandle<String>>,
     /// `127.0.0.1:PORT`.
     pub(crate) address: String,
 }
@@ -146,6 +154,7 @@ impl Server {
     pub(crate) fn ended(mut self) -> Ran {
         let mut ran = Ran::of(self.child.take().unwrap().wait_with_output().unwrap());
         self.out.read_to_string(&mut ran.out).unwrap();
+        ran.err = self.err.take().unwrap().join().unwrap();
         ran
     }
 
