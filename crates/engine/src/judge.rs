@@ -22,6 +22,7 @@ use crate::intent::{Intent, text_of_output};
 use crate::log::{Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::resolve::Request;
+use crate::review::seed;
 use crate::run::run;
 
 /// Answers that wait to be judged at the most; the next ones are skipped.
@@ -144,12 +145,6 @@ impl Judges {
     }
 }
 
-/// The random half of an execution's id.
-fn seed(execution: ExecutionId) -> u64 {
-    let [.., a, b, c, d, e, f, g, h] = *execution.as_bytes();
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
 /// What the model was asked, as it was: the judge reads it as the model did.
 fn asked(intent: &Intent, request: &Request) -> String {
     let messages = intent.plan.messages(&request.input).unwrap_or_default();
@@ -179,7 +174,7 @@ async fn judge(engine: &Arc<Engine>, job: &Job) -> (Option<ExecutionId>, ScoreRe
     }
 }
 
-pub(crate) fn said(delivered: &Delivered) -> ScoreResult {
+fn said(delivered: &Delivered) -> ScoreResult {
     let logprobs = delivered.extra.get("choices").and_then(|choices| choices.pointer("/0/logprobs"));
     match verdicts(&delivered.answer.output, logprobs) {
         Some(criteria) => ScoreResult::scored(criteria),

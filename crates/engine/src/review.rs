@@ -78,7 +78,7 @@ impl Reviews {
 }
 
 /// The random half of an execution's id.
-fn seed(execution: ExecutionId) -> u64 {
+pub(crate) fn seed(execution: ExecutionId) -> u64 {
     let [.., a, b, c, d, e, f, g, h] = *execution.as_bytes();
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
