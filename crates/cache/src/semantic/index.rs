@@ -275,9 +275,7 @@ mod tests {
     fn agrees(index: &Index, kept: &[(u64, Vec<f32>)], query: &[f32], k: usize) {
         let found = index.nearest(query, k);
         assert_eq!(found.len(), k.min(kept.len()));
-        assert!(found.windows(2).all(|pair| {
-            pair[0].cosine > pair[1].cosine || (pair[0].cosine == pair[1].cosine && pair[0].entry < pair[1].entry)
-        }));
+        assert!(found.is_sorted_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.entry.cmp(&b.entry)).is_lt()));
         for (entry, vector) in kept {
             let truth = cosine(vector, query);
             match found.iter().find(|near| near.entry == *entry) {
