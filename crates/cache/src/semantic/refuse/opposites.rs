@@ -1,0 +1,95 @@
+//! What turns the sense of a sentence round: negations, opposites, and what a question asks for.
+
+use super::Facts;
+use super::lexicon;
+use super::word::{Word, unmatched};
+
+/// A negation reaches so many words ahead.
+const REACH: usize = 4;
+
+/// Whether one text denies what the other does not.
+pub(super) fn negated(a: &Facts, b: &Facts) -> bool {
+    let (mine, theirs) = (Denial::of(&a.words), Denial::of(&b.words));
+    if (mine.strong > 0) != (theirs.strong > 0) {
+        let weak = if mine.strong > 0 { theirs.weak } else { mine.weak };
+        // `could not pay`, `failed to pay`: another word may stand for it, if the texts are not alike else.
+        return weak == 0 || unmatched(a, b).same * 2 > a.content.len().max(b.content.len());
+    }
+    let denied = |denial: &Denial, facts: &Facts, stem: &str| {
+        facts.content.iter().filter(|at| facts.words[**at].stem == stem).all(|at| denial.reached.contains(at))
+    };
+    let same_number = mine.strong == theirs.strong;
+    a.content.iter().any(|at| {
+        let stem = a.words[*at].stem.as_str();
+        let there = b.content.iter().any(|at| b.words[*at].stem == stem);
+        // With as many negations each must deny the same; with more of them one side denies more.
+        there && denied(&mine, a, stem) != denied(&theirs, b, stem) && (!same_number || mine.strong > 0)
+    }) || (!same_number && mine.strong % 2 != theirs.strong % 2)
+}
+
+struct Denial {
+    strong: usize,
+    weak: usize,
+    /// Words that a negation reaches.
+    reached: Vec<usize>,
+}
+
+impl Denial {
+    fn of(words: &[Word]) -> Self {
+        let mut denial = Self { strong: 0, weak: 0, reached: Vec::new() };
+        for (at, word) in words.iter().enumerate() {
+            if !lexicon::is_negation(&word.text) {
+                denial.weak += usize::from(lexicon::is_weak_negation(&word.text));
+                continue;
+            }
+            denial.strong += 1;
+            let mut content = 0;
+            for (next, other) in words.iter().enumerate().skip(at + 1).take(2 * REACH) {
+                if other.clause != word.clause || content == 2 {
+                    break;
+                }
+                if other.is_content() {
+                    denial.reached.push(next);
+                    content += 1;
+                }
+            }
+        }
+        denial
+    }
+}
+
+/// Whether one text has a word where the other has its opposite.
+pub(super) fn opposed(a: &[Word], b: &[Word]) -> bool {
+    let (mine, theirs) = (sides(a), sides(b));
+    let opposite = mine.iter().any(|(axis, side)| {
+        let all = |sides: &[(u16, bool)], wanted: bool| sides.iter().filter(|s| s.0 == *axis).all(|s| s.1 == wanted);
+        theirs.iter().any(|(other, there)| other == axis && side != there) && all(&mine, *side) && all(&theirs, !side)
+    });
+    opposite || prefixed(a, b) || prefixed(b, a)
+}
+
+/// Axes and sides of the words of a text.
+fn sides(words: &[Word]) -> Vec<(u16, bool)> {
+    words.iter().filter(|word| !word.valued).flat_map(|word| lexicon::sides(&word.text, &word.stem)).copied().collect()
+}
+
+/// Beginnings that deny.
+const PREFIXES: [&str; 9] = ["un", "in", "im", "il", "ir", "dis", "non", "de", "mis"];
+
+/// Whether `a` has `unblock` where `b` has `block` and not `unblock`.
+fn prefixed(a: &[Word], b: &[Word]) -> bool {
+    let has = |words: &[Word], stem: &str| words.iter().any(|word| word.stem == stem);
+    a.iter().any(|word| {
+        let base = |prefix: &str| word.stem.strip_prefix(prefix).filter(|base| base.len() >= 4);
+        PREFIXES
+            .iter()
+            .filter_map(|prefix| base(prefix))
+            .any(|base| has(b, base) && !has(b, &word.stem) && !has(a, base))
+    })
+}
+
+/// Whether they ask for different things: who, when, where.
+pub(super) fn asks(a: &[Word], b: &[Word]) -> bool {
+    let (mine, theirs) = (lexicon::asked(a), lexicon::asked(b));
+    mine != 0 && theirs != 0 && mine & theirs == 0
+}

@@ -1,0 +1,153 @@
+//! Units and currencies. They count next to a number; currencies and units of time also by themselves.
+
+use super::term::Class;
+
+/// Currencies: the signs, codes and words of one, its name first. Codes in small letters are left out
+/// where they are words.
+const CURRENCIES: &[&[&str]] = &[
+    &["usd", "$", "us$", "dollar", "dollars", "buck", "bucks"],
+    &["eur", "€", "euro", "euros"],
+    // Pounds are a weight too: what says `lb` is not taken for the same.
+    &["gbp", "£", "quid", "sterling", "pound", "pounds"],
+    &["jpy", "¥", "yen"],
+    &["inr", "₹", "rs", "rs.", "rupee", "rupees"],
+    &["myr", "rm", "ringgit"],
+    &["cny", "rmb", "yuan", "renminbi"],
+    &["chf", "franc", "francs"],
+    &["aud", "a$"],
+    &["cad", "c$"],
+    &["sgd", "s$"],
+    &["krw", "₩", "won"],
+    &["rub", "₽", "rouble", "ruble", "roubles", "rubles"],
+    &["pln", "zł", "zloty"],
+    &["btc", "₿", "bitcoin", "bitcoins"],
+    &["eth", "ether", "ethereum"],
+    &["cent", "cents", "¢"],
+    &["pence", "penny"],
+    &["sek"],
+    &["nok"],
+    &["dkk"],
+    &["czk"],
+    &["huf"],
+    &["ron"],
+    &["bgn"],
+    &["hkd"],
+    &["nzd"],
+    &["zar"],
+    &["brl"],
+    &["mxn"],
+    &["thb"],
+    &["idr"],
+    &["php"],
+    &["vnd"],
+    &["twd"],
+    &["ils"],
+    &["aed"],
+    &["sar"],
+    &["egp"],
+    &["ngn"],
+    &["kes"],
+    &["pkr"],
+    &["bdt"],
+    &["lkr"],
+    &["uah"],
+    &["isk"],
+    &["clp"],
+    &["cop"],
+    &["ars"],
+];
+
+/// Measures, the same way.
+const MEASURES: &[&[&str]] = &[
+    &["%", "percent", "percentage", "pct", "per cent"],
+    &["kg", "kgs", "kilo", "kilos", "kilogram", "kilograms", "kilogramme", "kilogrammes"],
+    &["g", "gram", "grams", "gramme", "grammes", "gm", "gms"],
+    &["mg", "milligram", "milligrams"],
+    &["lb", "lbs"],
+    &["oz", "ounce", "ounces"],
+    &["ton", "tons", "tonne", "tonnes"],
+    &["km", "kms", "kilometre", "kilometres", "kilometer", "kilometers"],
+    &["m", "metre", "metres", "meter", "meters"],
+    &["cm", "centimetre", "centimetres", "centimeter", "centimeters"],
+    &["mm", "millimetre", "millimetres", "millimeter", "millimeters"],
+    &["mile", "miles", "mi"],
+    &["yard", "yards", "yd"],
+    &["ft", "foot", "feet"],
+    &["inch", "inches", "in"],
+    &["l", "litre", "litres", "liter", "liters", "ltr"],
+    &["ml", "millilitre", "millilitres", "milliliter", "milliliters"],
+    &["gallon", "gallons", "gal"],
+    &["pint", "pints"],
+    &["kb", "kilobyte", "kilobytes"],
+    &["mb", "megabyte", "megabytes"],
+    &["gb", "gigabyte", "gigabytes"],
+    &["tb", "terabyte", "terabytes"],
+    &["mbps"],
+    &["gbps"],
+    &["kbps"],
+    &["hz"],
+    &["khz"],
+    &["mhz"],
+    &["ghz"],
+    &["w", "watt", "watts"],
+    &["kw", "kilowatt", "kilowatts"],
+    &["kwh"],
+    &["v", "volt", "volts"],
+    &["mah"],
+    &["hp", "horsepower"],
+    &["mph"],
+    &["kmh", "km/h", "kph"],
+    &["rpm"],
+    &["°c", "celsius"],
+    &["°f", "fahrenheit"],
+    &["kcal", "calorie", "calories"],
+    &["acre", "acres"],
+    &["hectare", "hectares", "ha"],
+    &["sqft"],
+    &["sqm"],
+    &["pc", "pcs", "piece", "pieces"],
+    &["pack", "packs", "pkt"],
+    &["box", "boxes"],
+    &["bottle", "bottles"],
+];
+
+/// Units of time: they differ also where no number stands before them.
+const TIMES: &[&[&str]] = &[
+    &["second", "seconds", "sec", "secs"],
+    &["minute", "minutes", "min", "mins"],
+    &["hour", "hours", "hr", "hrs"],
+    &["day", "days"],
+    &["week", "weeks", "wk", "wks"],
+    &["fortnight", "fortnights"],
+    &["month", "months", "mth", "mths"],
+    &["quarter", "quarters"],
+    &["year", "years", "yr", "yrs"],
+    &["decade", "decades"],
+    &["century", "centuries"],
+];
+
+/// Where a unit was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Right before or behind a number.
+    AtNumber,
+    /// By itself.
+    Alone,
+}
+
+/// The unit of a word in small letters or of a sign: its class and first name.
+pub(super) fn unit(word: &str, place: Place) -> Option<(Class, &'static str)> {
+    let among = |lists: &[&[&'static str]]| lists.iter().find(|names| names.contains(&word)).map(|names| names[0]);
+    if let Some(name) = among(CURRENCIES).filter(|_| place == Place::AtNumber || word != "won") {
+        return Some((Class::Currency, name));
+    }
+    let short = word.len() < 3 || matches!(word, "min" | "sec" | "second");
+    let measured = among(TIMES).filter(|_| place == Place::AtNumber || !short);
+    let measured = measured.or_else(|| among(MEASURES).filter(|_| place == Place::AtNumber || word.starts_with('%')));
+    measured.map(|name| (Class::Measure, name))
+}
+
+/// A unit of time, as in `next week`.
+pub(super) fn of_time(word: &str) -> Option<&'static str> {
+    TIMES.iter().find(|names| names.contains(&word)).map(|names| names[0])
+}

@@ -1,0 +1,138 @@
+//! Words: their stems, which of them mean something by themselves, and the rule of the single word.
+
+use super::Facts;
+use super::lexicon;
+
+/// A word of a text.
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    /// In small letters, without `'s`.
+    pub(super) text: String,
+    /// Without endings.
+    pub(super) stem: String,
+    /// It is written as a name.
+    pub(super) name: bool,
+    /// It is written in capitals: it may stand for the words that begin with them.
+    pub(super) acronym: bool,
+    /// Part of a number, a moment, a unit: compared by its value.
+    pub(super) valued: bool,
+    /// Clauses are numbered: a negation reaches no further than its own.
+    pub(super) clause: u32,
+}
+
+impl Word {
+    /// Whether it means something by itself.
+    pub(super) fn is_content(&self) -> bool {
+        !self.valued && !lexicon::is_function_word(&self.text)
+    }
+}
+
+/// Takes the ends of English words off, so that `charged`, `charges` and `charging` are one. Not a
+/// dictionary's stem, only the same for most forms of a word.
+pub(super) fn stem(word: &str) -> String {
+    let mut stem = word.replace("our", "or");
+    let ends = |stem: &String, end: &str, least: usize| stem.len() >= least + end.len() && stem.ends_with(end);
+    if ends(&stem, "ies", 2) {
+        stem.truncate(stem.len() - 3);
+        stem.push('y');
+    } else if ["sses", "shes", "ches", "xes", "zes"].iter().any(|end| ends(&stem, end, 1)) {
+        stem.truncate(stem.len() - 2);
+    } else if ends(&stem, "s", 3) && !["ss", "us", "is"].iter().any(|end| stem.ends_with(end)) {
+        stem.pop();
+    }
+    for end in ["ing", "ed"] {
+        if ends(&stem, end, 3) {
+            stem.truncate(stem.len() - end.len());
+            undouble(&mut stem);
+            break;
+        }
+    }
+    if ends(&stem, "ly", 3) {
+        stem.truncate(stem.len() - 2);
+    }
+    if ends(&stem, "e", 2) {
+        stem.pop();
+    }
+    if ends(&stem, "is", 3) {
+        stem.pop();
+        stem.push('z');
+    }
+    if ends(&stem, "y", 2) {
+        stem.pop();
+        stem.push('i');
+    }
+    stem
+}
+
+fn undouble(stem: &mut String) {
+    let mut back = stem.bytes().rev();
+    if let (Some(last), Some(before)) = (back.next(), back.next())
+        && last == before
+        && last.is_ascii_alphabetic()
+        && !matches!(last, b'l' | b's' | b'e')
+    {
+        stem.pop();
+    }
+}
+
+/// So many words may differ on a side for the texts to count as alike but for those.
+const DIFFERENT_MAX: usize = 3;
+
+/// Whether the texts are alike but for words of which none is known to say the same as another.
+///
+/// What changes the meaning of a sentence and nothing else in it is one word in the place of another. So
+/// where nearly all is the same the difference counts, whatever words they are.
+pub(super) fn substituted(a: &Facts, b: &Facts) -> bool {
+    let left = unmatched(a, b);
+    let (mine, theirs) = (left.mine.len(), left.theirs.len());
+    let most = mine.max(theirs);
+    mine > 0 && theirs > 0 && most <= DIFFERENT_MAX && left.same >= most
+}
+
+/// The content words that only one of two texts has.
+pub(super) struct Unmatched<'w> {
+    pub(super) mine: Vec<&'w Word>,
+    pub(super) theirs: Vec<&'w Word>,
+    /// Content words that both have.
+    pub(super) same: usize,
+}
+
+/// Pairs the content words off: the same stem first, then what says the same.
+pub(super) fn unmatched<'w>(a: &'w Facts, b: &'w Facts) -> Unmatched<'w> {
+    let mut theirs: Vec<&Word> = b.content.iter().map(|at| &b.words[*at]).collect();
+    let mut mine: Vec<&Word> = a.content.iter().map(|at| &a.words[*at]).collect();
+    let mut same = 0;
+    for alike in [same_stem, lexicon::same_meaning, same_but_for_a_slip] {
+        mine.retain(|word| {
+            let found = theirs.iter().position(|other| alike(word, other));
+            same += usize::from(found.is_some());
+            found.map(|at| theirs.swap_remove(at)).is_none()
+        });
+        // What is far apart is compared no further.
+        if mine.len().max(theirs.len()) > 4 * DIFFERENT_MAX {
+            break;
+        }
+    }
+    Unmatched { mine, theirs, same }
+}
+
+fn same_stem(a: &Word, b: &Word) -> bool {
+    a.stem == b.stem
+}
+
+/// Words of this length are one where a single letter is missing, other or swapped.
+const SLIP_MIN: usize = 6;
+
+/// Whether one is the other but for a slip of the fingers. Not where a name is concerned.
+fn same_but_for_a_slip(a: &Word, b: &Word) -> bool {
+    let (x, y) = (a.text.as_bytes(), b.text.as_bytes());
+    if a.name || b.name || x.len().min(y.len()) < SLIP_MIN || x.len().abs_diff(y.len()) > 1 {
+        return false;
+    }
+    let ahead = x.iter().zip(y).take_while(|(x, y)| x == y).count();
+    let behind = x.iter().rev().zip(y.iter().rev()).take_while(|(x, y)| x == y).count();
+    let (rest_x, rest_y) = (x.len().saturating_sub(ahead + behind), y.len().saturating_sub(ahead + behind));
+    let swapped = rest_x == 2 && rest_y == 2 && x[ahead] == y[ahead + 1] && x[ahead + 1] == y[ahead];
+    // A letter in front turns the sense: `typical`, `atypical`.
+    ahead > 0 && (rest_x.max(rest_y) <= 1 || swapped)
+}
