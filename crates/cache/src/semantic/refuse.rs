@@ -121,7 +121,7 @@ impl Facts {
             Reason::Identifier => terms(Class::Identifier),
             Reason::Name => names::differ(&self.words, &other.words),
             Reason::Negation => opposites::negated(self, other),
-            Reason::Opposite => opposites::opposed(&self.words, &other.words),
+            Reason::Opposite => opposites::opposed(self, other),
             Reason::Role => term::reordered(&self.terms, &other.terms) || names::swapped(self, other),
             Reason::Question => opposites::asks(&self.words, &other.words),
             Reason::Language => matches!((self.language, other.language), (Some(a), Some(b)) if a != b),

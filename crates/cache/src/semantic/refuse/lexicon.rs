@@ -22,7 +22,7 @@ const FUNCTION_WORDS: &str = "a an the this that these those there here \
 
 /// Each of them denies what follows it.
 const NEGATIONS: &str = "not no never none nobody nothing neither nor nowhere cannot without dont doesnt didnt cant wont \
-    isnt arent wasnt werent hasnt havent hadnt wouldnt shouldnt couldnt mustnt neednt aint minus except excluding";
+    isnt arent wasnt werent hasnt havent hadnt wouldnt shouldnt couldnt mustnt neednt aint minus except excluding least";
 
 /// They deny by what they mean.
 const WEAK_NEGATIONS: &str = "unable fail fails failed failing refuse refuses refused decline declines declined reject \
@@ -166,6 +166,11 @@ wet | dry
 wide | narrow
 with | without";
 
+/// Function words that turn the sense where one stands in the place of another.
+const TURNS: &str = "on|off up|down in|out over|under to|from into|from into|out before|after above|below with|without for|against \
+    onto|off some|all some|any|none many|few more|less|most|least can|must|cannot he|she his|her him|her my|his my|their your|their \
+    here|there before|during|after until|after";
+
 /// Words of one line may stand for each other.
 const SYNONYMS: &str = "\
 best good great ideal top better nice well
@@ -277,6 +282,7 @@ struct Lexicon {
     kinds: HashMap<&'static str, u8>,
     sides: HashMap<String, Vec<(u16, bool)>>,
     groups: HashMap<String, Vec<u16>>,
+    turns: HashMap<&'static str, Vec<&'static str>>,
 }
 
 const FUNCTION: u8 = 1;
@@ -301,6 +307,11 @@ impl Lexicon {
                 }
             }
         }
+        for turn in TURNS.split_whitespace().map(|turn| turn.split('|').collect::<Vec<_>>()) {
+            for word in &turn {
+                lexicon.turns.entry(word).or_default().extend(turn.iter().filter(|other| *other != word));
+            }
+        }
         for (group, line) in (0_u16..).zip(SYNONYMS.lines()) {
             for word in line.split_whitespace() {
                 lexicon.groups.entry(stem(word)).or_default().push(group);
@@ -319,6 +330,11 @@ pub(super) fn is_function_word(word: &str) -> bool {
     LEXICON.is(word, FUNCTION) || is_negation(word)
 }
 
+/// Whether a function word in the place of another turns the sense.
+pub(super) fn turns(word: &str, other: &str) -> bool {
+    LEXICON.turns.get(word).is_some_and(|turns| turns.contains(&other))
+}
+
 /// Whether a word denies.
 pub(super) fn is_negation(word: &str) -> bool {
     word.ends_with("n't") || LEXICON.is(word, NEGATION)
@@ -330,9 +346,7 @@ pub(super) fn is_weak_negation(word: &str) -> bool {
 }
 
 /// The axes of a word, and its side on each.
-pub(super) fn sides(word: &str, stem: &str) -> &'static [(u16, bool)] {
-    // `accounting` is no `account`, but `increasing` is `increase`.
-    let _ = word;
+pub(super) fn sides(stem: &str) -> &'static [(u16, bool)] {
     LEXICON.sides.get(stem).map_or(&[], Vec::as_slice)
 }
 

@@ -12,12 +12,12 @@ const PLACE_MIN: usize = 4;
 /// Whether a name of one text is missing in the other.
 pub(super) fn differ(a: &[Word], b: &[Word]) -> bool {
     let missing =
-        |a: &[Word], b: &[Word]| (0..a.len()).any(|at| a[at].name && find(&a[at], b, a.get(at + 1)).is_none());
+        |a: &[Word], b: &[Word]| (0..a.len()).any(|at| a[at].name && find(&a[at], b).is_none());
     missing(a, b) || missing(b, a)
 }
 
 /// Where a text has a name, however it is written.
-fn find(name: &Word, words: &[Word], _next: Option<&Word>) -> Option<usize> {
+fn find(name: &Word, words: &[Word]) -> Option<usize> {
     words
         .iter()
         .position(|word| same(name, word))
@@ -74,24 +74,24 @@ pub(super) fn swapped(a: &Facts, b: &Facts) -> bool {
     names_swapped(&a.words, &b.words) || slots_swapped(a, b) || order_changed(a, b)
 }
 
-/// Between these the order says nothing.
-const SYMMETRIC: [&str; 9] = ["and", "or", "vs", "versus", "with", "between", "&", "than", "either"];
+/// Where these stand between two names their order says nothing.
+const SYMMETRIC: [&str; 6] = ["and", "or", "vs", "versus", "with", "between"];
 
 fn names_swapped(a: &[Word], b: &[Word]) -> bool {
-    let names: Vec<usize> = (0..a.len()).filter(|at| a[*at].name).collect();
-    let mut before: Option<(usize, usize)> = None;
-    for at in names {
-        let Some(place) = b.iter().position(|word| same(&a[at], word)) else { continue };
-        if let Some((old_at, old_place)) = before {
-            let between = &a[old_at + 1..at];
-            let joined = between.iter().any(|word| SYMMETRIC[..4].contains(&word.text.as_str()));
-            if place < old_place && !joined {
-                return true;
-            }
-        }
-        before = Some((at, place));
-    }
-    false
+    let only = |words: &[Word], stem: &str| words.iter().filter(|word| word.stem == stem).count() == 1;
+    let place = |at: usize| {
+        let word = &a[at];
+        let plain = word.name && !word.acronym && only(a, &word.stem) && only(b, &word.stem);
+        plain.then(|| b.iter().position(|other| other.stem == word.stem).map(|place| (at, place)))?
+    };
+    let places: Vec<(usize, usize)> = (0..a.len()).filter_map(place).collect();
+    let joined = |words: &[Word], from: usize, upto: usize| {
+        upto == from + 1 || words[from + 1..upto].iter().any(|word| SYMMETRIC.contains(&word.text.as_str()))
+    };
+    places.windows(2).any(|pair| {
+        let [(x, there_x), (y, there_y)] = [pair[0], pair[1]];
+        there_y < there_x && !joined(a, x, y) && !joined(b, there_y, there_x)
+    })
 }
 
 /// What stands behind these has a part of its own.
@@ -109,6 +109,10 @@ fn slots(facts: &Facts) -> Vec<(&str, &Word)> {
 }
 
 fn slots_swapped(a: &Facts, b: &Facts) -> bool {
+    let mutual = |word: &Word| word.text.starts_with("differ") || word.text == "between";
+    if a.words.iter().any(mutual) && b.words.iter().any(mutual) {
+        return false;
+    }
     let (mine, theirs) = (slots(a), slots(b));
     let has = |facts: &Facts, stem: &str| facts.content.iter().any(|at| facts.words[*at].stem == stem);
     let only = |list: &[(&str, &Word)], slot: &str| list.iter().filter(|other| other.0 == slot).count() == 1;
@@ -125,15 +129,13 @@ fn slots_swapped(a: &Facts, b: &Facts) -> bool {
     })
 }
 
-/// Whether a text has the other's content words in another order, and the passive does not explain it.
+/// Whether two words that are not next to each other have changed places, all else being the same.
 fn order_changed(a: &Facts, b: &Facts) -> bool {
     if a.content.len() != b.content.len() || a.content.len() < 3 {
         return false;
     }
-    let stems = |facts: &Facts| facts.content.iter().map(|at| facts.words[*at].stem.clone()).collect::<Vec<_>>();
-    let (a, b) = (stems(a), stems(b));
-    let (mut x, mut y) = (a.clone(), b.clone());
-    x.sort_unstable();
-    y.sort_unstable();
-    x == y && a != b
+    let stem = |facts: &Facts, at: usize| facts.words[facts.content[at]].stem.clone();
+    let moved: Vec<usize> = (0..a.content.len()).filter(|at| stem(a, *at) != stem(b, *at)).take(3).collect();
+    let [x, y] = moved[..] else { return false };
+    y > x + 1 && stem(a, x) == stem(b, y) && stem(a, y) == stem(b, x)
 }

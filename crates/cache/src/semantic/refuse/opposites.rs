@@ -2,7 +2,7 @@
 
 use super::Facts;
 use super::lexicon;
-use super::word::{Word, unmatched};
+use super::word::{Word, in_one_place, unmatched};
 
 /// A negation reaches so many words ahead.
 const REACH: usize = 4;
@@ -38,7 +38,11 @@ impl Denial {
     fn of(words: &[Word]) -> Self {
         let mut denial = Self { strong: 0, weak: 0, reached: Vec::new() };
         for (at, word) in words.iter().enumerate() {
-            if !lexicon::is_negation(&word.text) {
+            let before = at.checked_sub(1).map_or("", |before| words[before].text.as_str());
+            let behind = words.get(at + 1).map_or("", |behind| behind.text.as_str());
+            // `if not`, `or not` ask both ways; `not only` denies nothing.
+            let idle = word.valued || matches!(before, "if" | "or") && word.text.starts_with("no") || behind == "only" || before == "at";
+            if idle || !lexicon::is_negation(&word.text) {
                 denial.weak += usize::from(lexicon::is_weak_negation(&word.text));
                 continue;
             }
@@ -59,7 +63,11 @@ impl Denial {
 }
 
 /// Whether one text has a word where the other has its opposite.
-pub(super) fn opposed(a: &[Word], b: &[Word]) -> bool {
+pub(super) fn opposed(a: &Facts, b: &Facts) -> bool {
+    if turned(a, b) {
+        return true;
+    }
+    let (a, b) = (&a.words, &b.words);
     let (mine, theirs) = (sides(a), sides(b));
     let opposite = mine.iter().any(|(axis, side)| {
         let all = |sides: &[(u16, bool)], wanted: bool| sides.iter().filter(|s| s.0 == *axis).all(|s| s.1 == wanted);
@@ -68,9 +76,17 @@ pub(super) fn opposed(a: &[Word], b: &[Word]) -> bool {
     opposite || prefixed(a, b) || prefixed(b, a)
 }
 
+/// Whether a function word such as `on` stands where the other text has `off`.
+fn turned(a: &Facts, b: &Facts) -> bool {
+    let turns = |x: &Word, y: &Word| lexicon::turns(&x.text, &y.text);
+    (0..a.words.len()).any(|x| {
+        (0..b.words.len()).any(|y| turns(&a.words[x], &b.words[y]) && in_one_place((a, x), (b, y)))
+    })
+}
+
 /// Axes and sides of the words of a text.
 fn sides(words: &[Word]) -> Vec<(u16, bool)> {
-    words.iter().filter(|word| !word.valued).flat_map(|word| lexicon::sides(&word.text, &word.stem)).copied().collect()
+    words.iter().filter(|word| !word.valued).flat_map(|word| lexicon::sides(&word.stem)).copied().collect()
 }
 
 /// Beginnings that deny.

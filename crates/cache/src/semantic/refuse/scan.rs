@@ -174,6 +174,10 @@ fn cut<'t>(piece: &'t str, at: (bool, u32), found: &mut Vec<Piece<'t>>) {
     if piece.is_empty() {
         return;
     }
+    let numbered = ["no.", "No.", "NO.", "nr.", "Nr."].iter().find_map(|sign| piece.strip_prefix(sign));
+    if let Some(number) = numbered.filter(|number| number.starts_with(|c: char| c.is_ascii_digit())) {
+        return cut(number, at, found);
+    }
     if is_address(piece) {
         let lower = piece.to_lowercase();
         let bare = lower.trim_start_matches("https://").trim_start_matches("http://").trim_start_matches("www.");
@@ -276,8 +280,17 @@ impl Reader<'_> {
     fn read(&mut self) {
         let mut at = 0;
         while at < self.pieces.len() && self.terms.len() < TERMS_MAX {
+            self.number_sign(at);
             at +=
                 self.date(at).or_else(|| self.number(at)).or_else(|| self.spoken(at)).unwrap_or_else(|| self.other(at));
+        }
+    }
+
+    /// `no. 5` denies nothing.
+    fn number_sign(&mut self, at: usize) {
+        let value = !matches!(self.pieces[at], Piece::Word(..));
+        if value && at > 0 && matches!(self.text(at - 1), Some("no" | "nr" | "num" | "number")) {
+            self.used[at - 1] = true;
         }
     }
 
@@ -410,7 +423,10 @@ impl Reader<'_> {
             })
         {
             let term = Term::named(Class::Relative, &format!("{direction} {period}"));
-            return self.push(term, at, at + 2);
+            return self.push(if direction == "every" { term.weak() } else { term }, at, at + 2);
+        }
+        if let Some(often) = time::every(&name) {
+            return self.push(Term::named(Class::Relative, often).weak(), at, at + 1);
         }
         if let Some(moment) = time::weekday(&name, self.capital(at)).or_else(|| time::relative(&name)) {
             return self.push(Term::named(Class::Relative, moment), at, at + 1);

@@ -31,12 +31,8 @@ const RELATIVE: &[&[&str]] = &[
     &["midnight"],
     &["weekend", "weekends"],
     &["weekday", "weekdays"],
-    &["daily"],
     &["weekly"],
     &["monthly"],
-    &["quarterly"],
-    &["yearly", "annual", "annually"],
-    &["hourly"],
     &["biweekly"],
     &["spring"],
     &["summer"],
@@ -76,13 +72,26 @@ pub(super) fn relative(word: &str) -> Option<&'static str> {
     RELATIVE.iter().find(|names| names.contains(&word)).map(|names| names[0])
 }
 
+/// `daily` is `every day`.
+pub(super) fn every(word: &str) -> Option<&'static str> {
+    match word {
+        "hourly" => Some("every hour"),
+        "daily" | "everyday" => Some("every day"),
+        "weekly" => Some("every week"),
+        "monthly" => Some("every month"),
+        "quarterly" => Some("every quarter"),
+        "yearly" | "annual" | "annually" => Some("every year"),
+        _ => None,
+    }
+}
+
 /// `last`, `next`: with a unit of time or a weekday behind it. Words for the same direction are one.
 pub(super) fn direction(word: &str) -> Option<&'static str> {
     match word {
         "last" | "past" | "previous" => Some("last"),
         "next" | "coming" | "upcoming" | "following" => Some("next"),
         "this" | "current" => Some("this"),
-        "every" | "each" | "per" => Some("every"),
+        "every" | "each" | "per" | "a" | "an" | "one" => Some("every"),
         _ => None,
     }
 }

@@ -78,7 +78,8 @@ fn undouble(stem: &mut String) {
 /// So many words may differ on a side for the texts to count as alike but for those.
 const DIFFERENT_MAX: usize = 3;
 
-/// Whether the texts are alike but for words of which none is known to say the same as another.
+/// Whether a word of one text stands in the place of another word, and none of the two is known to say
+/// the same: the words before and behind are the same, and nearly all of the rest.
 ///
 /// What changes the meaning of a sentence and nothing else in it is one word in the place of another. So
 /// where nearly all is the same the difference counts, whatever words they are.
@@ -86,25 +87,36 @@ pub(super) fn substituted(a: &Facts, b: &Facts) -> bool {
     let left = unmatched(a, b);
     let (mine, theirs) = (left.mine.len(), left.theirs.len());
     let most = mine.max(theirs);
-    mine > 0 && theirs > 0 && most <= DIFFERENT_MAX && left.same >= most
+    if mine == 0 || theirs == 0 || most > DIFFERENT_MAX || left.same < most {
+        return false;
+    }
+    left.mine.iter().any(|x| left.theirs.iter().any(|y| in_one_place((a, *x), (b, *y))))
 }
 
-/// The content words that only one of two texts has.
-pub(super) struct Unmatched<'w> {
-    pub(super) mine: Vec<&'w Word>,
-    pub(super) theirs: Vec<&'w Word>,
+/// Whether what stands before and behind two words is the same.
+pub(super) fn in_one_place((a, x): (&Facts, usize), (b, y): (&Facts, usize)) -> bool {
+    let same = |x: Option<usize>, y: Option<usize>| {
+        let [x, y] = [x.and_then(|at| a.words.get(at)), y.and_then(|at| b.words.get(at))];
+        x.map(|word| &word.stem) == y.map(|word| &word.stem)
+    };
+    same(x.checked_sub(1), y.checked_sub(1)) && same(Some(x + 1), Some(y + 1))
+}
+
+/// The content words that only one of two texts has, by their positions.
+pub(super) struct Unmatched {
+    pub(super) mine: Vec<usize>,
+    pub(super) theirs: Vec<usize>,
     /// Content words that both have.
     pub(super) same: usize,
 }
 
 /// Pairs the content words off: the same stem first, then what says the same.
-pub(super) fn unmatched<'w>(a: &'w Facts, b: &'w Facts) -> Unmatched<'w> {
-    let mut theirs: Vec<&Word> = b.content.iter().map(|at| &b.words[*at]).collect();
-    let mut mine: Vec<&Word> = a.content.iter().map(|at| &a.words[*at]).collect();
+pub(super) fn unmatched(a: &Facts, b: &Facts) -> Unmatched {
+    let (mut mine, mut theirs) = (a.content.clone(), b.content.clone());
     let mut same = 0;
     for alike in [same_stem, lexicon::same_meaning, same_but_for_a_slip] {
-        mine.retain(|word| {
-            let found = theirs.iter().position(|other| alike(word, other));
+        mine.retain(|at| {
+            let found = theirs.iter().position(|other| alike(&a.words[*at], &b.words[*other]));
             same += usize::from(found.is_some());
             found.map(|at| theirs.swap_remove(at)).is_none()
         });
