@@ -21,6 +21,7 @@ mod time;
 mod unit;
 mod word;
 
+use language::Language;
 use scan::Scan;
 use term::{Class, Term};
 use word::Word;
@@ -88,7 +89,7 @@ pub struct Facts {
     words: Vec<Word>,
     /// The words that mean something by themselves: positions in `words`.
     content: Vec<usize>,
-    language: Option<language::Language>,
+    language: Language,
     too_long: bool,
 }
 
@@ -100,7 +101,7 @@ impl Facts {
         let text = if too_long { "" } else { text };
         let Scan { terms, words } = Scan::of(text);
         let content = (0..words.len()).filter(|at| words[*at].is_content()).collect();
-        let language = language::of(text, &words);
+        let language = Language::of(text, &words);
         Self { terms, words, content, language, too_long }
     }
 
@@ -124,7 +125,7 @@ impl Facts {
             Reason::Opposite => opposites::opposed(self, other),
             Reason::Role => term::reordered(&self.terms, &other.terms) || names::swapped(self, other),
             Reason::Question => opposites::asks(&self.words, &other.words),
-            Reason::Language => matches!((self.language, other.language), (Some(a), Some(b)) if a != b),
+            Reason::Language => self.language.differs(&other.language),
             Reason::Word => self.too_long || other.too_long || word::substituted(self, other),
         }
     }

@@ -46,19 +46,19 @@ pub(super) const SPOKEN: Split<&str> = [
     &["four", "eleven", "nineteen", "forty", "sixty-one", "eighty eight", "three hundred and ten", "five million"],
 ];
 pub(super) const ORDINALS: Split<&str> =
-    [&["second", "third", "fifth", "tenth", "2nd", "7th"], &["fourth", "ninth", "twelfth", "twentieth", "31st", "13th"]];
+    [&["second", "third", "fifth", "tenth", "4th", "7th"], &["fourth", "ninth", "twelfth", "twentieth", "31st", "13th"]];
 pub(super) const MOMENTS: Split<&str> = [
     &["yesterday", "today", "last week", "last month", "this morning", "last night", "two days ago", "next week", "tomorrow"],
     &["the day before yesterday", "a fortnight ago", "at dawn", "at dusk", "on Boxing Day", "on New Year's Eve", "last spring", "next quarter", "an hour ago", "at lunchtime"],
 ];
 pub(super) const DAYS: Split<&str> =
-    [&["Monday", "Tuesday", "Friday", "Sunday"], &["Wednesday", "Thursday", "Saturday", "Tues", "Thurs"]];
+    [&["Monday", "Tuesday", "Friday", "Sunday"], &["Wednesday", "Thursday", "Saturday", "Tues"]];
 pub(super) const MONTHS: Split<&str> =
     [&["January", "March", "June", "September"], &["February", "May", "August", "October", "Nov", "Dec"]];
 /// Signs before an amount, and codes or words behind it.
 pub(super) const SIGNS: Split<&str> = [&["£", "$", "€", "¥"], &["₹", "₩", "₪", "₺", "CHF ", "A$"]];
 pub(super) const CURRENCIES: Split<&str> =
-    [&["GBP", "USD", "EUR", "pounds", "dollars", "euros"], &["SEK", "ZAR", "TRY", "pesos", "dirhams", "krona", "baht", "shekels"]];
+    [&["GBP", "dollars", "EUR", "yen"], &["SEK", "ZAR", "TRY", "pesos", "dirhams", "forints", "baht", "shekels"]];
 pub(super) const UNITS: Split<&str> = [
     &["kg", "km", "miles", "hours", "days", "weeks", "minutes", "percent"],
     &["grams", "months", "years", "litres", "inches", "fortnights", "stones", "furlongs", "crates", "sacks"],
@@ -101,9 +101,9 @@ pub(super) const OPPOSITES: Split<(&str, &str)> = [
         ("inside", "outside"),
     ],
 ];
-/// Between a subject and what it is denied.
+/// Other ways to say `not`.
 pub(super) const DENIALS: Split<&str> =
-    [&["not", "never"], &["hardly ever", "in no way", "by no means", "no longer", "scarcely"]];
+    [&["hardly ever", "in no way", "by no means", "no longer", "scarcely"], &["under no circumstances", "far from", "on no account", "anything but", "at no time", "least of all"]];
 /// Hosts of addresses.
 pub(super) const HOSTS: Split<&str> = [&["example.com", "example.org", "shop.example.net"], &["mail.example.io", "pay-now.example", "kauf.example.de"]];
 

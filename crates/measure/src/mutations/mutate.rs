@@ -351,7 +351,7 @@ impl Maker<'_> {
     }
 
     fn denied(&mut self, text: &str, other: bool) -> Two {
-        let denial = if other { self.of(DENIALS[1]) } else { self.of(DENIALS[0]) };
+        let denial = if other { self.word(&DENIALS) } else { self.of(&["not", "never"]) };
         let words: Vec<&str> = text.split_whitespace().collect();
         let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase();
         let subject = |word: &str| matches!(bare(word).as_str(), "i" | "my" | "you" | "it" | "the" | "we" | "they" | "this" | "that" | "a" | "there");

@@ -22,11 +22,12 @@ const FUNCTION_WORDS: &str = "a an the this that these those there here \
 
 /// Each of them denies what follows it.
 const NEGATIONS: &str = "not no never none nobody nothing neither nor nowhere cannot without dont doesnt didnt cant wont \
-    isnt arent wasnt werent hasnt havent hadnt wouldnt shouldnt couldnt mustnt neednt aint minus except excluding least";
+    isnt arent wasnt werent hasnt havent hadnt wouldnt shouldnt couldnt mustnt neednt aint minus except excluding least \
+    hardly barely rarely seldom scarcely";
 
 /// They deny by what they mean.
 const WEAK_NEGATIONS: &str = "unable fail fails failed failing refuse refuses refused decline declines declined reject \
-    rejects rejected missing lack lacks lacking impossible hardly barely rarely seldom stop stops stopped avoid avoided \
+    rejects rejected missing lack lacks lacking impossible stop stops stopped avoid avoided \
     deny denied unsuccessful block blocked wrong";
 
 /// A line is an axis: words of one side, a bar, words of the other.
@@ -328,6 +329,11 @@ impl Lexicon {
 /// See [`FUNCTION_WORDS`]; negations are among them.
 pub(super) fn is_function_word(word: &str) -> bool {
     LEXICON.is(word, FUNCTION) || is_negation(word)
+}
+
+/// Whether there is a function word that would turn the sense in its place.
+pub(super) fn may_turn(word: &str) -> bool {
+    LEXICON.turns.contains_key(word)
 }
 
 /// Whether a function word in the place of another turns the sense.

@@ -69,6 +69,9 @@ fn stands_for(name: &Word, words: &[Word]) -> Option<usize> {
     words.iter().position(|word| word.acronym && word.text.len() >= 3 && word.text.contains(first) && !name.acronym)
 }
 
+/// In longer texts the order is looked at up to here.
+const SHARED_MAX: usize = 60;
+
 /// Whether the same names, or the same words behind `from`, `to`, `by`, `than`, have changed places.
 pub(super) fn swapped(a: &Facts, b: &Facts) -> bool {
     names_swapped(&a.words, &b.words) || slots_swapped(a, b) || order_changed(a, b)
@@ -129,13 +132,22 @@ fn slots_swapped(a: &Facts, b: &Facts) -> bool {
     })
 }
 
-/// Whether two words that are not next to each other have changed places, all else being the same.
+/// Whether two words that are not next to each other have changed places, all else that both have being in
+/// order.
 fn order_changed(a: &Facts, b: &Facts) -> bool {
-    if a.content.len() != b.content.len() || a.content.len() < 3 {
+    let count = |facts: &Facts, stem: &str| facts.content.iter().filter(|at| facts.words[**at].stem == stem).count();
+    let shared = |of: &'_ Facts, other: &Facts| -> Vec<usize> {
+        let once = |at: &usize| count(of, &of.words[*at].stem) == 1 && count(other, &of.words[*at].stem) == 1;
+        of.content.iter().copied().take(SHARED_MAX).filter(once).collect()
+    };
+    let (mine, theirs) = (shared(a, b), shared(b, a));
+    if mine.len() != theirs.len() || mine.len() < 3 || 2 * mine.len() < a.content.len().max(b.content.len()) {
         return false;
     }
-    let stem = |facts: &Facts, at: usize| facts.words[facts.content[at]].stem.clone();
-    let moved: Vec<usize> = (0..a.content.len()).filter(|at| stem(a, *at) != stem(b, *at)).take(3).collect();
+    let stem = |facts: &'_ Facts, at: usize| -> u64 { super::term::hash(&facts.words[at].stem) };
+    let mine: Vec<u64> = mine.into_iter().map(|at| stem(a, at)).collect();
+    let theirs: Vec<u64> = theirs.into_iter().map(|at| stem(b, at)).collect();
+    let moved: Vec<usize> = (0..mine.len()).filter(|at| mine[*at] != theirs[*at]).take(3).collect();
     let [x, y] = moved[..] else { return false };
-    y > x + 1 && stem(a, x) == stem(b, y) && stem(a, y) == stem(b, x)
+    y > x + 1 && mine[x] == theirs[y] && mine[y] == theirs[x]
 }

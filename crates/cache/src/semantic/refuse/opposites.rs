@@ -2,7 +2,7 @@
 
 use super::Facts;
 use super::lexicon;
-use super::word::{Word, in_one_place, unmatched};
+use super::word::{Word, same_around, unmatched};
 
 /// A negation reaches so many words ahead.
 const REACH: usize = 4;
@@ -76,11 +76,19 @@ pub(super) fn opposed(a: &Facts, b: &Facts) -> bool {
     opposite || prefixed(a, b) || prefixed(b, a)
 }
 
-/// Whether a function word such as `on` stands where the other text has `off`.
+/// Whether a word such as `on` stands where the other text has `off`, whatever else they say.
 fn turned(a: &Facts, b: &Facts) -> bool {
-    let turns = |x: &Word, y: &Word| lexicon::turns(&x.text, &y.text);
-    (0..a.words.len()).any(|x| {
-        (0..b.words.len()).any(|y| turns(&a.words[x], &b.words[y]) && in_one_place((a, x), (b, y)))
+    let turning = |facts: &Facts| -> Vec<usize> {
+        let of = |word: &Word| lexicon::may_turn(&word.text) || !lexicon::sides(&word.stem).is_empty();
+        (0..facts.words.len()).filter(|at| of(&facts.words[*at])).collect()
+    };
+    let turns = |x: &Word, y: &Word| {
+        let opposite = |side: &(u16, bool)| lexicon::sides(&y.stem).contains(&(side.0, !side.1));
+        x.stem != y.stem && (lexicon::turns(&x.text, &y.text) || lexicon::sides(&x.stem).iter().any(opposite))
+    };
+    let (mine, theirs) = (turning(a), turning(b));
+    mine.iter().any(|x| {
+        theirs.iter().any(|y| turns(&a.words[*x], &b.words[*y]) && same_around((a, *x, *x), (b, *y, *y)))
     })
 }
 

@@ -102,8 +102,7 @@ pub(super) fn date(day: u64, month: u64, year: u64) -> Term {
 }
 
 fn pack(day: u64, month: u64, year: u64) -> u64 {
-    let century = if year > 0 && year < 100 { if year < 70 { 2000 } else { 1900 } } else { 0 };
-    day | month << 8 | (year + century) << 16
+    day | month << 8 | year << 16
 }
 
 /// Reads `25/12/2018`, `2018-12-25`, `25.12.18`, `25-Dec-2018`.
@@ -118,7 +117,11 @@ pub(super) fn written(piece: &str) -> Option<Term> {
         let digits = !text.is_empty() && text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit());
         digits.then(|| text.parse::<u64>().ok())?
     };
-    let year = |text: &str| number(text).filter(|_| text.len() == 4 || text.len() == 2);
+    let year = |text: &str| match (text.len(), number(text)?) {
+        (2, short) => Some(short + if short < 70 { 2000 } else { 1900 }),
+        (4, year) => Some(year),
+        _ => None,
+    };
     let small = |text: &str, most: u64| number(text).filter(|value| text.len() <= 2 && (1..=most).contains(value));
     if let (Some(day), Some(month), Some(year)) = (small(a, 31), month(&b.to_lowercase()), year(c)) {
         return Some(date(day, month, year));
@@ -165,8 +168,9 @@ pub(super) fn clock(piece: &str, half: Option<bool>) -> Option<Term> {
         Some(false) if hour == 12 => at(0),
         _ => at(hour),
     };
+    // Without a word for the half two times are of one clock.
     let other = if half.is_none() && (1..12).contains(&hour) { at(hour + 12) } else { value };
-    Some(Term { other, shape: u8::from(other != value), ..Term::new(Class::Clock, value) })
+    Some(Term { other, shape: u8::from(half.is_none()), ..Term::new(Class::Clock, value) })
 }
 
 /// `am` or `p.m.` as a word: whether it is after noon.

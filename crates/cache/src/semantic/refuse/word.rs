@@ -76,30 +76,39 @@ fn undouble(stem: &mut String) {
 }
 
 /// So many words may differ on a side for the texts to count as alike but for those.
-const DIFFERENT_MAX: usize = 3;
+const DIFFERENT_MAX: usize = 5;
 
-/// Whether a word of one text stands in the place of another word, and none of the two is known to say
-/// the same: the words before and behind are the same, and nearly all of the rest.
+/// Whether words of one text stand in the place of other words, and none of them is known to say the same:
+/// what stands before and behind is the same, and nearly all of the rest.
 ///
 /// What changes the meaning of a sentence and nothing else in it is one word in the place of another. So
 /// where nearly all is the same the difference counts, whatever words they are.
 pub(super) fn substituted(a: &Facts, b: &Facts) -> bool {
     let left = unmatched(a, b);
     let (mine, theirs) = (left.mine.len(), left.theirs.len());
-    let most = mine.max(theirs);
-    if mine == 0 || theirs == 0 || most > DIFFERENT_MAX || left.same < most {
+    let (fewer, most) = (mine.min(theirs), mine.max(theirs));
+    if fewer == 0 || most > DIFFERENT_MAX || left.same < fewer {
         return false;
     }
-    left.mine.iter().any(|x| left.theirs.iter().any(|y| in_one_place((a, *x), (b, *y))))
+    let run = |words: &[usize], from: usize| (from..).take_while(|at| words.contains(at)).last().unwrap_or(from);
+    left.mine.iter().any(|x| {
+        let end_x = run(&left.mine, *x);
+        left.theirs.iter().any(|y| same_around((a, *x, end_x), (b, *y, run(&left.theirs, *y))))
+    })
 }
 
-/// Whether what stands before and behind two words is the same.
-pub(super) fn in_one_place((a, x): (&Facts, usize), (b, y): (&Facts, usize)) -> bool {
-    let same = |x: Option<usize>, y: Option<usize>| {
-        let [x, y] = [x.and_then(|at| a.words.get(at)), y.and_then(|at| b.words.get(at))];
-        x.map(|word| &word.stem) == y.map(|word| &word.stem)
+/// Whether what stands before and behind two runs of words is the same; the edge of a clause is one thing.
+pub(super) fn same_around((a, x, end_x): (&Facts, usize, usize), (b, y, end_y): (&Facts, usize, usize)) -> bool {
+    let near = |facts: &'_ Facts, at: usize, there: Option<usize>| -> Option<usize> {
+        there.filter(|there| facts.words.get(*there).is_some_and(|word| word.clause == facts.words[at].clause))
     };
-    same(x.checked_sub(1), y.checked_sub(1)) && same(Some(x + 1), Some(y + 1))
+    let same = |x: Option<usize>, y: Option<usize>| match (x, y) {
+        (Some(x), Some(y)) => a.words[x].stem == b.words[y].stem,
+        (None, None) => true,
+        _ => false,
+    };
+    same(near(a, x, x.checked_sub(1)), near(b, y, y.checked_sub(1)))
+        && same(near(a, end_x, Some(end_x + 1)), near(b, end_y, Some(end_y + 1)))
 }
 
 /// The content words that only one of two texts has, by their positions.
