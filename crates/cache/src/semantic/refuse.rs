@@ -105,6 +105,12 @@ impl Facts {
         Self { terms, words, content, language, too_long }
     }
 
+    /// A word of the same clause as another, courtesies left out.
+    fn in_clause(&self, at: usize, of: usize) -> Option<&Word> {
+        let courteous = |word: &&Word| matches!(word.text.as_str(), "please" | "thanks" | "thank" | "kindly" | "hi" | "hello" | "hey");
+        self.words.get(at).filter(|word| word.clause == self.words[of].clause && !courteous(word))
+    }
+
     /// The first reason why the answer to one must not be given to the other.
     #[must_use]
     pub fn refuses(&self, other: &Self) -> Option<Reason> {

@@ -103,7 +103,10 @@ pub(super) const OPPOSITES: Split<(&str, &str)> = [
 ];
 /// Other ways to say `not`.
 pub(super) const DENIALS: Split<&str> =
-    [&["hardly ever", "in no way", "by no means", "no longer", "scarcely"], &["under no circumstances", "far from", "on no account", "anything but", "at no time", "least of all"]];
+    [
+        &["hardly ever", "in no way", "no longer", "scarcely", "far from", "anything but", "at no time", "least of all"],
+        &["nowhere near", "the opposite of", "in no sense", "not in the least", "the reverse of", "short of being", "rather less than"],
+    ];
 /// Hosts of addresses.
 pub(super) const HOSTS: Split<&str> = [&["example.com", "example.org", "shop.example.net"], &["mail.example.io", "pay-now.example", "kauf.example.de"]];
 

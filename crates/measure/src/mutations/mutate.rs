@@ -100,8 +100,8 @@ pub(crate) fn pair(kind: Kind, text: &str, held_out: bool, rng: &mut SplitMix64)
         Kind::ReceiptName => maker.receipt_name(text),
         Kind::ReceiptCurrency => maker.receipt_currency(text),
     }?;
-    let receipt = Kind::RECEIPTS.contains(&kind);
-    let dressed = !receipt && maker.rng.below(2) == 0;
+    let whole = Kind::RECEIPTS.contains(&kind) || kind == Kind::Language;
+    let dressed = !whole && maker.rng.below(2) == 0;
     let new = if dressed { maker.dress(new) } else { new };
     // By denying what denies a sentence may have been made as it was.
     (old != new).then_some(Pair { kind, held_out, dressed, old, new })

@@ -25,6 +25,11 @@ const NEGATIONS: &str = "not no never none nobody nothing neither nor nowhere ca
     isnt arent wasnt werent hasnt havent hadnt wouldnt shouldnt couldnt mustnt neednt aint minus except excluding least \
     hardly barely rarely seldom scarcely";
 
+/// They colour a sentence and leave its sense.
+const FILLERS: &str = "a an the also just still now already really very so quite too even ever always currently being been to be \
+    in of i my you your it we they he she this that some any all both there please often usually perhaps maybe again then truly most \
+    well once one";
+
 /// They deny by what they mean.
 const WEAK_NEGATIONS: &str = "unable fail fails failed failing refuse refuses refused decline declines declined reject \
     rejects rejected missing lack lacks lacking impossible stop stops stopped avoid avoided \
@@ -289,11 +294,12 @@ struct Lexicon {
 const FUNCTION: u8 = 1;
 const NEGATION: u8 = 2;
 const WEAK: u8 = 4;
+const FILLER: u8 = 8;
 
 impl Lexicon {
     fn new() -> Self {
         let mut lexicon = Self::default();
-        for (list, kind) in [(FUNCTION_WORDS, FUNCTION), (NEGATIONS, NEGATION | FUNCTION), (WEAK_NEGATIONS, WEAK)] {
+        for (list, kind) in [(FUNCTION_WORDS, FUNCTION), (NEGATIONS, NEGATION | FUNCTION), (WEAK_NEGATIONS, WEAK), (FILLERS, FILLER)] {
             for word in list.split_whitespace() {
                 *lexicon.kinds.entry(word).or_default() |= kind;
             }
@@ -344,6 +350,11 @@ pub(super) fn turns(word: &str, other: &str) -> bool {
 /// Whether a word denies.
 pub(super) fn is_negation(word: &str) -> bool {
     word.ends_with("n't") || LEXICON.is(word, NEGATION)
+}
+
+/// See [`FILLERS`].
+pub(super) fn is_filler(word: &str) -> bool {
+    LEXICON.is(word, FILLER)
 }
 
 /// Whether it may stand for a denial.

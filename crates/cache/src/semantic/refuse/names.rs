@@ -11,18 +11,20 @@ const PLACE_MIN: usize = 4;
 
 /// Whether a name of one text is missing in the other.
 pub(super) fn differ(a: &[Word], b: &[Word]) -> bool {
-    let missing =
-        |a: &[Word], b: &[Word]| (0..a.len()).any(|at| a[at].name && find(&a[at], b).is_none());
+    let missing = |a: &[Word], b: &[Word]| (0..a.len()).any(|at| a[at].name && !has(b, (a, at)));
     missing(a, b) || missing(b, a)
 }
 
-/// Where a text has a name, however it is written.
-fn find(name: &Word, words: &[Word]) -> Option<usize> {
-    words
-        .iter()
-        .position(|word| same(name, word))
-        .or_else(|| name.acronym.then(|| spelled_out(&name.text, words))?)
-        .or_else(|| stands_for(name, words))
+/// Whether a text has a name of another text, however it is written.
+fn has(words: &[Word], (from, at): (&[Word], usize)) -> bool {
+    let name = &from[at];
+    let abbreviated = |short: &Word| {
+        let there = (short.acronym && !name.acronym).then(|| spelled_out(&short.text, from)).flatten();
+        there.is_some_and(|there| (there..there + short.text.chars().count()).contains(&at))
+    };
+    words.iter().any(|word| same(name, word))
+        || (name.acronym && spelled_out(&name.text, words).is_some())
+        || words.iter().any(abbreviated)
 }
 
 /// Whether two words are the same name.
@@ -63,18 +65,12 @@ fn spelled_out(acronym: &str, words: &[Word]) -> Option<usize> {
     (letters.len() >= 2).then(|| words.windows(letters.len()).position(spells))?
 }
 
-/// `Game` where the text has `GOT`: it has an acronym with the name's letter that the name's own text spells.
-fn stands_for(name: &Word, words: &[Word]) -> Option<usize> {
-    let first = name.text.chars().next()?;
-    words.iter().position(|word| word.acronym && word.text.len() >= 3 && word.text.contains(first) && !name.acronym)
-}
-
 /// In longer texts the order is looked at up to here.
 const SHARED_MAX: usize = 60;
 
 /// Whether the same names, or the same words behind `from`, `to`, `by`, `than`, have changed places.
 pub(super) fn swapped(a: &Facts, b: &Facts) -> bool {
-    names_swapped(&a.words, &b.words) || slots_swapped(a, b) || order_changed(a, b)
+    names_swapped(&a.words, &b.words) || names_swapped(&b.words, &a.words) || slots_swapped(a, b) || order_changed(a, b)
 }
 
 /// Where these stand between two names their order says nothing.
@@ -84,7 +80,7 @@ fn names_swapped(a: &[Word], b: &[Word]) -> bool {
     let only = |words: &[Word], stem: &str| words.iter().filter(|word| word.stem == stem).count() == 1;
     let place = |at: usize| {
         let word = &a[at];
-        let plain = word.name && !word.acronym && only(a, &word.stem) && only(b, &word.stem);
+        let plain = word.capital && word.is_content() && !word.acronym && only(a, &word.stem) && only(b, &word.stem);
         plain.then(|| b.iter().position(|other| other.stem == word.stem).map(|place| (at, place)))?
     };
     let places: Vec<(usize, usize)> = (0..a.len()).filter_map(place).collect();

@@ -9,6 +9,9 @@ const REACH: usize = 4;
 
 /// Whether one text denies what the other does not.
 pub(super) fn negated(a: &Facts, b: &Facts) -> bool {
+    if put_behind_an_auxiliary(a, b) || put_behind_an_auxiliary(b, a) {
+        return true;
+    }
     let (mine, theirs) = (Denial::of(&a.words), Denial::of(&b.words));
     if (mine.strong > 0) != (theirs.strong > 0) {
         let weak = if mine.strong > 0 { theirs.weak } else { mine.weak };
@@ -25,6 +28,32 @@ pub(super) fn negated(a: &Facts, b: &Facts) -> bool {
         // With as many negations each must deny the same; with more of them one side denies more.
         there && denied(&mine, a, stem) != denied(&theirs, b, stem) && (!same_number || mine.strong > 0)
     }) || (!same_number && mine.strong % 2 != theirs.strong % 2)
+}
+
+const AUXILIARIES: [&str; 17] = [
+    "is", "are", "was", "were", "am", "be", "been", "has", "have", "had", "can", "could", "will", "would", "should", "must", "may",
+];
+/// So many words may be put there.
+const PUT_MAX: usize = 4;
+
+/// Whether a text is as the other but for some words behind `is`, `has`, `can`, where a denial stands,
+/// whatever words it is made of: `is far from ready`. Adverbs that only colour it are no such words.
+fn put_behind_an_auxiliary(a: &Facts, b: &Facts) -> bool {
+    let stem = |facts: &'_ Facts, at: usize| facts.words.get(at).map(|word| super::term::hash(&word.stem));
+    (0..a.words.len()).filter(|at| AUXILIARIES.contains(&a.words[*at].text.as_str())).any(|x| {
+        (0..b.words.len()).filter(|y| b.words[*y].text == a.words[x].text).any(|y| {
+            let alike = |by: usize| {
+                stem(a, x + by + 1).is_some() && stem(a, x + by + 1) == stem(b, y + 1) && stem(a, x + by + 2) == stem(b, y + 2)
+            };
+            let before = x.checked_sub(1).and_then(|at| stem(a, at)) == y.checked_sub(1).and_then(|at| stem(b, at));
+            before && (1..=PUT_MAX).any(|by| alike(by) && !a.words[x + 1..=x + by].iter().all(|word| colours(&word.text)))
+        })
+    })
+}
+
+/// Words between a verb's parts that leave its sense.
+fn colours(word: &str) -> bool {
+    word.ends_with("ly") || lexicon::is_filler(word)
 }
 
 struct Denial {
@@ -88,7 +117,7 @@ fn turned(a: &Facts, b: &Facts) -> bool {
     };
     let (mine, theirs) = (turning(a), turning(b));
     mine.iter().any(|x| {
-        theirs.iter().any(|y| turns(&a.words[*x], &b.words[*y]) && same_around((a, *x, *x), (b, *y, *y)))
+        theirs.iter().any(|y| turns(&a.words[*x], &b.words[*y]) && same_around((a, *x, *x), (b, *y, *y), 1))
     })
 }
 

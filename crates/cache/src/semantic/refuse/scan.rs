@@ -46,7 +46,8 @@ impl Scan {
         let word = |(piece, used): (Piece<'_>, bool)| {
             let Piece::Word(mut word, capitals) = piece else { return None };
             word.valued = used;
-            word.acronym = capitals.all;
+            word.acronym = names && capitals.all;
+            word.capital = names && capitals.first;
             let written =
                 if names { (capitals.first && !capitals.begins) || capitals.within } else { word.text.len() > 1 };
             word.name = written && word.is_content() && !ordinary_capital(&word.text);
@@ -226,13 +227,10 @@ fn hyphened(piece: &str) -> Option<(&str, &str)> {
 fn letters<'t>(piece: &'t str, (mut begins, clause): (bool, u32), found: &mut Vec<Piece<'t>>) {
     // `C++`, `C#`: the marks are the name.
     let marked = piece.len() <= 3 && piece.ends_with(['+', '#']);
-    if let Some(symbol) =
-        Some(piece).filter(|piece| piece.chars().count() == 1 && unit::unit(piece, Place::Alone).is_some())
-    {
-        found.push(Piece::Word(
-            plain_word(symbol.to_owned(), clause),
-            Capitals { first: false, within: false, all: false, begins },
-        ));
+    if piece.contains(unit::is_sign) || piece == "%" {
+        let name = piece.to_lowercase();
+        let (class, name) = unit::unit(&name, Place::AtNumber).unwrap_or((Class::Currency, &name));
+        found.push(Piece::Value(Term::named(class, name)));
         return;
     }
     let parts = piece.split(|c: char| {
@@ -266,7 +264,7 @@ fn is_initials(part: &str) -> bool {
 }
 
 fn plain_word(text: String, clause: u32) -> Word {
-    Word { stem: stem(&text), text, name: false, acronym: false, valued: false, clause }
+    Word { stem: stem(&text), text, name: false, capital: false, acronym: false, valued: false, clause }
 }
 
 /// Joins pieces to values.
@@ -325,7 +323,9 @@ impl Reader<'_> {
         next += usize::from(day.is_some() && self.text(next) == Some("of"));
         let name = self.text(next)?;
         let month = time::month(name)?;
-        let plain = time::is_plainly_month(name) || self.capital(next);
+        let within = next.checked_sub(1).and_then(|before| self.text(before));
+        let within = matches!(within, Some("in" | "by" | "since" | "until" | "till" | "during"));
+        let plain = time::is_plainly_month(name) || self.capital(next) || within;
         let mut end = next + 1;
         let behind = if day.is_none() { self.whole(end, 1..=31) } else { None };
         end += usize::from(behind.is_some());
@@ -333,8 +333,8 @@ impl Reader<'_> {
         end += usize::from(year.is_some());
         let numbered = day.or(behind).or(year).is_some();
         // `may`, `march`, `mar`: months only next to a number, or with a capital and in full.
-        if !(numbered && (plain || day.is_some() || name.len() > 3))
-            && !(plain && name.len() > 3 || time::is_plainly_month(name))
+        if !(numbered && (plain || day.is_some() || name.len() > 3 || (behind.is_some() && year.is_some())))
+            && !(plain && name.len() > 3 || within || time::is_plainly_month(name))
         {
             return None;
         }
@@ -366,22 +366,27 @@ impl Reader<'_> {
 
     /// The unit behind a number, else the currency before it. How many pieces were taken behind it.
     fn units_around(&mut self, from: usize, end: usize) -> usize {
-        if let Some(name) = self.text(end).map(str::to_owned)
-            && unit::unit(&name, Place::AtNumber).is_some()
-            && !(name == "in" || name == "m")
+        if let Some((name, place)) = self.near_number(end)
+            && let Some((class, name)) = unit::unit(&name, place)
+            && !(name == "inch" && self.text(end) == Some("in"))
         {
-            self.unit(&name);
+            self.terms.push(Term::named(class, name));
             self.used[end] = true;
             return 1;
         }
-        let before = from.checked_sub(1).and_then(|before| self.text(before)).map(str::to_owned);
-        if let Some(name) = before
-            && unit::unit(&name, Place::AtNumber).is_some_and(|unit| unit.0 == Class::Currency)
+        if let Some((name, place)) = from.checked_sub(1).and_then(|before| self.near_number(before))
+            && let Some((class @ Class::Currency, name)) = unit::unit(&name, place)
         {
-            self.unit(&name);
+            self.terms.push(Term::named(class, name));
             self.used[from - 1] = true;
         }
         0
+    }
+
+    /// A word next to a number, and whether it may be a code.
+    fn near_number(&self, at: usize) -> Option<(String, Place)> {
+        let Piece::Word(word, capitals) = self.pieces.get(at)? else { return None };
+        Some((word.text.clone(), if capitals.all { Place::CapitalsAtNumber } else { Place::AtNumber }))
     }
 
     fn unit(&mut self, name: &str) {

@@ -57,6 +57,9 @@ const CURRENCIES: &[&[&str]] = &[
     &["ars"],
 ];
 
+/// The other codes of ISO 4217: only next to a number, some are words.
+const CODES: &str = "afn all amd ang aoa awg azn bam bbd bhd bif bmd bnd bob bsd btn bwp byn bzd cdf crc cup cve djf dop dzd ern etb fjd fkp gel ghs gip gmd gnf gtq gyd hnl htg iqd irr jmd jod kgs khr kmf kpw kwd kyd kzt lak lbp lrd lsl lyd mad mdl mga mkd mmk mnt mop mru mur mvr mwk mzn nad nio npr omr pab pen pgk pyg qar rsd rwf sbd scr sdg shp sle sos srd ssp stn svc syp szl tjs tmt tnd top try ttd tzs ugx uyu uzs ved ves vuv wst xaf xcd xof xpf yer zmw zwl";
+
 /// Measures, the same way.
 const MEASURES: &[&[&str]] = &[
     &["%", "percent", "percentage", "pct", "per cent"],
@@ -131,20 +134,35 @@ const TIMES: &[&[&str]] = &[
 pub(super) enum Place {
     /// Right before or behind a number.
     AtNumber,
+    /// The same, in capitals.
+    CapitalsAtNumber,
     /// By itself.
     Alone,
 }
 
-/// The unit of a word in small letters or of a sign: its class and first name.
-pub(super) fn unit(word: &str, place: Place) -> Option<(Class, &'static str)> {
+/// The unit of a word in small letters or of a sign: its class and first name. A sign of money that is not
+/// listed is its own name.
+pub(super) fn unit(word: &str, place: Place) -> Option<(Class, &str)> {
     let among = |lists: &[&[&'static str]]| lists.iter().find(|names| names.contains(&word)).map(|names| names[0]);
-    if let Some(name) = among(CURRENCIES).filter(|_| place == Place::AtNumber || word != "won") {
+    if let Some(name) = among(CURRENCIES).filter(|_| place != Place::Alone || word != "won") {
         return Some((Class::Currency, name));
     }
+    if place == Place::CapitalsAtNumber
+        && word.len() == 3
+        && let Some(code) = CODES.split(' ').find(|code| *code == word)
+    {
+        return Some((Class::Currency, code));
+    }
     let short = word.len() < 3 || matches!(word, "min" | "sec" | "second");
-    let measured = among(TIMES).filter(|_| place == Place::AtNumber || !short);
-    let measured = measured.or_else(|| among(MEASURES).filter(|_| place == Place::AtNumber || word.starts_with('%')));
-    measured.map(|name| (Class::Measure, name))
+    let measured = among(TIMES).filter(|_| place != Place::Alone || !short);
+    let measured = measured.or_else(|| among(MEASURES).filter(|_| place != Place::Alone || word.starts_with('%')));
+    let money = || word.contains(is_sign).then_some((Class::Currency, word));
+    measured.map(|name| (Class::Measure, name)).or_else(money)
+}
+
+/// A sign of money, by the Unicode block of those that came after ASCII and Latin-1.
+pub(super) fn is_sign(c: char) -> bool {
+    matches!(c, '$' | '£' | '¥' | '¢' | '¤' | '\u{20a0}'..='\u{20cf}')
 }
 
 /// A unit of time, as in `next week`.

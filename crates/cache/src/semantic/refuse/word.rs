@@ -12,6 +12,8 @@ pub(super) struct Word {
     pub(super) stem: String,
     /// It is written as a name.
     pub(super) name: bool,
+    /// It has a capital, where capitals tell something.
+    pub(super) capital: bool,
     /// It is written in capitals: it may stand for the words that begin with them.
     pub(super) acronym: bool,
     /// Part of a number, a moment, a unit: compared by its value.
@@ -87,28 +89,37 @@ pub(super) fn substituted(a: &Facts, b: &Facts) -> bool {
     let left = unmatched(a, b);
     let (mine, theirs) = (left.mine.len(), left.theirs.len());
     let (fewer, most) = (mine.min(theirs), mine.max(theirs));
-    if fewer == 0 || most > DIFFERENT_MAX || left.same < fewer {
+    if fewer == 0 || most > DIFFERENT_MAX {
         return false;
     }
+    // Where few words mean something by themselves, more of what is around must be the same.
+    let reach = if left.same < fewer { 2 } else { 1 };
     let run = |words: &[usize], from: usize| (from..).take_while(|at| words.contains(at)).last().unwrap_or(from);
     left.mine.iter().any(|x| {
         let end_x = run(&left.mine, *x);
-        left.theirs.iter().any(|y| same_around((a, *x, end_x), (b, *y, run(&left.theirs, *y))))
+        left.theirs.iter().any(|y| same_around((a, *x, end_x), (b, *y, run(&left.theirs, *y)), reach))
     })
 }
 
-/// Whether what stands before and behind two runs of words is the same; the edge of a clause is one thing.
-pub(super) fn same_around((a, x, end_x): (&Facts, usize, usize), (b, y, end_y): (&Facts, usize, usize)) -> bool {
-    let near = |facts: &'_ Facts, at: usize, there: Option<usize>| -> Option<usize> {
-        there.filter(|there| facts.words.get(*there).is_some_and(|word| word.clause == facts.words[at].clause))
+/// Whether the words before and behind two runs of words are the same, so many on each side; what a clause
+/// begins or ends with is one thing, and so are the words of courtesy there.
+pub(super) fn same_around(
+    (a, x, end_x): (&Facts, usize, usize),
+    (b, y, end_y): (&Facts, usize, usize),
+    reach: usize,
+) -> bool {
+    let (before, behind) = (|at: usize, by: usize| at.checked_sub(by), |at: usize, by: usize| at.checked_add(by));
+    let same = |x: usize, y: usize, step: fn(usize, usize) -> Option<usize>| {
+        for by in 1..=reach {
+            match (step(x, by).and_then(|at| a.in_clause(at, x)), step(y, by).and_then(|at| b.in_clause(at, y))) {
+                (None, None) => return true,
+                (Some(x), Some(y)) if x.stem == y.stem => {}
+                _ => return false,
+            }
+        }
+        true
     };
-    let same = |x: Option<usize>, y: Option<usize>| match (x, y) {
-        (Some(x), Some(y)) => a.words[x].stem == b.words[y].stem,
-        (None, None) => true,
-        _ => false,
-    };
-    same(near(a, x, x.checked_sub(1)), near(b, y, y.checked_sub(1)))
-        && same(near(a, end_x, Some(end_x + 1)), near(b, end_y, Some(end_y + 1)))
+    same(x, y, before) && same(end_x, end_y, behind)
 }
 
 /// The content words that only one of two texts has, by their positions.
