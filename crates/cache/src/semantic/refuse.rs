@@ -107,7 +107,9 @@ impl Facts {
 
     /// A word of the same clause as another, courtesies left out.
     fn in_clause(&self, at: usize, of: usize) -> Option<&Word> {
-        let courteous = |word: &&Word| matches!(word.text.as_str(), "please" | "thanks" | "thank" | "kindly" | "hi" | "hello" | "hey");
+        let courteous = |word: &&Word| {
+            matches!(word.text.as_str(), "please" | "thanks" | "thank" | "kindly" | "hi" | "hello" | "hey")
+        };
         self.words.get(at).filter(|word| word.clause == self.words[of].clause && !courteous(word))
     }
 

@@ -4,8 +4,8 @@
 use baton_stats::SplitMix64;
 
 use super::lists::{
-    BEFORE, BEHIND, COMPANIES, CURRENCIES, DAYS, DENIALS, HOSTS, MONTHS, MOMENTS, OPPOSITES, ORDINALS, PEOPLE, PLACES, SIGNS,
-    SPOKEN, Split, THINGS, TRANSLATIONS, UNITS,
+    BEFORE, BEHIND, COMPANIES, CURRENCIES, DAYS, DENIALS, HOSTS, MOMENTS, MONTHS, OPPOSITES, ORDINALS, PEOPLE, PLACES,
+    SIGNS, SPOKEN, Split, THINGS, TRANSLATIONS, UNITS,
 };
 
 /// What is changed.
@@ -39,9 +39,25 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) const QUERIES: [Self; 19] = [
-        Self::Digits, Self::Spoken, Self::Ordinal, Self::Date, Self::Clock, Self::Day, Self::Moment, Self::Currency, Self::Unit,
-        Self::Identifier, Self::Address, Self::Name, Self::NameInSmallLetters, Self::Thing, Self::Not, Self::OtherDenial,
-        Self::Opposite, Self::Role, Self::Language,
+        Self::Digits,
+        Self::Spoken,
+        Self::Ordinal,
+        Self::Date,
+        Self::Clock,
+        Self::Day,
+        Self::Moment,
+        Self::Currency,
+        Self::Unit,
+        Self::Identifier,
+        Self::Address,
+        Self::Name,
+        Self::NameInSmallLetters,
+        Self::Thing,
+        Self::Not,
+        Self::OtherDenial,
+        Self::Opposite,
+        Self::Role,
+        Self::Language,
     ];
     pub(crate) const RECEIPTS: [Self; 5] =
         [Self::ReceiptNumber, Self::ReceiptDate, Self::ReceiptCode, Self::ReceiptName, Self::ReceiptCurrency];
@@ -52,7 +68,13 @@ impl Kind {
     pub(crate) fn machine_can_check(self) -> bool {
         !matches!(
             self,
-            Self::Moment | Self::Unit | Self::NameInSmallLetters | Self::Thing | Self::OtherDenial | Self::Opposite | Self::Role
+            Self::Moment
+                | Self::Unit
+                | Self::NameInSmallLetters
+                | Self::Thing
+                | Self::OtherDenial
+                | Self::Opposite
+                | Self::Role
                 | Self::Language
         )
     }
@@ -189,14 +211,19 @@ impl Maker<'_> {
         }
         let old = self.amount();
         let new = self.changed(&old);
-        self.stated(text, &["The amount was {}.", "I sent {} in total.", "It shows {}.", "({})", "My limit is {}."], (&old, &new))
+        self.stated(
+            text,
+            &["The amount was {}.", "I sent {} in total.", "It shows {}.", "({})", "My limit is {}."],
+            (&old, &new),
+        )
     }
 
     /// Some number of a text: a run of digits, points and commas.
     fn number_in(&mut self, text: &str) -> Option<std::ops::Range<usize>> {
         let mut found: Vec<std::ops::Range<usize>> = Vec::new();
         for (at, c) in text.char_indices() {
-            let part = c.is_ascii_digit() || (matches!(c, '.' | ',') && found.last().is_some_and(|last| last.end == at));
+            let part =
+                c.is_ascii_digit() || (matches!(c, '.' | ',') && found.last().is_some_and(|last| last.end == at));
             match found.last_mut() {
                 Some(last) if part && last.end == at => last.end = at + 1,
                 _ if c.is_ascii_digit() => found.push(at..at + 1),
@@ -221,7 +248,20 @@ impl Maker<'_> {
             _ => y += 1 + self.rng.below(3),
         }
         let style = self.rng.below(if self.half == 0 { 4 } else { 5 }) + if self.half == 0 { 0 } else { 4 };
-        let names = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+        let names = [
+            "January",
+            "February",
+            "March",
+            "April",
+            "May",
+            "June",
+            "July",
+            "August",
+            "September",
+            "October",
+            "November",
+            "December",
+        ];
         let write = |d: u64, m: u64, y: u64| {
             let name = names[m as usize - 1];
             let short = &name[..3];
@@ -237,7 +277,11 @@ impl Maker<'_> {
                 _ => format!("{y}/{m:02}/{d:02}"),
             }
         };
-        self.stated(text, &["It was on {}.", "I paid on {}.", "Date: {}.", "It is due {}."], (&write(day, month, year), &write(d, m, y)))
+        self.stated(
+            text,
+            &["It was on {}.", "I paid on {}.", "Date: {}.", "It is due {}."],
+            (&write(day, month, year), &write(d, m, y)),
+        )
     }
 
     fn clock(&mut self, text: &str) -> Two {
@@ -277,11 +321,16 @@ impl Maker<'_> {
     fn unit(&mut self, text: &str) -> Two {
         let amount = 2 + self.rng.below(90);
         let (a, b) = self.words(&UNITS);
-        self.stated(text, &["It is {}.", "That is {} already.", "It says {}."], (&format!("{amount} {a}"), &format!("{amount} {b}")))
+        self.stated(
+            text,
+            &["It is {}.", "That is {} already.", "It says {}."],
+            (&format!("{amount} {a}"), &format!("{amount} {b}")),
+        )
     }
 
     fn identifier(&mut self, text: &str) -> Two {
-        let digits = |rng: &mut SplitMix64, n: u64| (0..n).map(|_| char::from(b'0' + rng.below(10) as u8)).collect::<String>();
+        let digits =
+            |rng: &mut SplitMix64, n: u64| (0..n).map(|_| char::from(b'0' + rng.below(10) as u8)).collect::<String>();
         let mut letters = |n: u64| (0..n).map(|_| char::from(b'A' + self.rng.below(26) as u8)).collect::<String>();
         let (two, three) = (letters(2), letters(3));
         let style = self.rng.below(3) + 3 * self.half as u64;
@@ -290,7 +339,14 @@ impl Maker<'_> {
             0 => format!("{two}{}", digits(rng, 8)),
             1 => format!("0{}", digits(rng, 9)),
             2 => format!("#{three}-{}", digits(rng, 4)),
-            3 => format!("{two}{} {} {} {} {}", digits(rng, 2), digits(rng, 4), digits(rng, 4), digits(rng, 4), digits(rng, 2)),
+            3 => format!(
+                "{two}{} {} {} {} {}",
+                digits(rng, 2),
+                digits(rng, 4),
+                digits(rng, 4),
+                digits(rng, 4),
+                digits(rng, 2)
+            ),
             4 => format!("+44 20 {} {}", digits(rng, 4), digits(rng, 4)),
             _ => format!("{three}/{}/{}-{two}", digits(rng, 3), digits(rng, 3)),
         };
@@ -303,8 +359,16 @@ impl Maker<'_> {
         let person = self.word(&PEOPLE).to_lowercase().replace([' ', '\''], ".");
         match self.rng.below(3) {
             0 => self.stated(text, &["I pay at {}.", "It was {}."], (a, b)),
-            1 => self.stated(text, &["Write to {}.", "My mail is {}."], (&format!("{person}@{a}"), &format!("{person}@{b}"))),
-            _ => self.stated(text, &["See {}.", "I was on {}."], (&format!("https://{a}/{person}"), &format!("https://{a}/{person}s"))),
+            1 => self.stated(
+                text,
+                &["Write to {}.", "My mail is {}."],
+                (&format!("{person}@{a}"), &format!("{person}@{b}")),
+            ),
+            _ => self.stated(
+                text,
+                &["See {}.", "I was on {}."],
+                (&format!("https://{a}/{person}"), &format!("https://{a}/{person}s")),
+            ),
         }
     }
 
@@ -322,7 +386,9 @@ impl Maker<'_> {
         let padded = format!(" {lower} ");
         let whole = |word: &str| {
             let edge = |c: char| !c.is_alphanumeric();
-            padded.match_indices(word).any(|(at, _)| padded[..at].ends_with(edge) && padded[at + word.len()..].starts_with(edge))
+            padded
+                .match_indices(word)
+                .any(|(at, _)| padded[..at].ends_with(edge) && padded[at + word.len()..].starts_with(edge))
         };
         let both = |(a, b): &(&'static str, &'static str)| [(*a, *b), (*b, *a)];
         let there: Vec<(&str, &str)> =
@@ -331,10 +397,13 @@ impl Maker<'_> {
             return None;
         }
         let (from, to) = self.of(&there);
-        let words: Vec<String> = lower.split(' ').map(|word| {
-            let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-            if bare == from { word.replace(from, to) } else { word.to_owned() }
-        }).collect();
+        let words: Vec<String> = lower
+            .split(' ')
+            .map(|word| {
+                let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+                if bare == from { word.replace(from, to) } else { word.to_owned() }
+            })
+            .collect();
         let new = words.join(" ");
         (new != lower).then_some((lower, new))
     }
@@ -354,18 +423,45 @@ impl Maker<'_> {
         let denial = if other { self.word(&DENIALS) } else { self.of(&["not", "never"]) };
         let words: Vec<&str> = text.split_whitespace().collect();
         let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphabetic()).to_lowercase();
-        let subject = |word: &str| matches!(bare(word).as_str(), "i" | "my" | "you" | "it" | "the" | "we" | "they" | "this" | "that" | "a" | "there");
+        let subject = |word: &str| {
+            matches!(
+                bare(word).as_str(),
+                "i" | "my" | "you" | "it" | "the" | "we" | "they" | "this" | "that" | "a" | "there"
+            )
+        };
         // Behind a statement's auxiliary; a question's stands before its subject.
         let places: Vec<usize> = (1..words.len())
-            .filter(|at| matches!(bare(words[*at]).as_str(), "is" | "was" | "are" | "can" | "will" | "should" | "would" | "has" | "have" | "am" | "did" | "do" | "does"))
-            .filter(|at| words.get(at + 1).is_some_and(|next| !subject(next) && !bare(next).starts_with("no") && bare(next) != "never"))
+            .filter(|at| {
+                matches!(
+                    bare(words[*at]).as_str(),
+                    "is" | "was"
+                        | "are"
+                        | "can"
+                        | "will"
+                        | "should"
+                        | "would"
+                        | "has"
+                        | "have"
+                        | "am"
+                        | "did"
+                        | "do"
+                        | "does"
+                )
+            })
+            .filter(|at| {
+                words
+                    .get(at + 1)
+                    .is_some_and(|next| !subject(next) && !bare(next).starts_with("no") && bare(next) != "never")
+            })
             .filter(|at| words[*at].ends_with(char::is_alphabetic))
             .collect();
         if places.is_empty() {
             return None;
         }
         let at = self.of(&places);
-        let contracted = denial == "not" && self.half == 1 && matches!(words[at], "is" | "was" | "are" | "has" | "have" | "did" | "do" | "does" | "would" | "should");
+        let contracted = denial == "not"
+            && self.half == 1
+            && matches!(words[at], "is" | "was" | "are" | "has" | "have" | "did" | "do" | "does" | "would" | "should");
         let mut new: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         if contracted {
             new[at].push_str("n't");
@@ -381,9 +477,20 @@ impl Maker<'_> {
         let list = self.of(&[PEOPLE, PLACES, COMPANIES]);
         let (a, b) = self.words(&list);
         let frames: &[&str] = if self.half == 0 {
-            &["It went from {a} to {b}.", "{a} owes {b} the money.", "It is cheaper at {a} than at {b}.", "I changed from {a} to {b}."]
+            &[
+                "It went from {a} to {b}.",
+                "{a} owes {b} the money.",
+                "It is cheaper at {a} than at {b}.",
+                "I changed from {a} to {b}.",
+            ]
         } else {
-            &["{a} was charged by {b}.", "I prefer {a} over {b}.", "They sent {a} what belongs to {b}.", "Take it out of {a} and put it into {b}.", "{a} comes ahead of {b}."]
+            &[
+                "{a} was charged by {b}.",
+                "I prefer {a} over {b}.",
+                "They sent {a} what belongs to {b}.",
+                "Take it out of {a} and put it into {b}.",
+                "{a} comes ahead of {b}.",
+            ]
         };
         let frame = self.of(frames);
         let say = |a: &str, b: &str| frame.replace("{a}", a).replace("{b}", b);
@@ -408,7 +515,12 @@ impl Maker<'_> {
     }
 
     /// A line's word that fits, in place of which another one is put.
-    fn line_word(&mut self, text: &str, fits: impl Fn(&str) -> bool, change: impl FnOnce(&mut Self, &str) -> String) -> Two {
+    fn line_word(
+        &mut self,
+        text: &str,
+        fits: impl Fn(&str) -> bool,
+        change: impl FnOnce(&mut Self, &str) -> String,
+    ) -> Two {
         let words: Vec<&str> = text.split([' ', '\n']).filter(|word| fits(word)).collect();
         if words.is_empty() {
             return None;
@@ -420,13 +532,19 @@ impl Maker<'_> {
     }
 
     fn receipt_date(&mut self, text: &str) -> Two {
-        let fits = |word: &str| word.len() >= 8 && word.matches('/').count() == 2 && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/');
+        let fits = |word: &str| {
+            word.len() >= 8
+                && word.matches('/').count() == 2
+                && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/')
+        };
         self.line_word(text, fits, Self::changed)
     }
 
     fn receipt_code(&mut self, text: &str) -> Two {
         let fits = |word: &str| {
-            word.len() >= 6 && word.bytes().any(|byte| byte.is_ascii_uppercase()) && word.bytes().filter(u8::is_ascii_digit).count() >= 3
+            word.len() >= 6
+                && word.bytes().any(|byte| byte.is_ascii_uppercase())
+                && word.bytes().filter(u8::is_ascii_digit).count() >= 3
         };
         self.line_word(text, fits, Self::changed)
     }

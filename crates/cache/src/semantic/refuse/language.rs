@@ -7,19 +7,40 @@ use super::word::Word;
 
 /// Languages that short texts show by their function words.
 const LANGUAGES: [(&str, &str); 7] = [
-    ("eng", "the is my i to how what can do of and for you it that have with are this why not from which was were has does \
-        did me when where who be or at by in on your there a been will would should could an but if"),
-    ("deu", "der die das ich ist wie kann nicht und ein eine einen mein meine meiner zu auf wo warum für mit wurde habe sie den \
-        dem welche was wird sind im mir mich es da sich haben bei von"),
-    ("fra", "le les je est ma mon mes comment puis pas et une un du des pour pourquoi où sur mais vous dans été ai que quelles \
-        quel quelle il y ne la me qui avec mon sont ce cette"),
-    ("spa", "el los las mi es cómo puedo una un para por qué dónde con mis se ha he y que en no del hay cuánto me la fue le son \
-        está mi debo"),
-    ("ita", "il gli mia mio è come posso una un per perché dove con sono ho che non di della stato la quali quanto mi le nel \
-        nella ha c'è devo"),
-    ("nld", "de het een mijn ik is hoe kan niet en voor waarom waar met op van mag wordt heb welke jullie er dat die ben zijn wat \
-        moet in mij"),
-    ("por", "o os as meu minha é como posso uma um para por não onde com eu foi do da que em quais quanto me se são há devo"),
+    (
+        "eng",
+        "the is my i to how what can do of and for you it that have with are this why not from which was were has does \
+        did me when where who be or at by in on your there a been will would should could an but if",
+    ),
+    (
+        "deu",
+        "der die das ich ist wie kann nicht und ein eine einen mein meine meiner zu auf wo warum für mit wurde habe sie den \
+        dem welche was wird sind im mir mich es da sich haben bei von",
+    ),
+    (
+        "fra",
+        "le les je est ma mon mes comment puis pas et une un du des pour pourquoi où sur mais vous dans été ai que quelles \
+        quel quelle il y ne la me qui avec mon sont ce cette",
+    ),
+    (
+        "spa",
+        "el los las mi es cómo puedo una un para por qué dónde con mis se ha he y que en no del hay cuánto me la fue le son \
+        está mi debo",
+    ),
+    (
+        "ita",
+        "il gli mia mio è come posso una un per perché dove con sono ho che non di della stato la quali quanto mi le nel \
+        nella ha c'è devo",
+    ),
+    (
+        "nld",
+        "de het een mijn ik is hoe kan niet en voor waarom waar met op van mag wordt heb welke jullie er dat die ben zijn wat \
+        moet in mij",
+    ),
+    (
+        "por",
+        "o os as meu minha é como posso uma um para por não onde com eu foi do da que em quais quanto me se são há devo",
+    ),
 ];
 
 /// Fewer function words tell nothing.

@@ -30,6 +30,10 @@ const FILLERS: &str = "a an the also just still now already really very so quite
     in of i my you your it we they he she this that some any all both there please often usually perhaps maybe again then truly most \
     well once one";
 
+/// They belong to what stands next to them.
+const PREPOSITIONS: &str = "at in on by before after during over under of to from with into onto up off out down until since within \
+    around";
+
 /// They deny by what they mean.
 const WEAK_NEGATIONS: &str = "unable fail fails failed failing refuse refuses refused decline declines declined reject \
     rejects rejected missing lack lacks lacking impossible stop stops stopped avoid avoided \
@@ -295,11 +299,18 @@ const FUNCTION: u8 = 1;
 const NEGATION: u8 = 2;
 const WEAK: u8 = 4;
 const FILLER: u8 = 8;
+const PREPOSITION: u8 = 16;
 
 impl Lexicon {
     fn new() -> Self {
         let mut lexicon = Self::default();
-        for (list, kind) in [(FUNCTION_WORDS, FUNCTION), (NEGATIONS, NEGATION | FUNCTION), (WEAK_NEGATIONS, WEAK), (FILLERS, FILLER)] {
+        for (list, kind) in [
+            (FUNCTION_WORDS, FUNCTION),
+            (NEGATIONS, NEGATION | FUNCTION),
+            (WEAK_NEGATIONS, WEAK),
+            (FILLERS, FILLER),
+            (PREPOSITIONS, PREPOSITION),
+        ] {
             for word in list.split_whitespace() {
                 *lexicon.kinds.entry(word).or_default() |= kind;
             }
@@ -355,6 +366,11 @@ pub(super) fn is_negation(word: &str) -> bool {
 /// See [`FILLERS`].
 pub(super) fn is_filler(word: &str) -> bool {
     LEXICON.is(word, FILLER)
+}
+
+/// See [`PREPOSITIONS`].
+pub(super) fn is_preposition(word: &str) -> bool {
+    LEXICON.is(word, PREPOSITION)
 }
 
 /// Whether it may stand for a denial.

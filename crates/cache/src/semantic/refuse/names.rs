@@ -61,7 +61,10 @@ fn fold(name: &str) -> String {
 /// `GOT` where the text has `Game of Thrones`.
 fn spelled_out(acronym: &str, words: &[Word]) -> Option<usize> {
     let letters: Vec<char> = acronym.chars().collect();
-    let spells = |window: &[Word]| window.iter().zip(&letters).all(|(word, letter)| word.text.starts_with(*letter));
+    let one = |window: &[Word]| window.first().map(|word| word.clause) == window.last().map(|word| word.clause);
+    let spells = |window: &[Word]| {
+        one(window) && window.iter().zip(&letters).all(|(word, letter)| word.text.starts_with(*letter))
+    };
     (letters.len() >= 2).then(|| words.windows(letters.len()).position(spells))?
 }
 

@@ -30,8 +30,9 @@ pub(super) fn negated(a: &Facts, b: &Facts) -> bool {
     }) || (!same_number && mine.strong % 2 != theirs.strong % 2)
 }
 
-const AUXILIARIES: [&str; 17] = [
-    "is", "are", "was", "were", "am", "be", "been", "has", "have", "had", "can", "could", "will", "would", "should", "must", "may",
+const AUXILIARIES: [&str; 20] = [
+    "do", "does", "did", "is", "are", "was", "were", "am", "be", "been", "has", "have", "had", "can", "could", "will",
+    "would", "should", "must", "may",
 ];
 /// So many words may be put there.
 const PUT_MAX: usize = 4;
@@ -39,16 +40,24 @@ const PUT_MAX: usize = 4;
 /// Whether a text is as the other but for some words behind `is`, `has`, `can`, where a denial stands,
 /// whatever words it is made of: `is far from ready`. Adverbs that only colour it are no such words.
 fn put_behind_an_auxiliary(a: &Facts, b: &Facts) -> bool {
-    let stem = |facts: &'_ Facts, at: usize| facts.words.get(at).map(|word| super::term::hash(&word.stem));
-    (0..a.words.len()).filter(|at| AUXILIARIES.contains(&a.words[*at].text.as_str())).any(|x| {
-        (0..b.words.len()).filter(|y| b.words[*y].text == a.words[x].text).any(|y| {
-            let alike = |by: usize| {
-                stem(a, x + by + 1).is_some() && stem(a, x + by + 1) == stem(b, y + 1) && stem(a, x + by + 2) == stem(b, y + 2)
-            };
-            let before = x.checked_sub(1).and_then(|at| stem(a, at)) == y.checked_sub(1).and_then(|at| stem(b, at));
-            before && (1..=PUT_MAX).any(|by| alike(by) && !a.words[x + 1..=x + by].iter().all(|word| colours(&word.text)))
-        })
-    })
+    let stem = |facts: &Facts, at: Option<usize>, of: usize| {
+        at.and_then(|at| facts.in_clause(at, of)).map(|word| super::term::hash(&word.stem))
+    };
+    let put = |x: usize, y: usize| {
+        let before = stem(a, x.checked_sub(1), x) == stem(b, y.checked_sub(1), y);
+        let behind = |by: usize, at: usize| stem(a, Some(x + by + at), x) == stem(b, Some(y + at), y);
+        let ends = |by: usize| {
+            let next = stem(b, Some(y + 1), y).is_some();
+            next && behind(by, 1) && behind(by, 2)
+        };
+        let denies = |by: usize| !a.words[x + 1..=x + by].iter().all(|word| colours(&word.text));
+        before && (1..=PUT_MAX).any(|by| ends(by) && denies(by))
+    };
+    let auxiliaries = |facts: &Facts| -> Vec<usize> {
+        (0..facts.words.len()).filter(|at| AUXILIARIES.contains(&facts.words[*at].text.as_str())).collect()
+    };
+    let (mine, theirs) = (auxiliaries(a), auxiliaries(b));
+    mine.iter().any(|x| theirs.iter().any(|y| a.words[*x].text == b.words[*y].text && put(*x, *y)))
 }
 
 /// Words between a verb's parts that leave its sense.
@@ -70,7 +79,10 @@ impl Denial {
             let before = at.checked_sub(1).map_or("", |before| words[before].text.as_str());
             let behind = words.get(at + 1).map_or("", |behind| behind.text.as_str());
             // `if not`, `or not` ask both ways; `not only` denies nothing.
-            let idle = word.valued || matches!(before, "if" | "or") && word.text.starts_with("no") || behind == "only" || before == "at";
+            let idle = word.valued
+                || matches!(before, "if" | "or") && word.text.starts_with("no")
+                || behind == "only"
+                || before == "at";
             if idle || !lexicon::is_negation(&word.text) {
                 denial.weak += usize::from(lexicon::is_weak_negation(&word.text));
                 continue;
@@ -116,9 +128,8 @@ fn turned(a: &Facts, b: &Facts) -> bool {
         x.stem != y.stem && (lexicon::turns(&x.text, &y.text) || lexicon::sides(&x.stem).iter().any(opposite))
     };
     let (mine, theirs) = (turning(a), turning(b));
-    mine.iter().any(|x| {
-        theirs.iter().any(|y| turns(&a.words[*x], &b.words[*y]) && same_around((a, *x, *x), (b, *y, *y), 1))
-    })
+    mine.iter()
+        .any(|x| theirs.iter().any(|y| turns(&a.words[*x], &b.words[*y]) && same_around((a, *x, *x), (b, *y, *y), 1)))
 }
 
 /// Axes and sides of the words of a text.

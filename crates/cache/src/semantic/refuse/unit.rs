@@ -160,9 +160,14 @@ pub(super) fn unit(word: &str, place: Place) -> Option<(Class, &str)> {
     measured.map(|name| (Class::Measure, name)).or_else(money)
 }
 
-/// A sign of money, by the Unicode block of those that came after ASCII and Latin-1.
+/// A sign of money: Unicode's category Sc.
 pub(super) fn is_sign(c: char) -> bool {
-    matches!(c, '$' | '£' | '¥' | '¢' | '¤' | '\u{20a0}'..='\u{20cf}')
+    matches!(
+        c,
+        '$' | '¢'..='¥' | '\u{58f}' | '\u{60b}' | '\u{7fe}' | '\u{9f2}' | '\u{9f3}' | '\u{9fb}' | '\u{af1}' | '\u{bf9}'
+            | '\u{e3f}' | '\u{17db}' | '\u{20a0}'..='\u{20cf}' | '\u{a838}' | '\u{fdfc}' | '\u{fe69}' | '\u{ff04}'
+            | '\u{ffe0}' | '\u{ffe1}' | '\u{ffe5}' | '\u{ffe6}'
+    )
 }
 
 /// A unit of time, as in `next week`.

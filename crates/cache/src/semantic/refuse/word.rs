@@ -94,11 +94,22 @@ pub(super) fn substituted(a: &Facts, b: &Facts) -> bool {
     }
     // Where few words mean something by themselves, more of what is around must be the same.
     let reach = if left.same < fewer { 2 } else { 1 };
-    let run = |words: &[usize], from: usize| (from..).take_while(|at| words.contains(at)).last().unwrap_or(from);
-    left.mine.iter().any(|x| {
-        let end_x = run(&left.mine, *x);
-        left.theirs.iter().any(|y| same_around((a, *x, end_x), (b, *y, run(&left.theirs, *y)), reach))
-    })
+    let runs = |facts: &Facts, left: &[usize]| left.iter().flat_map(|at| around(facts, left, *at)).collect::<Vec<_>>();
+    let (mine, theirs) = (runs(a, &left.mine), runs(b, &left.theirs));
+    mine.iter().any(|x| theirs.iter().any(|y| same_around((a, x.0, x.1), (b, y.0, y.1), reach)))
+}
+
+/// The first and last word of what may stand in the place of something else: words that only one text has,
+/// and the prepositions that belong to them (`ahead of`, `at the weekend`).
+fn around(facts: &Facts, left: &[usize], at: usize) -> Vec<(usize, usize)> {
+    let end = (at..).take_while(|at| left.contains(at)).last().unwrap_or(at);
+    let idle = |at: usize| facts.words.get(at).is_some_and(|word| !word.is_content());
+    let preposition = |at: &usize| facts.words.get(*at).is_some_and(|word| lexicon::is_preposition(&word.text));
+    let before = at.checked_sub(1).filter(preposition);
+    let further = at.checked_sub(2).filter(|before| preposition(before) && idle(before + 1));
+    let starts = [Some(at), before, further];
+    let ends = [Some(end), Some(end + 1).filter(preposition)];
+    starts.into_iter().flatten().flat_map(|start| ends.into_iter().flatten().map(move |end| (start, end))).collect()
 }
 
 /// Whether the words before and behind two runs of words are the same, so many on each side; what a clause
