@@ -3,4 +3,5 @@
 
 pub mod accept;
 pub mod index;
+pub mod pair;
 pub mod refuse;

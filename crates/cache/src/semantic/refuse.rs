@@ -119,6 +119,19 @@ impl Facts {
         Reason::ALL.into_iter().find(|reason| self.differs(other, *reason))
     }
 
+    /// What they have in common, as [`super::pair::features`] says.
+    pub(super) fn overlap(&self, other: &Self) -> [f64; 6] {
+        let left = word::unmatched(self, other);
+        let (mine, theirs) = (self.content.len() as f64, other.content.len() as f64);
+        let same = left.same as f64;
+        let share = |of: f64| if of > 0.0 { same / of } else { 0.0 };
+        let apart = (left.mine.len() + left.theirs.len()) as f64;
+        let [words, first] = word::common(&self.words, &other.words);
+        let (long, short) = (self.words.len().max(other.words.len()), self.words.len().min(other.words.len()));
+        let length = (1.0 + long as f64).ln() - (1.0 + short as f64).ln();
+        [share(mine + theirs - same), share(mine.min(theirs)), apart.ln_1p(), words, first, length]
+    }
+
     /// Whether they differ in this.
     #[must_use]
     pub fn differs(&self, other: &Self, reason: Reason) -> bool {

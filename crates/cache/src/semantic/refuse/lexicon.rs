@@ -210,7 +210,17 @@ difficult hard tough
 stop quit
 become turn
 find search
-use utilize
+use uses used using utilize
+pay paid
+send sent
+buy bought
+make made
+take took taken
+write wrote written
+spend spent
+sell sold
+keep kept
+leave left
 cost price
 money cash
 build create make develop design

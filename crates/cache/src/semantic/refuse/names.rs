@@ -27,9 +27,15 @@ fn has(words: &[Word], (from, at): (&[Word], usize)) -> bool {
         || words.iter().any(abbreviated)
 }
 
+/// Shorter names are other names with a letter more.
+const SLIP_MIN: usize = 6;
+
 /// Whether two words are the same name.
 fn same(a: &Word, b: &Word) -> bool {
-    a.stem == b.stem || lexicon::same_meaning(a, b) || of_one_place(&a.text, &b.text) || fold(&a.text) == fold(&b.text)
+    a.stem == b.stem
+        || lexicon::same_meaning(a, b)
+        || of_one_place(&a.text, &b.text)
+        || (a.text.len().min(b.text.len()) >= SLIP_MIN && fold(&a.text) == fold(&b.text))
 }
 
 fn of_one_place(a: &str, b: &str) -> bool {

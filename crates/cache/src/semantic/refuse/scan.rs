@@ -84,10 +84,10 @@ const EDGES: [char; 24] = [
 /// Cuts a text up.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut found = Vec::new();
-    let (mut begins, mut clause) = (true, 0);
+    let mut clause = 0;
     let mut groups = Groups::default();
     for line in text.lines() {
-        begins = true;
+        let mut begins = true;
         clause += 1;
         for chunk in line.split_whitespace() {
             let opens = chunk.starts_with(['"', '“', '(', '-', '•', '*']);

@@ -52,7 +52,7 @@ pub(super) fn stem(word: &str) -> String {
     if ends(&stem, "ly", 3) {
         stem.truncate(stem.len() - 2);
     }
-    if ends(&stem, "e", 2) {
+    if ends(&stem, "e", 3) {
         stem.pop();
     }
     if ends(&stem, "is", 3) {
@@ -157,6 +157,21 @@ pub(super) fn unmatched(a: &Facts, b: &Facts) -> Unmatched {
         }
     }
     Unmatched { mine, theirs, same }
+}
+
+/// The share of all words that both texts have, and whether the first one is the same.
+pub(super) fn common(a: &[Word], b: &[Word]) -> [f64; 2] {
+    let stems = |words: &'_ [Word]| -> Vec<u64> {
+        let mut stems: Vec<u64> = words.iter().map(|word| super::term::hash(&word.stem)).collect();
+        stems.sort_unstable();
+        stems.dedup();
+        stems
+    };
+    let (mine, theirs) = (stems(a), stems(b));
+    let both = mine.iter().filter(|stem| theirs.binary_search(stem).is_ok()).count();
+    let all = mine.len() + theirs.len() - both;
+    let first = a.first().map(|word| &word.stem) == b.first().map(|word| &word.stem);
+    [if all == 0 { 0.0 } else { both as f64 / all as f64 }, f64::from(u8::from(first))]
 }
 
 fn same_stem(a: &Word, b: &Word) -> bool {
