@@ -19,11 +19,14 @@ mod hedge;
 mod house;
 mod instruments;
 mod intervals;
+mod mutations;
 mod outage;
 mod overhead;
 mod overload;
+mod pairs;
 mod parallel;
 mod paused;
+mod qqp;
 mod records;
 mod report;
 mod simulate;
@@ -98,6 +101,10 @@ enum Measure {
     Drift(drift::Arguments),
     /// What checks cost, and whether promptfoo says the same
     Checks(checks::Arguments),
+    /// Texts with one fact changed: none may get the other's answer
+    Mutations(mutations::Arguments),
+    /// Do two real questions ask the same: the pair decision against cosine alone
+    Pairs(pairs::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
 }
@@ -142,6 +149,8 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Gate(arguments) => gate::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
+        Measure::Mutations(arguments) => mutations::run(arguments),
+        Measure::Pairs(arguments) => pairs::run(arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
     }
 }
