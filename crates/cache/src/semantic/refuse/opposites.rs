@@ -14,7 +14,8 @@ pub(super) fn negated(a: &Facts, b: &Facts) -> bool {
     }
     let (mine, theirs) = (Denial::of(&a.words), Denial::of(&b.words));
     if (mine.strong > 0) != (theirs.strong > 0) {
-        let weak = if mine.strong > 0 { theirs.weak } else { mine.weak };
+        let (with, without) = if mine.strong > 0 { (&mine, &theirs) } else { (&theirs, &mine) };
+        let weak = without.weak.saturating_sub(with.weak);
         // `could not pay`, `failed to pay`: another word may stand for it, if the texts are not alike else.
         return weak == 0 || unmatched(a, b).same * 2 > a.content.len().max(b.content.len());
     }

@@ -233,9 +233,8 @@ fn letters<'t>(piece: &'t str, (mut begins, clause): (bool, u32), found: &mut Ve
         found.push(Piece::Value(Term::named(class, name)));
         return;
     }
-    let parts = piece.split(|c: char| {
-        !(c.is_alphanumeric() || matches!(c, '\'' | '’' | '.')) && !(marked && matches!(c, '+' | '#'))
-    });
+    let parts = piece
+        .split(|c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’' | '.') || marked && matches!(c, '+' | '#')));
     for part in parts.map(|part| part.trim_matches(['\'', '’', '.'])) {
         if part.is_empty() {
             continue;

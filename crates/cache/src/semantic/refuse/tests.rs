@@ -129,6 +129,11 @@ fn sense() {
             ("it arrived without the letter", "it arrived with the letter"),
             ("It does not work and I did pay", "It does work and I did not pay"),
             ("I dont see the fee", "I see the fee"),
+            (
+                "It was declined and it shouldn't have been",
+                "Sorry to bother you. It was declined and it should have been.",
+            ),
+            ("my top up is far from done now", "my top up is done now"),
         ],
     );
     check(
