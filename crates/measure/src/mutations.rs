@@ -236,7 +236,12 @@ fn judge(report: &mut Report, tallies: &[Tally]) {
         let upper = wilson_upper(served, made, 1.645);
         report.figure(&format!("served {name}"), json!([served, made, share, upper]));
         report.figure(&format!("passed {name}"), passed);
-        report.bar(format!("{name}: served {:.2} % of {made} <= .5 %", share * 100.0), share <= OVERALL_MAX);
+        let said = format!("{name}: served {:.2} % of {made}", share * 100.0);
+        if half.is_none() {
+            report.bar(format!("{said} <= .5 %"), share <= OVERALL_MAX);
+        } else {
+            line(&said);
+        }
     }
 }
 

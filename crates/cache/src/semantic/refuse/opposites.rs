@@ -82,7 +82,7 @@ impl Denial {
             // `if not`, `or not` ask both ways; `not only` denies nothing.
             let idle = word.valued
                 || matches!(before, "if" | "or") && word.text.starts_with("no")
-                || behind == "only"
+                || (behind == "only" && word.text == "not" && words.iter().any(|word| word.text == "but"))
                 || before == "at";
             if idle || !lexicon::is_negation(&word.text) {
                 denial.weak += usize::from(lexicon::is_weak_negation(&word.text));

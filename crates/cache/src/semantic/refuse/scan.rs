@@ -323,7 +323,7 @@ impl Reader<'_> {
         let name = self.text(next)?;
         let month = time::month(name)?;
         let within = next.checked_sub(1).and_then(|before| self.text(before));
-        let within = matches!(within, Some("in" | "by" | "since" | "until" | "till" | "during"));
+        let within = matches!(within, Some("in" | "on" | "by" | "since" | "until" | "till" | "during"));
         let plain = time::is_plainly_month(name) || self.capital(next) || within;
         let mut end = next + 1;
         let behind = if day.is_none() { self.whole(end, 1..=31) } else { None };

@@ -86,7 +86,7 @@ pub(super) fn agree(a: &[Term], b: &[Term], class: Class) -> bool {
     if a.is_empty() && b.is_empty() {
         return true;
     }
-    if matches!(class, Class::Currency | Class::Measure | Class::Relative) {
+    if matches!(class, Class::Measure | Class::Relative) {
         once(&mut a);
         once(&mut b);
     }
