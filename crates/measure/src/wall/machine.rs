@@ -148,6 +148,9 @@ async fn everybody_down(world: &World) -> Result<Vec<Row>> {
         let got = scene.client.ask(&ask(&question, stream, ALSO)).await;
         scene.proper(&question, &got);
         scene.row.must(matches!(got.end, End::Answer(_)), || format!("after recovery: {}", told(&got)));
+        // Its probe goes on alone where the other was faster: until it has answered, others are asked.
+        let closed = wait_for(SOON, async || scene.client.is_closed(MODEL).await).await?;
+        scene.row.must(closed, || "its breaker is open after recovery".into());
         scene.well((task, stream), MODEL).await;
         scene.row.after = "open breakers answer at once; back after recovery".into();
         rows.push(scene.row);
