@@ -45,7 +45,7 @@ const WAVE: usize = 40;
 const WAVES_MAX: usize = 8;
 const MINUTE_US: i64 = 60_000_000;
 /// Between the beginnings of calls that are to be hedged.
-const APART: Duration = Duration::from_millis(5);
+const APART: Duration = Duration::from_millis(4);
 
 /// What came of a case.
 pub(crate) struct Row {
@@ -109,7 +109,8 @@ async fn against(house: &House<'_>, arguments: &Arguments, one: &Record) -> Resu
         Limit::Tokens => one.usage.input_tokens + one.usage.output_tokens,
         Limit::Money => one.cost.0.unsigned_abs(),
     };
-    let limit = one * arguments.enough * case.times;
+    let enough = arguments.enough * case.times as u64;
+    let limit = one * enough;
     let began = Instant::now();
     let open = house.open(limit).await?;
     let (client, to) = (Client::new(), open.server.address);
@@ -121,8 +122,11 @@ async fn against(house: &House<'_>, arguments: &Arguments, one: &Record) -> Resu
         };
         join_all((0..count).map(move |n| one(apart * n as u32)))
     };
-    let apart = if case.hedges > 0 { APART } else { Duration::ZERO };
-    let mut outcomes = calls(arguments.concurrency, apart).await;
+    let mut outcomes = if case.hedges > 0 {
+        calls(enough as usize + arguments.concurrency, APART).await
+    } else {
+        calls(arguments.concurrency, Duration::ZERO).await
+    };
     for _ in 0..WAVES_MAX {
         let wave = calls(WAVE, Duration::ZERO).await;
         let none = wave.iter().all(|outcome| outcome.ending != Ending::Answer);
@@ -257,7 +261,7 @@ fn report(rows: &[Row], arguments: &Arguments, repeated: (usize, usize, usize)) 
         let name = row.case.name;
         let most = if row.case.steers { row.paid() } else { row.served() };
         let what = if row.case.steers { "paid" } else { "served" };
-        let enough = arguments.enough * row.case.times;
+        let enough = arguments.enough * row.case.times as u64;
         report.bar(format!("{name}: {most} {what}, at most {enough}"), most <= enough);
         report.bar(format!("{name}: {} of {} used", row.used(), row.limit), row.used() <= row.limit);
         let least = enough * row.case.least_percent / 100;

@@ -44,11 +44,11 @@ pub(super) struct Case {
     pub(super) models: &'static [&'static str],
     /// Attempts are made to fail.
     pub(super) fails: bool,
-    /// So many attempts are hedged, at least. Then calls begin a few milliseconds apart: of those that
-    /// begin at once none knows how long is unusual, and few hedges are saved up.
+    /// So many attempts are hedged, at least. Then calls begin one after the other: of those that begin
+    /// at once none knows how long is unusual, and few hedges are saved up.
     pub(super) hedges: usize,
     /// The budget is enough for so many times as many calls as in other cases.
-    pub(super) times: u64,
+    pub(super) times: usize,
     /// Who does not fit is answered by the last model, which is free.
     pub(super) steers: bool,
     /// Of what is enough so much is given out, at least. What is held is more than what is used, and
@@ -105,7 +105,7 @@ pub(super) const CASES: &[Case] = &[
         on: On::Team,
         models: &["stalls", "good"],
         hedges: 50,
-        times: 3,
+        times: 20,
         least_percent: 50,
         ..PLAIN
     },
@@ -131,5 +131,5 @@ faults = [{ kind = \"cut_stream\", share = 0.3, after_tokens = 1 }, { kind = \"n
 
 [models.stalls]
 first_token_ms = { fixed = 30 }
-faults = [{ kind = \"trickle\", share = 0.4, every_ms = 5 }]
+faults = [{ kind = \"trickle\", share = 0.03, every_ms = 10 }]
 ";
