@@ -5,6 +5,7 @@ mod control;
 mod control_reviews;
 mod ingest;
 mod memory;
+mod pack;
 mod prune;
 mod records;
 mod reviews;
