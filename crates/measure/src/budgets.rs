@@ -259,8 +259,7 @@ fn report(rows: &[Row], arguments: &Arguments, repeated: (usize, usize, usize)) 
     let mut figures = Vec::new();
     for row in rows {
         let name = row.case.name;
-        let most = if row.case.steers { row.paid() } else { row.served() };
-        let what = if row.case.steers { "paid" } else { "served" };
+        let (most, what) = if row.case.steers { (row.paid(), "paid") } else { (row.served(), "served") };
         let enough = arguments.enough * row.case.times as u64;
         report.bar(format!("{name}: {most} {what}, at most {enough}"), most <= enough);
         report.bar(format!("{name}: {} of {} used", row.used(), row.limit), row.used() <= row.limit);

@@ -167,10 +167,13 @@ impl Ground {
             while self.hook.told().await? != kind {}
             anyhow::Ok(())
         };
-        match tokio::time::timeout(SOON, told).await {
-            Ok(told) => told.map(|()| row.shown += &format!("; webhook {kind}")),
-            Err(_) => Ok(row.wrong.push(format!("no webhook was told {kind} within {} s", SOON.as_secs()))),
+        let told = tokio::time::timeout(SOON, told).await;
+        row.must(told.is_ok(), || format!("no webhook was told {kind} within {} s", SOON.as_secs()));
+        if let Ok(told) = told {
+            told?;
+            row.shown += &format!("; webhook {kind}");
         }
+        Ok(())
     }
 
     /// Stops it, and looks for the one record of each answer.

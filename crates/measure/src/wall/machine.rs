@@ -23,7 +23,7 @@ const ALSO: &str = "sim/spare";
 /// Longer than anything in the store waits for a lock.
 const STORE_DOWN: Duration = Duration::from_secs(6);
 /// Within this a model that was cancelled sees it, and a record is there.
-const SOON: Duration = Duration::from_secs(3);
+pub(super) const SOON: Duration = Duration::from_secs(3);
 const TEXT: (Task, bool) = (Task::Reply, true);
 const LABEL: (Task, bool) = (Task::Classify, false);
 
@@ -297,7 +297,7 @@ async fn cancelled(world: &World) -> Result<u64> {
 }
 
 /// Whether it holds before the time is over.
-async fn wait_for(time: Duration, holds: impl AsyncFn() -> Result<bool>) -> Result<bool> {
+pub(super) async fn wait_for(time: Duration, holds: impl AsyncFn() -> Result<bool>) -> Result<bool> {
     let until = Instant::now() + time;
     while Instant::now() < until {
         if holds().await? {
