@@ -87,8 +87,9 @@ impl LiteLlm {
         Ok(peer)
     }
 
+    /// With SIGKILL: asked to end, it waits for its calls to models that never answer.
     pub(crate) async fn stop(self) -> Result<()> {
-        self.server.stop().await
+        self.server.kill().await
     }
 
     /// The fault, and the call after it.
