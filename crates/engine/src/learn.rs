@@ -234,6 +234,7 @@ async fn known(
         let judge = scores.get(&label.execution).copied();
         labelled.push(LabelledAnswer {
             features: features.with_judge(judge),
+            by_judge: false,
             good: label.pass,
             probability: label.probability,
             half: label.execution.as_bytes()[15] & 1 == 1,

@@ -1,8 +1,9 @@
 //! From evidence to decisions: what labels, judges and checks say of one intent's answers becomes the
 //! quality that each answer carries and the threshold that it must reach.
 //!
-//! Answers with a judge's score and answers without one are calibrated apart: those that took long
-//! are the ones that nobody judged in time, and they need not be like the others.
+//! Answers are calibrated apart by what is known when they are to be given: with a judge's score, and
+//! without one. A score that comes later says nothing to the gate that it comes too late for; an
+//! answer that was given on a judge's word says nothing of those that are given without.
 
 mod features;
 mod side;
@@ -24,8 +25,10 @@ const WINDOW_MAX: u64 = 200_000;
 /// An answer that people labelled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelledAnswer {
-    /// What is known of it besides.
+    /// What is known of it besides, a judge's score included, whenever it came.
     pub features: Features,
+    /// Whether it was given on that score: then it is no sample of answers that nobody judged.
+    pub by_judge: bool,
     /// Whether a reviewer passes it.
     pub good: bool,
     /// The probability with which it was drawn for review, in (0, 1]; `None` where somebody spoke of
@@ -85,7 +88,7 @@ pub struct Calibration {
     pub labels: u64,
     /// Labels that a promise takes at the least.
     pub needed: u64,
-    /// For answers that nobody judged.
+    /// For answers that no judge spoke of yet.
     pub plain: Side,
     /// For answers with a judge's score.
     pub judged: Side,

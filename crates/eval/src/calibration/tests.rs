@@ -19,7 +19,7 @@ fn world(seed: u64, labels: usize) -> Known {
     let mut rng = SplitMix64::new(seed);
     let label = |rng: &mut SplitMix64, n: usize| {
         let (features, good) = answer(rng, true);
-        LabelledAnswer { features, good, probability: Some(0.2), half: n.is_multiple_of(2) }
+        LabelledAnswer { features, by_judge: true, good, probability: Some(0.2), half: n.is_multiple_of(2) }
     };
     let labels = (0..labels).map(|n| label(&mut rng, n)).collect();
     let traffic = (0..300).map(|_| answer(&mut rng, true).0).collect();
