@@ -7,7 +7,7 @@ const KEYS: [(&str, &str); 2] =
     [("/batch", "[batch]"), ("/cache/semantic_error_max", "the semantic cache (`cache.semantic_error_max`)")];
 
 /// Values, by pointer.
-const VALUES: [(&str, &str); 2] = [("/objective/unproven", "judge"), ("/privacy/store", "redacted")];
+const VALUES: [(&str, &str); 1] = [("/privacy/store", "redacted")];
 
 /// Message and help for a key of a later version.
 pub(crate) fn feature(pointer: &str) -> Option<(String, String)> {

@@ -56,7 +56,7 @@ pub use review::{
     LabelSource, Rejected, ReviewDraw, ReviewItem, ReviewLabel, ReviewRefusal, ReviewState, ReviewVerdict,
 };
 pub use scope::Scope;
-pub use score::{Score, ScoreResult};
+pub use score::{Judgement, Score, ScoreResult};
 pub use trace::{Sampler, SpanId, Trace, TraceId, TraceParent};
 pub use usage::Usage;
 pub use verdict::{CheckResult, Severity, Verdict, verdict};

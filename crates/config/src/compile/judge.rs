@@ -9,7 +9,7 @@ use super::house::House;
 use super::intent::{IntentSources, compile_intent};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
-use crate::files::{BudgetFile, IntentFile};
+use crate::files::{BudgetFile, IntentFile, UnprovenFile};
 use crate::plan::{Criterion, JudgeSpec, Plan};
 use crate::review_file::JudgeFile;
 use crate::structure::Shape;
@@ -32,7 +32,14 @@ pub(crate) fn spec(
     house: &mut House<'_>,
     sink: &mut Sink,
 ) -> Option<Option<JudgeSpec>> {
-    let Some(judge) = &file.judge else { return Some(None) };
+    let Some(judge) = &file.judge else {
+        if file.objective.unproven != UnprovenFile::Judge {
+            return Some(None);
+        }
+        let help = "add [judge] with `model`, and [[criteria]] that it judges by; or take \"pass\" or \"fail\"";
+        sink.error(document.at("/objective/unproven"), "there is no judge to ask", help);
+        return None;
+    };
     if file.criteria.is_empty() {
         let help = "add [[criteria]] with `id` and `ask`: what is it to look for?";
         sink.error(document.key("/judge"), "[judge] has nothing to judge by", help);

@@ -37,7 +37,7 @@ per_day = 100000
 double = 0
 "#;
 
-fn verdict(word: &str) -> Says {
+pub(crate) fn verdict(word: &str) -> Says {
     let said = json!({ "right-team": { "reasoning": "I looked.", "verdict": word } });
     Says::Verbatim(
         json!({ "id": "1", "model": "judge", "choices": [{ "index": 0, "finish_reason": "stop",

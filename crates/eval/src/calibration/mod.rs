@@ -137,12 +137,35 @@ impl Calibration {
     }
 }
 
+impl Calibration {
+    /// What it says of an answer that a judge may yet be asked about: undecided where it is the judge's
+    /// word that counts. What passes without a judge, and what would end the same way whatever the judge
+    /// said, is decided at once.
+    #[must_use]
+    pub fn before_judge(&self, features: &Features) -> (Quality, Verdict) {
+        let (quality, plain) = self.decide(&features.clone().with_judge(None));
+        let verdict = match plain {
+            Verdict::Pass => Verdict::Pass,
+            _ => {
+                let [worst, best] =
+                    [0.0, 1.0].map(|said| self.judged.verdict(&features.clone().with_judge(Some(said))));
+                if worst == best { worst } else { Verdict::Undecided }
+            }
+        };
+        (Quality { verified: quality.score.is_some() && verdict == Verdict::Pass, ..quality }, verdict)
+    }
+}
+
 /// Four digits: more are noise.
 fn round(p: f64) -> f64 {
     (p * 1e4).round() / 1e4
 }
 
 /// The centred prediction-powered estimate of `baton_stats::estimate`.
+///
+/// What was drawn for review and not labelled yet is stood for by what was: the probabilities of those are
+/// scaled so that 1 / π sums to the window (Hájek's ratio). Taken as drawn, the others would count as if
+/// their labels were known to be average, and the interval would be far too narrow.
 fn estimated(known: &Known) -> Option<QualityEstimate> {
     let unjudged = known.labels.iter().filter(|label| label.features.judge.is_none());
     let unjudged = unjudged.filter_map(|label| Some((label.good, label.probability?)));
@@ -161,6 +184,11 @@ fn estimated(known: &Known) -> Option<QualityEstimate> {
         .collect();
     let answered = known.answered.clamp(window.len() as u64, WINDOW_MAX.max(window.len() as u64));
     window.resize(usize::try_from(answered).unwrap_or(window.len()), blank);
+    #[expect(clippy::cast_precision_loss, reason = "a number of answers")]
+    let all = window.len() as f64;
+    let labelled: f64 = window.iter().filter(|seen| seen.label.is_some()).map(|seen| 1.0 / seen.pi).sum();
+    let done = (labelled / all).min(1.0);
+    window.iter_mut().filter(|seen| seen.label.is_some()).for_each(|seen| seen.pi *= done);
     let said = estimate(&window, ESTIMATE_DELTA).ok()?;
     Some(QualityEstimate {
         value: round(said.value),
