@@ -107,7 +107,8 @@ impl Judges {
     fn job(&self, call: &Call, request: &Request, (record, outcome): (&Record, &Outcome)) -> Option<(Job, Known)> {
         let intent = request.intent.as_deref()?;
         intent.plan.judge.as_ref()?;
-        let answered = outcome.status == Status::Succeeded && outcome.via == Some(Via::Model);
+        // By the record: an answer whose record came too late for its caller is one all the same.
+        let answered = record.status == Status::Succeeded && record.via == Some(Via::Model);
         let seen = record.review.as_ref().is_some_and(|draw| draw.rejected.is_none());
         let in_path = record.attempts.iter().find(|attempt| attempt.outcome == AttemptOutcome::Passed);
         let in_path = in_path.filter(|_| answered).and_then(|attempt| attempt.judged.clone());
@@ -115,18 +116,23 @@ impl Judges {
         if !wanted && in_path.is_none() {
             return None;
         }
-        let call = call_of(call, request, record.execution, &outcome.output)?;
+        let given = outcome.status == Status::Succeeded;
+        let output = if given { Some(&outcome.output) } else { record.output.as_ref() };
+        let call = call_of(call, request, record.execution, output.unwrap_or(&Value::Null))?;
         let job = Job { call, score: score(request, record)?, of: intent.plan.name.clone() };
         // Without a verdict it is asked again, where one is wanted: now there is time.
         if let Some(said) = in_path.filter(|said| !wanted || said.value().is_some()) {
             return Some((job, Some((said.judge, said.result))));
         }
+        let skipped = |reason| Some((None, ScoreResult::Skipped { reason }));
+        if output.is_none() {
+            return Some((job, skipped("its record came too late, and its content is not stored".into())));
+        }
         if self.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX {
             return Some((job, None));
         }
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        let reason = format!("{WAITING_MAX} answers wait to be judged already");
-        Some((job, Some((None, ScoreResult::Skipped { reason }))))
+        Some((job, skipped(format!("{WAITING_MAX} answers wait to be judged already"))))
     }
 }
 

@@ -154,3 +154,20 @@ async fn a_stream_is_released_at_the_verdict() {
     assert_eq!((statuses, house.models.open()), (vec![Status::Cancelled; 2], 0));
     assert_eq!(house.records().iter().filter(|r| r.output.as_ref().is_some_and(Value::is_object)).count(), 0);
 }
+
+/// The record follows, and says that there was an answer.
+#[tokio::test(start_paused = true)]
+async fn an_answer_whose_record_came_too_late_is_scored_as_it_was() {
+    for rate in ["rate_max = 0", "rate_max = 1"] {
+        let policy = if rate.ends_with('0') { IN_PATH.into() } else { IN_PATH.replace("unproven = \"judge\"\n", "") };
+        let house = open(&policy.replace("rate_max = 0", rate));
+        house.models.say("judge", &[verdict("pass")]);
+        house.journal(false, 5000);
+        house.execute(sort("it broke")).await.unwrap_err();
+        house.orchestrator.idle().await;
+        let asked = house.models.asked().pop().unwrap().prompt;
+        assert!(asked.contains("<answer>\nbug\n</answer>"), "{asked}");
+        let [score] = scores(&house).try_into().unwrap();
+        assert_eq!((score.drawn, score.execution), (rate.ends_with('1'), own(&house).execution));
+    }
+}
