@@ -19,6 +19,7 @@ mod hedge;
 mod house;
 mod instruments;
 mod intervals;
+mod judge;
 mod outage;
 mod overhead;
 mod overload;
@@ -26,6 +27,7 @@ mod parallel;
 mod paused;
 mod records;
 mod report;
+mod scenario;
 mod simulate;
 mod sroie;
 mod storage;
@@ -94,10 +96,14 @@ enum Measure {
     Intervals(intervals::Arguments),
     /// The quality gate on real judges and people: is its promise kept, does it open
     Gate(gate::Arguments),
+    /// A judge that is down, slow or answers nonsense: who is accounted for, who waits, who is failed
+    Judge(judge::Arguments),
     /// Simulated drift of a real judge and of quality: told apart, how soon
     Drift(drift::Arguments),
     /// What checks cost, and whether promptfoo says the same
     Checks(checks::Arguments),
+    /// Labels arrive, the gate moves, bad answers stop, one command undoes it: a real server
+    Scenario(scenario::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
 }
@@ -140,8 +146,10 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Trace(arguments) => trace::run(arguments),
         Measure::Intervals(arguments) => intervals::run(arguments),
         Measure::Gate(arguments) => gate::run(arguments),
+        Measure::Judge(arguments) => judge::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
+        Measure::Scenario(arguments) => scenario::run(arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
     }
 }
