@@ -285,6 +285,8 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         stream: call.stream,
         simulated: false,
         source: None,
+        saved: None,
+        semantic: None,
         parent: call.parent,
         judged: None,
         metadata: call.metadata.clone(),

@@ -185,8 +185,13 @@ pub(crate) fn pack(json: &[u8]) -> Vec<u8> {
     lz4_flex::compress_prepend_size(json)
 }
 
+/// What [`pack`] was given.
+pub(crate) fn unpack_bytes(body: &[u8], what: &str) -> Result<Vec<u8>, StoreError> {
+    lz4_flex::decompress_size_prepended(body)
+        .map_err(|error| StoreError::Corrupt { what: what.into(), reason: error.to_string() })
+}
+
 fn unpack(body: &[u8]) -> Result<Record, StoreError> {
-    let json = lz4_flex::decompress_size_prepended(body)
-        .map_err(|error| StoreError::Corrupt { what: "a record".into(), reason: error.to_string() })?;
+    let json = unpack_bytes(body, "a record")?;
     serde_json::from_slice(&json).map_err(StoreError::corrupt("a record"))
 }
