@@ -1,6 +1,7 @@
 //! Whether a remembered answer may be served: learnt from labels that the traffic gives for free,
 //! and bounded by what they prove.
 
+mod ask;
 mod bound;
 mod look;
 mod model;
