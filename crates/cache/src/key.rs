@@ -51,6 +51,12 @@ impl Key {
         Self(blake3::hash(&framed).into())
     }
 
+    /// A key that was kept as its bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The thirty-two bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

@@ -1,6 +1,7 @@
 //! What the semantic cache did with one execution, as its record says it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::ExecutionId;
 
@@ -41,14 +42,17 @@ pub struct SemanticLook {
     /// Why nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What was seen, where its answer was given: if somebody calls that wrong, it is learnt from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Value>,
 }
 
 impl SemanticLook {
     /// A look with nothing but its outcome.
     #[must_use]
     pub fn of(decision: SemanticDecision) -> Self {
-        let (cosine, right, probability, neighbour, agreed, reason) = Default::default();
-        Self { decision, cosine, right, probability, neighbour, agreed, reason }
+        let (cosine, right, probability, neighbour, agreed, reason, look) = Default::default();
+        Self { decision, cosine, right, probability, neighbour, agreed, reason, look }
     }
 
     /// Nobody looked.

@@ -94,6 +94,12 @@ impl Cell {
         self.entries.get(&entry)
     }
 
+    /// Whether it remembers an answer to this input exactly.
+    #[must_use]
+    pub fn knows(&self, key: &Key) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     /// Notes that an entry was of use: it stays longer.
     pub fn touch(&self, entry: u64) {
         if let Some(held) = self.entries.get(&entry) {
@@ -160,7 +166,6 @@ impl Cell {
         CELL_BYTES + self.held_bytes + self.index.bytes() as u64
     }
 
-    /// When it was last used, by its own count of look-ups and insertions.
     fn tick(&self) -> u64 {
         self.ticks.fetch_add(1, Ordering::Relaxed)
     }

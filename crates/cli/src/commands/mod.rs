@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod cache;
 mod calibration;
 mod cases;
 mod check;
@@ -55,6 +56,7 @@ enum Command {
     Report(report::Report),
     Review(review::Review),
     Calibration(calibration::Calibration),
+    Cache(cache::Cache),
     Keys(keys::Keys),
     Sim(sim::Sim),
     Webhooks(webhooks::Webhooks),
@@ -70,6 +72,7 @@ impl Arguments {
             Command::Eval(command) => command.json,
             Command::Compare(command) => command.json,
             Command::Report(command) => command.json,
+            Command::Cache(command) => command.json,
             Command::Keys(command) => command.json(),
             Command::Review(command) => command.json(),
             Command::Calibration(command) => command.json(),
@@ -91,6 +94,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Report(command) => command.run().await,
         Command::Review(command) => command.run().await,
         Command::Calibration(command) => command.run().await,
+        Command::Cache(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Sim(command) => command.run().await,
         Command::Webhooks(command) => command.run().await,

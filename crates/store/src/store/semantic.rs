@@ -226,6 +226,12 @@ fn vector_of(bytes: &[u8]) -> Option<Vec<f32>> {
 }
 
 impl Store {
+    /// Whether it outlives the process.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.0.disk.is_some()
+    }
+
     /// Writes what changed in the semantic cache, all of it or nothing. In memory nothing is kept: there
     /// is no restart to survive.
     ///
