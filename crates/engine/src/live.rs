@@ -85,13 +85,7 @@ impl Live {
         let (intents, models, aliases, providers, teams, webhooks, settings) = Default::default();
         let snapshot =
             Arc::new(Snapshot { intents, models, aliases, providers, teams, store, server, webhooks, settings });
-        Self {
-            snapshot,
-            intents: HashMap::new(),
-            providers: BTreeMap::new(),
-            lanes,
-            embedders: Embedders::new(),
-        }
+        Self { snapshot, intents: HashMap::new(), providers: BTreeMap::new(), lanes, embedders: Embedders::new() }
     }
 }
 

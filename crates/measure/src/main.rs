@@ -19,6 +19,7 @@ mod hedge;
 mod house;
 mod instruments;
 mod intervals;
+mod isolation;
 mod outage;
 mod overhead;
 mod overload;
@@ -92,6 +93,8 @@ enum Measure {
     Trace(trace::Arguments),
     /// 95 % intervals of quality from real judges and people: coverage and width
     Intervals(intervals::Arguments),
+    /// Two teams and two partitions ask the same: does anything cross
+    Isolation(isolation::Arguments),
     /// The quality gate on real judges and people: is its promise kept, does it open
     Gate(gate::Arguments),
     /// Simulated drift of a real judge and of quality: told apart, how soon
@@ -139,6 +142,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Wall(arguments) => wall::run(arguments),
         Measure::Trace(arguments) => trace::run(arguments),
         Measure::Intervals(arguments) => intervals::run(arguments),
+        Measure::Isolation(arguments) => isolation::run(arguments),
         Measure::Gate(arguments) => gate::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),

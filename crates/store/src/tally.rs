@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use baton_core::{
-    AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, KeyId, ModelId, NanoUsd, Record, SemanticDecision,
-    Status, Usage, Via,
+    AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, KeyId, ModelId, NanoUsd, Record, SemanticDecision, Status,
+    Usage, Via,
 };
 use serde::{Deserialize, Serialize};
 

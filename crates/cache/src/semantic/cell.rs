@@ -142,8 +142,7 @@ impl Cell {
 
     /// Forgets what is not to be kept.
     pub fn retain(&mut self, keep: impl Fn(&Held) -> bool) -> Vec<Held> {
-        let mut gone: Vec<u64> =
-            self.entries.iter().filter(|(_, held)| !keep(held)).map(|(entry, _)| *entry).collect();
+        let mut gone: Vec<u64> = self.entries.iter().filter(|(_, held)| !keep(held)).map(|(entry, _)| *entry).collect();
         gone.sort_unstable();
         gone.into_iter().filter_map(|entry| self.remove(entry)).collect()
     }

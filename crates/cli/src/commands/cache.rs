@@ -84,11 +84,7 @@ pub(super) struct Line {
 }
 
 /// The intents that have a semantic cache, by team: those that have called, or were answered before.
-pub(super) async fn lines(
-    store: &Store,
-    snapshot: &Snapshot,
-    query: &ReportQuery,
-) -> Result<Vec<Line>, StoreError> {
+pub(super) async fn lines(store: &Store, snapshot: &Snapshot, query: &ReportQuery) -> Result<Vec<Line>, StoreError> {
     let evidence = store.semantic_evidence().await?;
     let counts = store.semantic_counts(query.until_us).await?;
     let mut lines = Vec::new();
@@ -208,7 +204,7 @@ pub(super) fn print(lines: &[Line]) {
         "promised",
         "saved USD",
     ]);
-    for column in table.column_iter_mut().skip(2).filter(|column| column.index() != 3) {
+    for column in table.column_iter_mut().skip(2).filter(|column| column.index != 3) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for line in lines {

@@ -63,7 +63,8 @@ fn promised(document: &Document, file: &IntentFile, kind: Option<&IntentKind>, s
         sink.error(document.at(SEMANTIC), message, help);
     }
     if file.privacy.store == StoreContentFile::None {
-        let message = "the semantic cache keeps inputs and answers, and `privacy.store = \"none\"` says that nothing is kept";
+        let message =
+            "the semantic cache keeps inputs and answers, and `privacy.store = \"none\"` says that nothing is kept";
         sink.error(document.at(SEMANTIC), message, "remove one of the two");
     }
     if kind == Some(&IntentKind::Generation) {

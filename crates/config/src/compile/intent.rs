@@ -16,9 +16,7 @@ use crate::effective::{Effective, settings};
 use crate::files::{IntentFile, OnExhaustedFile, RouteFile};
 use crate::hash::{AnswerParts, hash, hashes};
 use crate::json::child;
-use crate::plan::{
-    Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Route, Share,
-};
+use crate::plan::{Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Route, Share};
 use crate::privacy_file::StoreContentFile;
 use crate::units;
 

@@ -13,8 +13,8 @@ use baton_store::{SemanticChanges, SemanticEntry, SemanticEvidence, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::look::{Asked, cell_key};
 use super::Of;
+use super::look::{Asked, cell_key};
 use crate::engine::Engine;
 use crate::live::Live;
 use crate::review::seed;

@@ -62,12 +62,7 @@ pub(super) struct Place {
 
 /// The partition of these calls: within scope, intent and answer hash, those of one embedding whose
 /// slots are the same.
-pub(super) fn cell_key(
-    scope: &baton_core::Scope,
-    of: &Of,
-    answer_hash: &str,
-    slots: &[Value],
-) -> Key {
+pub(super) fn cell_key(scope: &baton_core::Scope, of: &Of, answer_hash: &str, slots: &[Value]) -> Key {
     Key::of(scope, &of.intent, answer_hash, &json!({ "embedding": of.embedding, "slots": slots }))
 }
 
@@ -243,8 +238,10 @@ impl Accepts {
 fn refused(new: &str, old: &str) -> bool {
     fn numbers(text: &str) -> Vec<&str> {
         let words = text.split(|c: char| c.is_whitespace() || ",;()[]\"'".contains(c));
-        let mut numbers: Vec<&str> =
-            words.map(|word| word.trim_end_matches(['.', '!', '?', ':'])).filter(|w| w.contains(|c: char| c.is_ascii_digit())).collect();
+        let mut numbers: Vec<&str> = words
+            .map(|word| word.trim_end_matches(['.', '!', '?', ':']))
+            .filter(|w| w.contains(|c: char| c.is_ascii_digit()))
+            .collect();
         numbers.sort_unstable();
         numbers
     }

@@ -1,10 +1,16 @@
 //! The semantic cache: answers to similar inputs, once the evidence is there, within their scope.
 
+use std::collections::{HashMap, HashSet};
+
 use baton_cache::semantic::accept::Gate;
-use baton_core::{SemanticDecision, Via};
+use baton_config::{Durability, StoreSpec};
+use baton_core::{ErrorCode, ExecutionId, SemanticDecision, TeamId, Via};
+use baton_engine::Call;
+use baton_store::{Feedback, FeedbackKind, Store};
+use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::house::{House, Open, of_team, sort};
+use crate::house::{House, Open, of_customer, of_team, read, sort, within};
 use crate::models::Says;
 
 const SIMILAR: &str = r#"
@@ -18,15 +24,49 @@ partition = ["metadata.customer"]
 semantic_error_max = 0.05
 "#;
 
-const MONEY: [&str; 4] = ["I was charged twice for", "please refund the invoice of", "your bill is wrong about", "what does it cost to keep"];
-const BROKEN: [&str; 4] = ["the app crashes when I open", "there is an error message about", "nothing loads after I click", "the screen freezes with"];
+const MONEY: [&str; 4] = [
+    "I was charged twice for",
+    "please refund the invoice of",
+    "your bill is wrong about",
+    "what does it cost to keep",
+];
+const BROKEN: [&str; 4] = [
+    "the app crashes when I open",
+    "there is an error message about",
+    "nothing loads after I click",
+    "the screen freezes with",
+];
 const THINGS: [&str; 16] = [
-    "my order", "the gym plan", "our report", "that upload", "the calendar", "my photos", "the big table", "her seat",
-    "the export", "a backup", "the old folder", "his licence", "the new phone", "our team", "the dashboard", "my password",
+    "my order",
+    "the gym plan",
+    "our report",
+    "that upload",
+    "the calendar",
+    "my photos",
+    "the big table",
+    "her seat",
+    "the export",
+    "a backup",
+    "the old folder",
+    "his licence",
+    "the new phone",
+    "our team",
+    "the dashboard",
+    "my password",
 ];
 const WHENS: [&str; 12] = [
-    "today", "yesterday", "last week", "again", "this morning", "since Monday", "at night", "on the train", "in March",
-    "as always", "for months", "just now",
+    "today",
+    "yesterday",
+    "last week",
+    "again",
+    "this morning",
+    "since Monday",
+    "at night",
+    "on the train",
+    "in March",
+    "as always",
+    "for months",
+    "just now",
 ];
 
 /// The n-th ticket of a stream that does not repeat itself.
@@ -44,6 +84,17 @@ fn open(policy: &str) -> Open {
     let house = House::sort(policy).open();
     house.models.say("a", &[Says::Of(truth)]);
     house
+}
+
+/// The first ticket from this one on that is answered from a similar one.
+async fn first_hit(house: &Open, from: usize) -> (usize, ExecutionId) {
+    for n in from..from + 200 {
+        let answer = &house.execute(sort(&ticket(n))).await.unwrap().answer;
+        if answer.via == Via::CacheSemantic {
+            return (n, answer.execution_id);
+        }
+    }
+    panic!("none is");
 }
 
 /// How often each way, of the tickets of this range.
@@ -91,4 +142,150 @@ async fn it_opens_with_evidence_and_says_what_it_did() {
     // Another team begins with nothing.
     let elsewhere = house.execute(of_team(sort(&ticket(1000)), "other")).await.unwrap();
     assert_eq!(elsewhere.answer.via, Via::Model);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_may_tighten_the_promise_and_not_loosen_it() {
+    let house = open(SIMILAR);
+    ask(&house, 0..600).await;
+    let loose = within(sort(&ticket(600)), json!({ "semanticErrorMax": 0.06 }));
+    assert_eq!(house.told(loose).await, Err(ErrorCode::OverrideNotPermitted));
+    for n in 600..620 {
+        let none = within(sort(&ticket(n)), json!({ "semanticErrorMax": 0 }));
+        assert_eq!(house.execute(none).await.unwrap().answer.via, Via::Model);
+        assert_eq!(house.records().last().unwrap().semantic, None, "it is not even asked");
+    }
+    for n in 620..640 {
+        let strict = within(sort(&ticket(n)), json!({ "semanticErrorMax": 0.000_001 }));
+        assert_eq!(house.execute(strict).await.unwrap().answer.via, Via::Model);
+        let look = house.records().last().unwrap().semantic.clone().unwrap();
+        assert_eq!((look.decision, look.agreed), (SemanticDecision::Missed, Some(true)), "learnt from all the same");
+    }
+    first_hit(&house, 640).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hit_is_given_as_a_stream_where_one_is_asked_for() {
+    let house = open(SIMILAR);
+    ask(&house, 0..600).await;
+    for n in 600..800 {
+        let events = house.orchestrator.start(Call { stream: true, ..sort(&ticket(n)) }).events;
+        let read = read(events).await;
+        if read.last().unwrap() == "end cache-semantic" {
+            return assert_eq!(read, ["start sim/a", truth(&ticket(n)), "end cache-semantic"]);
+        }
+    }
+    panic!("no hit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_calls_bad_is_given_no_more_and_counts() {
+    let house = open(SIMILAR);
+    ask(&house, 0..600).await;
+    let (n, hit) = first_hit(&house, 600).await;
+    let record = house.records().into_iter().find(|record| record.execution == hit).unwrap();
+    let source = record.source.unwrap();
+    let wrong = |house: &Open| house.orchestrator.semantic()[0].evidence.clone().unwrap().wrong;
+    assert_eq!(wrong(&house), 0);
+    let kind = FeedbackKind::Label { value: "bad".into() };
+    let (team, at_us) = (TeamId::new("default"), record.started_at_us + 1);
+    let feedback = Feedback { execution: hit, team, at_us, kind, by: None, comment: None };
+    house.orchestrator.store().feedback(feedback).await.unwrap();
+    assert_eq!(house.orchestrator.hear().await.unwrap(), 1);
+    assert_eq!(house.orchestrator.hear().await.unwrap(), 0, "once");
+    assert_eq!(wrong(&house), 1);
+    // Neither does the one that it came from answer again, nor is its own input answered exactly.
+    let first = house.records().into_iter().find(|record| record.execution == source).unwrap();
+    let again = house.execute(Call::intent("sort", first.input.unwrap())).await.unwrap();
+    assert_ne!(again.answer.via, Via::CacheExact);
+    let neighbours = house.records().into_iter().rev().take(1).filter_map(|r| r.semantic?.neighbour);
+    assert!(neighbours.into_iter().all(|neighbour| neighbour != source));
+    let _ = n;
+}
+
+/// Two teams and two customers, and which is whose.
+const SCOPES: [(&str, &str); 4] = [("east", "one"), ("east", "two"), ("west", "one"), ("west", "two")];
+
+#[tokio::test(start_paused = true)]
+async fn nothing_crosses_a_scope() {
+    let house = open(SIMILAR);
+    let of = |scope: (&str, &str), n: usize| of_customer(of_team(sort(&ticket(n)), scope.0), scope.1);
+    let mut dice = baton_stats::SplitMix64::new(11);
+    // 10,000 calls, eight at a time: the same inputs in all scopes, most of them asked for again.
+    for round in 0..1250_u64 {
+        let calls = (0..8).map(|_| {
+            let upto = 40 + round / 3;
+            house.execute(of(SCOPES[dice.below(4) as usize], dice.below(upto) as usize))
+        });
+        for done in join_all(calls).await {
+            done.unwrap();
+        }
+    }
+    let records = house.records();
+    assert_eq!(records.len(), 10_000);
+    let scope = |record: &baton_core::Record| (record.team.clone(), record.partition.clone());
+    let scopes: HashMap<ExecutionId, _> = records.iter().map(|record| (record.execution, scope(record))).collect();
+    assert_eq!(scopes.values().collect::<HashSet<_>>().len(), 4);
+    let mut ways: HashMap<Via, usize> = HashMap::new();
+    for record in &records {
+        *ways.entry(record.via.unwrap()).or_default() += 1;
+        let neighbour = record.semantic.as_ref().and_then(|look| look.neighbour);
+        for other in [record.source, neighbour].into_iter().flatten() {
+            assert_eq!(scopes[&other], scope(record), "{record:?}");
+        }
+    }
+    let all = [Via::Model, Via::CacheExact, Via::CacheSemantic, Via::Coalesced];
+    assert!(all.iter().all(|via| ways.get(via).is_some_and(|count| *count > 20)), "{ways:?}");
+}
+
+#[tokio::test]
+async fn what_was_learnt_outlives_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = StoreSpec { dir: dir.path().join("store"), durability: Durability::Process };
+    let begin = async || {
+        let house = House::sort(SIMILAR).open_on(Store::open(&spec).await.unwrap());
+        house.models.say("a", &[Says::Of(truth)]);
+        // Reads in the background what there is.
+        let before = house.execute(sort("a ticket about nothing at all")).await.unwrap();
+        assert_eq!(before.answer.via, Via::Model);
+        house
+    };
+    let states = async |house: &Open, entries: usize| {
+        let all = async {
+            loop {
+                let states = house.orchestrator.semantic();
+                if states.first().is_some_and(|state| state.entries >= entries) {
+                    return states;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), all).await.unwrap()
+    };
+    let house = begin().await;
+    let end = async |house: Open| {
+        house.orchestrator.keep().await.unwrap();
+        house.orchestrator.store().clone().close().await;
+    };
+    ask(&house, 0..500).await;
+    let (_, hit) = first_hit(&house, 500).await;
+    let before = house.orchestrator.semantic();
+    end(house).await;
+
+    let house = begin().await;
+    let after = states(&house, before[0].entries).await;
+    assert_eq!(after[0].evidence.as_ref().unwrap().hits, before[0].evidence.as_ref().unwrap().hits);
+    let (_, similar) = ask(&house, 800..850).await;
+    assert!(similar > 10, "{similar} of 50, at once");
+    // What was called bad while nobody ran, or just before the end, is gone too.
+    let kind = FeedbackKind::Label { value: "bad".into() };
+    let feedback =
+        Feedback { execution: hit, team: "default".into(), at_us: i64::MAX / 2, kind, by: None, comment: None };
+    house.orchestrator.store().feedback(feedback).await.unwrap();
+    assert_eq!(house.orchestrator.hear().await.unwrap(), 1);
+    let source = house.orchestrator.store().execution(&"default".into(), hit).await.unwrap().unwrap().source.unwrap();
+    end(house).await;
+    let store = Store::open(&spec).await.unwrap();
+    let rows = store.semantic_entries(None, 10_000).await.unwrap();
+    assert!(rows.len() > 50 && rows.iter().all(|row| row.execution != source));
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use baton_core::{
     Answer, AnswerAttempt, AnswerLatency, ExecutionId, Failure, IntentName, ModelId, Quality, Record, Score,
-    ScoreResult, SemanticDecision,
-    SemanticLook, Status, TeamId, Usage, Via,
+    ScoreResult, SemanticDecision, SemanticLook, Status, TeamId, Usage, Via,
 };
 use baton_store::{Feedback, FeedbackKind};
 use serde::Serialize;

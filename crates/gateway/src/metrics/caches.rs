@@ -46,7 +46,7 @@ impl Caches {
             (SemanticDecision::Missed, _) => "missed",
             (SemanticDecision::Skipped, _) => "skipped",
         };
-        self.looks.get_or_create(&ByLook { intent: record.intent.clone(), outcome }).inc();
+        self.looks.get_or_create(&ByLook { intent: record.intent.clone(), outcome: outcome.to_owned() }).inc();
     }
 
     /// As they stand now, the teams of an intent together.

@@ -298,7 +298,10 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn labels_acted(&self, after: (i64, ExecutionId)) -> Result<Vec<((i64, ExecutionId), Label)>, StoreError> {
+    pub async fn labels_acted(
+        &self,
+        after: (i64, ExecutionId),
+    ) -> Result<Vec<((i64, ExecutionId), Label)>, StoreError> {
         let items = match &self.0.disk {
             Some(disk) => disk.control.acted_after(after).await?,
             None => self.acted_in_memory(after),
