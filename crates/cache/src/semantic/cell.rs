@@ -75,7 +75,7 @@ impl Cell {
     #[must_use]
     pub fn new(dimensions: usize) -> Self {
         let (entries, by_key, held_bytes, ticks) = Default::default();
-        Self { index: Index::new(dimensions), entries, by_key, held_bytes, ticks }
+        Self { index: Index::new(dimensions, ENTRIES_MAX), entries, by_key, held_bytes, ticks }
     }
 
     /// The nearest entries of those that are `accepted`, nearest first, at most `k`.
@@ -107,28 +107,31 @@ impl Cell {
         }
     }
 
-    /// Remembers an answer, in place of an earlier one to the same input. Gives what went for it.
+    /// Remembers an answer, in place of an earlier one to the same input. Gives what went for it: the
+    /// answer itself where its vector is none.
     pub fn insert(&mut self, entry: u64, held: Held, vector: &[f32]) -> Vec<Held> {
-        let before = self.by_key.insert(held.key, entry);
-        let mut gone: Vec<Held> = before.into_iter().filter_map(|old| self.take(old)).collect();
-        if self.entries.contains_key(&entry) {
-            gone.extend(self.remove(entry));
-        }
-        self.by_key.insert(held.key, entry);
-        held.used.store(self.tick(), Ordering::Relaxed);
-        self.held_bytes += held.bytes();
-        self.index.insert(entry, vector);
-        self.entries.insert(entry, held);
-        if self.entries.len() > ENTRIES_MAX {
+        let before = self.by_key.get(&held.key).copied();
+        let mut gone: Vec<Held> = [before, Some(entry)].into_iter().flatten().filter_map(|e| self.remove(e)).collect();
+        if self.entries.len() >= ENTRIES_MAX {
             gone.extend(self.evict(ENTRIES_MAX / EVICT_SHARE));
         }
+        if self.index.insert(entry, vector).is_err() {
+            gone.push(held);
+            return gone;
+        }
+        held.used.store(self.tick(), Ordering::Relaxed);
+        self.held_bytes += held.bytes();
+        self.by_key.insert(held.key, entry);
+        self.entries.insert(entry, held);
         gone
     }
 
     /// Forgets an entry.
     pub fn remove(&mut self, entry: u64) -> Option<Held> {
-        let held = self.take(entry)?;
+        let held = self.entries.remove(&entry)?;
         self.by_key.remove(&held.key);
+        self.index.remove(entry);
+        self.held_bytes = self.held_bytes.saturating_sub(held.bytes());
         Some(held)
     }
 
@@ -167,13 +170,5 @@ impl Cell {
 
     fn tick(&self) -> u64 {
         self.ticks.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Takes an entry out, its key left.
-    fn take(&mut self, entry: u64) -> Option<Held> {
-        let held = self.entries.remove(&entry)?;
-        self.index.remove(entry);
-        self.held_bytes = self.held_bytes.saturating_sub(held.bytes());
-        Some(held)
     }
 }
