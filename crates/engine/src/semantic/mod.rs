@@ -13,6 +13,7 @@ mod shelves;
 mod state;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -117,7 +118,7 @@ pub(crate) type Embedders = BTreeMap<&'static str, Arc<dyn Embedder>>;
 /// Reads weights: slow.
 pub(crate) fn embedders(snapshot: &Snapshot, old: Option<&Embedders>) -> Result<Embedders, BuildError> {
     let mut all = Embedders::new();
-    let folder = snapshot.store.dir.join(FOLDER);
+    let folder = embeddings_dir(snapshot);
     for plan in snapshot.intents.values() {
         let Some(spec) = &plan.cache.semantic else { continue };
         if all.contains_key(spec.embedding) {
@@ -133,5 +134,16 @@ pub(crate) fn embedders(snapshot: &Snapshot, old: Option<&Embedders>) -> Result<
     Ok(all)
 }
 
-/// Where weights are, in the store's folder.
-const FOLDER: &str = "embeddings";
+/// Where the weights of embeddings are, a folder for each name: in the store's.
+#[must_use]
+pub fn embeddings_dir(snapshot: &Snapshot) -> PathBuf {
+    snapshot.store.dir.join("embeddings")
+}
+
+/// Whether what the semantic caches of a configuration embed with is there: reads it.
+///
+/// # Errors
+/// The first that is not, and what to do.
+pub fn check_embeddings(snapshot: &Snapshot) -> Result<(), BuildError> {
+    embedders(snapshot, None).map(drop)
+}

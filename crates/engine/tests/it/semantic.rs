@@ -217,9 +217,11 @@ async fn nothing_crosses_a_scope() {
     let mut dice = baton_stats::SplitMix64::new(11);
     // 10,000 calls, eight at a time: the same inputs in all scopes, most of them asked for again.
     for round in 0..1250_u64 {
+        let upto = 40 + round / 3;
+        let same = dice.below(upto);
         let calls = (0..8).map(|_| {
-            let upto = 40 + round / 3;
-            house.execute(of(SCOPES[dice.below(4) as usize], dice.below(upto) as usize))
+            let n = if dice.below(2) == 0 { same } else { dice.below(upto) };
+            house.execute(of(SCOPES[dice.below(4) as usize], n as usize))
         });
         for done in join_all(calls).await {
             done.unwrap();
