@@ -31,7 +31,7 @@ use crate::reload::{Configuration, Configured};
 use crate::repeats::{Boarding, Repeats, board, land};
 use crate::review::Reviews;
 use crate::run::run;
-use crate::semantic::{self, Semantic, SemanticState};
+use crate::semantic::{self, Semantic, SemanticState, Written};
 use crate::tasks::Tasks;
 
 /// Bytes of answers that the exact cache keeps in memory.
@@ -284,6 +284,7 @@ impl Orchestrator {
         let changes = self.0.configured.reload(snapshot, lanes, self.0.clock.unix_us());
         // There may be more places now.
         self.0.change(|_| ());
+        self.0.semantic.follow(&self.0.live().snapshot);
         changes
     }
 
@@ -383,7 +384,7 @@ impl Orchestrator {
             if let Err(error) = self.hear().await {
                 tracing::warn!(%error, "bad labels could not be heard: what they are of may be given again");
             }
-            if let Err(error) = self.keep().await {
+            if let Err(error) = semantic::keep(&self.0, Written::Due).await {
                 tracing::warn!(%error, "the semantic cache could not be kept: this much of it is lost with the process");
             }
             tokio::time::sleep(LEARNING).await;
@@ -407,13 +408,14 @@ impl Orchestrator {
         semantic::hear(&self.0).await
     }
 
-    /// Writes what the semantic cache learnt since the last time. [`Orchestrator::learn`] does it all the
-    /// time; once more before the store is closed.
+    /// Writes what the semantic cache learnt since the last time, and reads no more. [`Orchestrator::learn`]
+    /// writes all the time; this is for before the store is closed.
     ///
     /// # Errors
     /// What the store says.
     pub async fn keep(&self) -> Result<(), StoreError> {
-        semantic::keep(&self.0).await
+        semantic::end_loading(&self.0);
+        semantic::keep(&self.0, Written::All).await
     }
 
     /// How the semantic caches stand, by intent and team.

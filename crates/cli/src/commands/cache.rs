@@ -18,7 +18,7 @@ use crate::setup::{Folder, control_and_snapshot, duration, micros, plain_table, 
 ///
 /// Wrong is what differs from the model's own answer, in audits: a share of what could have been answered
 /// from the cache is asked of the model all the same, and compared. A running server writes what it learns
-/// within seconds.
+/// every ten seconds.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -128,7 +128,10 @@ fn line(plan: &Plan, team: Option<TeamId>, entries: u64, evidence: &[&SemanticEv
         embedding: spec.embedding,
         entries,
         closed: (plan.kind == IntentKind::Generation).then_some("texts are not compared yet"),
-        evidence: learnt.map(|learnt| learnt.promising(spec.error_max).state()),
+        evidence: learnt.map(|mut learnt| {
+            learnt.keep_to(spec.error_max);
+            learnt.state()
+        }),
         calls: CallTally::default(),
     })
 }

@@ -12,6 +12,7 @@ use baton_core::{ExecutionId, ModelId, Moment, NanoUsd, Scope, Usage};
 use baton_store::{SemanticChanges, SemanticEntry, SemanticEvidence, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
 use super::Of;
 use super::look::{Asked, cell_key};
@@ -23,6 +24,8 @@ use crate::review::seed;
 const PENDING_MAX: usize = 16_384;
 /// Entries that are read together.
 const PAGE: usize = 1000;
+/// Microseconds between two writings of evidence.
+const EVIDENCE_US: i64 = 10_000_000;
 
 /// What is not in the store yet.
 pub(super) struct Pending {
@@ -30,6 +33,8 @@ pub(super) struct Pending {
     entries: HashMap<ExecutionId, SemanticEntry>,
     gone: HashSet<ExecutionId>,
     learnt: BTreeSet<Of>,
+    /// When evidence was last written, Unix microseconds.
+    written_us: i64,
     /// Labels up to then are heard, Unix microseconds,
     pub(super) heard_us: i64,
     /// and up to then by what was read at the start.
@@ -61,8 +66,8 @@ struct Body {
 
 impl Pending {
     pub(super) fn new(durable: bool) -> Self {
-        let (entries, gone, learnt, heard_us, before) = Default::default();
-        Self { durable, entries, gone, learnt, heard_us, before }
+        let (entries, gone, learnt, written_us, heard_us, before) = Default::default();
+        Self { durable, entries, gone, learnt, written_us, heard_us, before }
     }
 
     /// An answer is remembered.
@@ -128,40 +133,77 @@ impl Pending {
     }
 }
 
+/// How much of what changed is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Entries; evidence, which is written whole, not more often than each [`EVIDENCE_US`].
+    Due,
+    /// All.
+    All,
+}
+
 /// Writes what changed since the last time.
-pub(crate) async fn keep(engine: &Engine) -> Result<(), StoreError> {
+pub(crate) async fn keep(engine: &Engine, written: Written) -> Result<(), StoreError> {
     let semantic = &engine.semantic;
     if !semantic.is_ready() {
         return Ok(());
     }
+    let at_us = engine.clock.unix_us();
     let (entries, gone, learnt, heard_us) = {
         let mut pending = semantic.pending();
-        let taken = (std::mem::take(&mut pending.entries), std::mem::take(&mut pending.gone));
-        (taken.0, taken.1, std::mem::take(&mut pending.learnt), pending.heard_us)
+        let due = written == Written::All || at_us - pending.written_us >= EVIDENCE_US;
+        let learnt = if due { std::mem::take(&mut pending.learnt) } else { BTreeSet::new() };
+        if !learnt.is_empty() {
+            pending.written_us = at_us;
+        }
+        (std::mem::take(&mut pending.entries), std::mem::take(&mut pending.gone), learnt, pending.heard_us)
     };
-    let at_us = engine.clock.unix_us();
-    let mut changes = SemanticChanges::default();
-    for of in learnt {
-        let evidence = semantic.all_evidence().get(&of).cloned();
-        let Some(evidence) = evidence else { continue };
-        // A copy under the lock, the rest without it.
-        let evidence = evidence.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Ok(state) = serde_json::to_string(&evidence) else { continue };
-        let Of { team, intent, lineage, embedding } = of;
-        changes.evidence.push(SemanticEvidence { team, intent, lineage, embedding, at_us, heard_us, state });
+    let learnt: Vec<(Of, super::Evidence)> = {
+        let all = semantic.all_evidence();
+        learnt.into_iter().filter_map(|of| Some((of.clone(), Arc::clone(all.get(&of)?)))).collect()
+    };
+    // Some milliseconds each.
+    let evidence = move || learnt.into_iter().filter_map(|of| as_row(of, (at_us, heard_us))).collect();
+    let evidence = match engine.clock.is_simulated() {
+        true => evidence(),
+        false => tokio::task::spawn_blocking(evidence).await.map_err(|_| StoreError::Closed)?,
+    };
+    let (entries, gone) = (entries.into_values().collect(), gone.into_iter().collect());
+    engine.store.keep_semantic(&SemanticChanges { entries, gone, evidence }).await
+}
+
+fn as_row((of, evidence): (Of, super::Evidence), (at_us, heard_us): (i64, i64)) -> Option<SemanticEvidence> {
+    // A copy under the lock, the rest without it.
+    let evidence = evidence.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let state = serde_json::to_string(&evidence).ok()?;
+    let Of { team, intent, lineage, embedding } = of;
+    Some(SemanticEvidence { team, intent, lineage, embedding, at_us, heard_us, state })
+}
+
+/// What reads.
+#[derive(Default)]
+pub(super) enum Loading {
+    #[default]
+    NotYet,
+    Begun(JoinHandle<()>),
+}
+
+/// Ends the reading, where it has not: the store is about to be closed.
+pub(crate) fn end_loading(engine: &Engine) {
+    let mut loading = engine.semantic.loading.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Loading::Begun(task) = &mut *loading {
+        task.abort();
     }
-    changes.entries.extend(entries.into_values());
-    changes.gone.extend(gone);
-    engine.store.keep_semantic(&changes).await
 }
 
 /// Reads what an earlier process kept, once, in the background.
 pub(crate) fn begin_loading(engine: &Arc<Engine>) {
-    if engine.semantic.is_ready() || engine.semantic.loading.swap(true, Ordering::AcqRel) {
+    let mut loading = engine.semantic.loading.lock().unwrap_or_else(PoisonError::into_inner);
+    if engine.semantic.is_ready() || matches!(*loading, Loading::Begun(_)) {
         return;
     }
     let engine = Arc::clone(engine);
-    tokio::spawn(async move {
+    *loading = Loading::Begun(tokio::spawn(async move {
         if let Err(error) = evidence(&engine).await {
             tracing::error!(%error, "the evidence of the semantic cache cannot be read; it begins anew");
         }
@@ -169,7 +211,7 @@ pub(crate) fn begin_loading(engine: &Arc<Engine>) {
         if let Err(error) = entries(&engine).await {
             tracing::error!(%error, "the semantic cache could not be read; it begins anew");
         }
-    });
+    }));
 }
 
 async fn evidence(engine: &Engine) -> Result<(), StoreError> {
@@ -179,7 +221,11 @@ async fn evidence(engine: &Engine) -> Result<(), StoreError> {
         let spec = live.intents.get(&intent).and_then(|intent| intent.plan.cache.semantic.as_ref());
         let Some(promise) = spec.map(|spec| spec.error_max) else { continue };
         // What is fitted is fitted again, which takes a while.
-        let read = move || serde_json::from_str::<Acceptance>(&state).map(|read| read.promising(promise));
+        let read = move || {
+            let mut read: Acceptance = serde_json::from_str(&state)?;
+            read.keep_to(promise);
+            Ok::<_, serde_json::Error>(read)
+        };
         let read = match engine.clock.is_simulated() {
             true => read(),
             false => tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?,

@@ -26,13 +26,13 @@ use tokio::sync::Semaphore;
 pub use state::SemanticState;
 
 pub(crate) use hear::hear;
-pub(crate) use keep::{begin_loading, keep, sweep};
+pub(crate) use keep::{Written, begin_loading, end_loading, keep, sweep};
 pub(crate) use learn::learn;
 pub(crate) use look::{Asked, look};
 pub(crate) use state::states;
 
 use hear::Heard;
-use keep::Pending;
+use keep::{Loading, Pending};
 use learn::Jobs;
 use shelves::Shelves;
 
@@ -67,7 +67,7 @@ pub(crate) struct Semantic {
     /// Whether what an earlier process learnt is here. Before, nothing is looked up: it would be learnt
     /// twice.
     ready: AtomicBool,
-    loading: AtomicBool,
+    loading: Mutex<Loading>,
 }
 
 impl Semantic {
@@ -81,7 +81,7 @@ impl Semantic {
             pending: Mutex::new(Pending::new(durable)),
             heard: tokio::sync::Mutex::default(),
             ready: AtomicBool::new(!durable),
-            loading: AtomicBool::new(false),
+            loading: Mutex::default(),
         }
     }
 
@@ -102,6 +102,17 @@ impl Semantic {
                 let evidence = Arc::new(Mutex::new(Acceptance::new(promise)));
                 all.insert(of.clone(), Arc::clone(&evidence));
                 evidence
+            }
+        }
+    }
+
+    /// Another configuration is in force: its promises are. Fits, so not for a thread that answers calls.
+    pub(crate) fn follow(&self, snapshot: &Snapshot) {
+        let all: Vec<_> = self.all_evidence().iter().map(|(of, e)| (of.intent.clone(), Arc::clone(e))).collect();
+        for (intent, evidence) in all {
+            let spec = snapshot.plan(&intent).and_then(|plan| plan.cache.semantic.as_ref());
+            if let Some(spec) = spec {
+                evidence.lock().unwrap_or_else(PoisonError::into_inner).keep_to(spec.error_max);
             }
         }
     }

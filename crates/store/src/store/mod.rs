@@ -110,11 +110,10 @@ impl Store {
         for damage in &recovered.damage {
             tracing::error!(?damage, "the journal is damaged; the file is kept beside it");
         }
-        let control = Control::open(&spec.dir).await?;
+        let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
         let records = Records::open(&spec.dir).await?;
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
-        let semantic = Semantic::open(&spec.dir).await?;
         let disk = Disk { records, control, semantic, ingest: Some(ingest), past: Past::default() };
         let mut inner = Inner {
             journal,
@@ -146,9 +145,8 @@ impl Store {
             Err(StoreError::Journal(JournalError::Locked { .. })) => {}
             Err(error) => return Err(error),
         }
-        let control = Control::open(&spec.dir).await?;
+        let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
         let records = Records::open(&spec.dir).await?;
-        let semantic = Semantic::open(&spec.dir).await?;
         let disk = Disk { records, control, semantic, ingest: None, past: Past::default() };
         let journal = Journal::memory();
         journal.clone().close().await;

@@ -10,15 +10,13 @@ impl Acceptance {
         self.model.as_ref().map(|model| self.curve.rate(model.log_odds(look)))
     }
 
-    /// The same evidence under another promise.
-    #[must_use]
-    pub fn promising(mut self, promise: f64) -> Self {
+    /// Keeps to another promise from now on, by the same evidence.
+    pub fn keep_to(&mut self, promise: f64) {
         if self.promise.to_bits() != promise.to_bits() {
             self.promise = promise;
             if self.points.len() >= POINTS_MIN {
                 self.refit();
             }
         }
-        self
     }
 }
