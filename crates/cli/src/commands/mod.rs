@@ -6,6 +6,7 @@ mod cases;
 mod check;
 mod compare;
 mod demo;
+mod embeddings;
 mod eval;
 mod init;
 mod keys;
@@ -58,6 +59,7 @@ enum Command {
     Calibration(calibration::Calibration),
     Cache(cache::Cache),
     Keys(keys::Keys),
+    Embeddings(embeddings::Embeddings),
     Sim(sim::Sim),
     Webhooks(webhooks::Webhooks),
 }
@@ -74,6 +76,7 @@ impl Arguments {
             Command::Report(command) => command.json,
             Command::Cache(command) => command.json,
             Command::Keys(command) => command.json(),
+            Command::Embeddings(command) => command.json(),
             Command::Review(command) => command.json(),
             Command::Calibration(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
@@ -96,6 +99,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Calibration(command) => command.run().await,
         Command::Cache(command) => command.run().await,
         Command::Keys(command) => command.run().await,
+        Command::Embeddings(command) => command.run().await,
         Command::Sim(command) => command.run().await,
         Command::Webhooks(command) => command.run().await,
     }
