@@ -48,4 +48,4 @@ pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, Execution, LaneState, Orchestrator};
 pub use reload::{Configuration, Refused};
 pub use repeats::idempotency;
-pub use semantic::{SemanticState, check_embeddings, embeddings_dir};
+pub use semantic::{SemanticState, check_embeddings};

@@ -39,6 +39,8 @@ pub(super) fn cache(
             };
             Some(SemanticSpec { error_max, embedding, slots })
         }
+        // There in a form that was refused.
+        None if document.value.pointer(SEMANTIC).is_some() => None,
         None => {
             for key in ["embedding", "slots"] {
                 let pointer = format!("/cache/{key}");

@@ -13,7 +13,6 @@ mod shelves;
 mod state;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -129,7 +128,7 @@ pub(crate) type Embedders = BTreeMap<&'static str, Arc<dyn Embedder>>;
 /// Reads weights: slow.
 pub(crate) fn embedders(snapshot: &Snapshot, old: Option<&Embedders>) -> Result<Embedders, BuildError> {
     let mut all = Embedders::new();
-    let folder = embeddings_dir(snapshot);
+    let folder = snapshot.store.dir.join(baton_embed::FOLDER);
     for plan in snapshot.intents.values() {
         let Some(spec) = &plan.cache.semantic else { continue };
         if all.contains_key(spec.embedding) {
@@ -143,12 +142,6 @@ pub(crate) fn embedders(snapshot: &Snapshot, old: Option<&Embedders>) -> Result<
         all.insert(spec.embedding, embedder);
     }
     Ok(all)
-}
-
-/// Where the weights of embeddings are, a folder for each name: in the store's.
-#[must_use]
-pub fn embeddings_dir(snapshot: &Snapshot) -> PathBuf {
-    snapshot.store.dir.join("embeddings")
 }
 
 /// Whether what the semantic caches of a configuration embed with is there: reads it.

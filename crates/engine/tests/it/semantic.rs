@@ -295,3 +295,42 @@ async fn what_was_learnt_outlives_the_process() {
     let rows = store.semantic_entries(None, 10_000).await.unwrap();
     assert!(rows.len() > 50 && rows.iter().all(|row| row.execution != source));
 }
+
+/// What was nearest to the last call, where anything may stand in for it.
+fn nearest(house: &Open) -> Option<ExecutionId> {
+    house.records().last().unwrap().semantic.as_ref().unwrap().neighbour
+}
+
+const FIELDS: &str = r#"{"type":"object","properties":{"what":{"type":"string"}},"required":["what"]}"#;
+
+#[tokio::test(start_paused = true)]
+async fn other_numbers_and_other_slots_are_no_neighbours() {
+    let cache = "[cache]\nttl = \"7d\"\npartition = []\nsemantic_error_max = 0.05\nslots = [\"shop\"]\n";
+    let house = House::sort(&format!("models = [\"a\", \"b\"]\n{cache}"))
+        .with("intents/sort/output.schema.json", FIELDS)
+        .with("intents/sort/prompt.md", "## user\n\n{{ shop }}: {{ text }}\n")
+        .open();
+    ["a", "b"].iter().for_each(|model| house.models.say(model, &[Says::Of(|_| "{\"what\":\"bread\"}")]));
+    let pull = |shop: &str, text: &str| Call::intent("sort", json!({ "shop": shop, "text": text }));
+    for (shop, text, near) in [
+        ("north", "two loaves of bread, 12.50 in all", false),
+        ("north", "two loaves of rye bread, 12.50 in all", true),
+        ("north", "two loaves of rye bread, 12.51 in all", false),
+        ("south", "two loaves of white bread, 12.50 in all", false),
+    ] {
+        house.execute(pull(shop, text)).await.unwrap();
+        assert_eq!(nearest(&house).is_some(), near, "{shop}: {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn texts_are_not_compared() {
+    let policy = "models = [\"a\"]\n[cache]\nttl = \"7d\"\npartition = []\nsemantic_error_max = 0.05\n";
+    let house = House::write(policy).open();
+    house.models.say("a", &[Says::Of(|_| "Dear Ann")]);
+    for topic in ["a letter to Ann", "a letter to Ann, please"] {
+        house.execute(Call::intent("write", json!({ "topic": topic }))).await.unwrap();
+        assert_eq!(house.records().last().unwrap().semantic, None);
+    }
+    assert_eq!(house.orchestrator.semantic(), []);
+}
