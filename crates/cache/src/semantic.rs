@@ -2,3 +2,4 @@
 //! the evidence shows that the promised error is kept. Pure and in memory, as the exact cache is.
 
 pub mod accept;
+pub mod index;
