@@ -151,7 +151,7 @@ pub struct Record {
     pub saved: Option<NanoUsd>,
     /// What the semantic cache did, where it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub semantic: Option<SemanticLook>,
+    pub semantic: Option<Box<SemanticLook>>,
     /// The execution that this one judges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ExecutionId>,

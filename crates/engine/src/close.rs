@@ -250,7 +250,7 @@ fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outco
     record.simulated = outcome.simulated;
     record.source = outcome.source;
     record.saved = outcome.saved;
-    record.semantic = request.asked.as_ref().map(|asked| asked.told(outcome));
+    record.semantic = request.asked.as_ref().map(|asked| Box::new(asked.told(outcome)));
     record.input = content.then(|| request.input.clone());
     record.output = (content && outcome.status == Status::Succeeded).then(|| outcome.output.clone());
     record

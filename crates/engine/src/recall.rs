@@ -33,7 +33,7 @@ pub(crate) async fn recall(
             return Some(outcome);
         }
         let (asked, outcome) = look(engine, request, log.execution).await.unzip();
-        request.asked = asked;
+        request.asked = asked.map(Box::new);
         if let Some(outcome) = outcome.flatten() {
             return Some(outcome);
         }

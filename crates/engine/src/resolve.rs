@@ -47,7 +47,7 @@ pub(crate) struct Request {
     /// Where answers may be remembered.
     pub(crate) flight: Option<FlightKey>,
     /// What the semantic cache was asked, after it was.
-    pub(crate) asked: Option<Asked>,
+    pub(crate) asked: Option<Box<Asked>>,
     /// Whom it is about, for deletion.
     pub(crate) subject: Option<String>,
 }

@@ -29,7 +29,7 @@ pub(super) struct Jobs {
 
 /// One answer to learn from.
 struct Job {
-    asked: Asked,
+    asked: Box<Asked>,
     vector: Vec<f32>,
     entry: Arc<Entry>,
     /// When it was given and when it goes, Unix microseconds.

@@ -174,7 +174,7 @@ impl From<Record> for ExecutionView {
             simulated: record.simulated,
             source: record.source,
             saved_usd: record.saved.map(|saved| saved.to_string()),
-            semantic: record.semantic.map(SemanticView::from),
+            semantic: record.semantic.map(|look| SemanticView::from(*look)),
             metadata: record.metadata,
             session: record.session,
             subject: record.subject,

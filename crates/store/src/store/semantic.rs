@@ -8,7 +8,8 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use super::Store;
-use super::records::{pack, unpack_bytes, write_options};
+use super::pack::{self, Packer};
+use super::records::write_options;
 use crate::{Label, StoreError};
 
 /// One remembered answer with the vector of its input.
@@ -152,6 +153,7 @@ impl Semantic {
 }
 
 async fn write(connection: &mut SqliteConnection, changes: &SemanticChanges) -> Result<(), sqlx::Error> {
+    let mut packer = Packer::default();
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     for entry in &changes.entries {
         sqlx::query("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
@@ -162,7 +164,7 @@ async fn write(connection: &mut SqliteConnection, changes: &SemanticChanges) -> 
             .bind(entry.at_us)
             .bind(entry.expires_us)
             .bind(bytes_of(&entry.vector))
-            .bind(pack(entry.body.as_bytes()))
+            .bind(packer.pack(entry.body.as_bytes()))
             .execute(&mut *transaction)
             .await?;
     }
@@ -178,7 +180,7 @@ async fn write(connection: &mut SqliteConnection, changes: &SemanticChanges) -> 
             .bind(&evidence.embedding)
             .bind(evidence.at_us)
             .bind(evidence.heard_us)
-            .bind(pack(evidence.state.as_bytes()))
+            .bind(packer.pack(evidence.state.as_bytes()))
             .execute(&mut *transaction)
             .await?;
     }
@@ -203,8 +205,8 @@ fn entry(row: EntryRow) -> Result<SemanticEntry, StoreError> {
 }
 
 fn text(packed: &[u8], what: &str) -> Result<String, StoreError> {
-    let bytes = unpack_bytes(packed, what)?;
-    String::from_utf8(bytes).map_err(|error| StoreError::Corrupt { what: what.into(), reason: error.to_string() })
+    String::from_utf8(pack::json(packed, what)?.into_owned())
+        .map_err(|error| StoreError::Corrupt { what: what.into(), reason: error.to_string() })
 }
 
 /// The largest number of a byte.
