@@ -28,6 +28,7 @@ mod retry;
 mod review;
 mod scope;
 mod score;
+mod semantic;
 mod trace;
 mod usage;
 mod verdict;
@@ -57,6 +58,7 @@ pub use review::{
 };
 pub use scope::Scope;
 pub use score::{Judgement, Score, ScoreResult};
+pub use semantic::{SemanticDecision, SemanticLook};
 pub use trace::{Sampler, SpanId, Trace, TraceId, TraceParent};
 pub use usage::Usage;
 pub use verdict::{CheckResult, Severity, Verdict, verdict};

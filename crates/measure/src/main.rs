@@ -19,6 +19,7 @@ mod hedge;
 mod house;
 mod instruments;
 mod intervals;
+mod isolation;
 mod judge;
 mod outage;
 mod overhead;
@@ -94,6 +95,8 @@ enum Measure {
     Trace(trace::Arguments),
     /// 95 % intervals of quality from real judges and people: coverage and width
     Intervals(intervals::Arguments),
+    /// Two teams and two partitions ask the same: does anything cross
+    Isolation(isolation::Arguments),
     /// The quality gate on real judges and people: is its promise kept, does it open
     Gate(gate::Arguments),
     /// A judge that is down, slow or answers nonsense: who is accounted for, who waits, who is failed
@@ -145,6 +148,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Wall(arguments) => wall::run(arguments),
         Measure::Trace(arguments) => trace::run(arguments),
         Measure::Intervals(arguments) => intervals::run(arguments),
+        Measure::Isolation(arguments) => isolation::run(arguments),
         Measure::Gate(arguments) => gate::run(arguments),
         Measure::Judge(arguments) => judge::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),

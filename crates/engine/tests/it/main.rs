@@ -18,4 +18,5 @@ mod reload;
 mod remembered;
 mod repeats;
 mod review;
+mod semantic;
 mod streams;

@@ -11,6 +11,7 @@ mod records;
 mod reviews;
 mod rows;
 mod scores;
+mod semantic;
 
 #[cfg(test)]
 mod review_tests;
@@ -36,6 +37,8 @@ pub use prune::Retention;
 use records::Records;
 use reviews::MemoryReviews;
 pub use scores::Evidence;
+use semantic::Semantic;
+pub use semantic::{SemanticChanges, SemanticEntry, SemanticEvidence};
 
 /// Journal, records, keys, feedback and reports. Cheap to clone.
 #[derive(Clone)]
@@ -63,6 +66,7 @@ pub struct Ingestion {
 struct Disk {
     records: Records,
     control: Control,
+    semantic: Semantic,
     /// None where another process may be writing.
     ingest: Option<Ingest>,
     /// As it was when the store was opened.
@@ -107,11 +111,11 @@ impl Store {
         for damage in &recovered.damage {
             tracing::error!(?damage, "the journal is damaged; the file is kept beside it");
         }
-        let control = Control::open(&spec.dir).await?;
+        let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
         let records = Records::open(&spec.dir).await?;
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
-        let disk = Disk { records, control, ingest: Some(ingest), past: Past::default() };
+        let disk = Disk { records, control, semantic, ingest: Some(ingest), past: Past::default() };
         let mut inner = Inner {
             journal,
             keys: KeyCache::default(),
@@ -142,9 +146,9 @@ impl Store {
             Err(StoreError::Journal(JournalError::Locked { .. })) => {}
             Err(error) => return Err(error),
         }
-        let control = Control::open(&spec.dir).await?;
+        let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
         let records = Records::open(&spec.dir).await?;
-        let disk = Disk { records, control, ingest: None, past: Past::default() };
+        let disk = Disk { records, control, semantic, ingest: None, past: Past::default() };
         let journal = Journal::memory();
         journal.clone().close().await;
         Ok(Self(Arc::new(Inner {
@@ -433,6 +437,7 @@ impl Store {
         }
         disk.records.close().await;
         disk.control.close().await;
+        disk.semantic.close().await;
     }
 }
 
