@@ -27,8 +27,8 @@ use baton_core::{ExecutionId, Record, Score, ScoreResult, TeamId};
 
 use crate::keys::KeyCache;
 use crate::{
-    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, KeyInfo, NewKey,
-    REPEATS_KEPT, Repeat, Report, ReportQuery, Spend, StoreError, spend,
+    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, REPEATS_KEPT, Repeat,
+    Report, ReportQuery, Spend, StoreError, spend,
 };
 pub use calibrations::CalibrationVersion;
 use calibrations::MemoryCalibrations;
