@@ -19,6 +19,7 @@ mod hedge;
 mod house;
 mod instruments;
 mod intervals;
+mod lookup;
 mod outage;
 mod overhead;
 mod overload;
@@ -98,6 +99,8 @@ enum Measure {
     Drift(drift::Arguments),
     /// What checks cost, and whether promptfoo says the same
     Checks(checks::Arguments),
+    /// Embedding a text and finding its neighbours among 1k, 100k and 1M
+    Lookup(lookup::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
 }
@@ -142,6 +145,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Gate(arguments) => gate::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
+        Measure::Lookup(arguments) => lookup::run(arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
     }
 }
