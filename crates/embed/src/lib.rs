@@ -10,6 +10,7 @@ mod bpe;
 mod error;
 mod hashed;
 mod minilm;
+mod product;
 mod source;
 mod static_tokens;
 mod weights;
