@@ -5,11 +5,13 @@ mod control;
 mod control_reviews;
 mod ingest;
 mod memory;
+mod pack;
 mod prune;
 mod records;
 mod reviews;
 mod rows;
 mod scores;
+mod semantic;
 
 #[cfg(test)]
 mod review_tests;
@@ -35,6 +37,8 @@ pub use prune::Retention;
 use records::Records;
 use reviews::MemoryReviews;
 pub use scores::Evidence;
+use semantic::Semantic;
+pub use semantic::{SemanticChanges, SemanticEntry, SemanticEvidence};
 
 /// Journal, records, keys, feedback and reports. Cheap to clone.
 #[derive(Clone)]
@@ -62,6 +66,7 @@ pub struct Ingestion {
 struct Disk {
     records: Records,
     control: Control,
+    semantic: Semantic,
     /// None where another process may be writing.
     ingest: Option<Ingest>,
     /// As it was when the store was opened.
@@ -106,11 +111,11 @@ impl Store {
         for damage in &recovered.damage {
             tracing::error!(?damage, "the journal is damaged; the file is kept beside it");
         }
-        let control = Control::open(&spec.dir).await?;
+        let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
         let records = Records::open(&spec.dir).await?;
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
-        let disk = Disk { records, control, ingest: Some(ingest), past: Past::default() };
+        let disk = Disk { records, control, semantic, ingest: Some(ingest), past: Past::default() };
         let mut inner = Inner {
             journal,
             keys: KeyCache::default(),
@@ -141,9 +146,9 @@ impl Store {
             Err(StoreError::Journal(JournalError::Locked { .. })) => {}
             Err(error) => return Err(error),
         }
-        let control = Control::open(&spec.dir).await?;
+        let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
         let records = Records::open(&spec.dir).await?;
-        let disk = Disk { records, control, ingest: None, past: Past::default() };
+        let disk = Disk { records, control, semantic, ingest: None, past: Past::default() };
         let journal = Journal::memory();
         journal.clone().close().await;
         Ok(Self(Arc::new(Inner {
@@ -356,8 +361,11 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn authenticate(&self, secret: &str) -> Result<Option<KeyInfo>, StoreError> {
-        self.refresh_keys(Some(secret)).await?;
-        Ok(self.0.keys.find(secret).filter(|key| key.is_active(now_us())))
+        let mut found = self.0.keys.find(secret);
+        if self.refresh_keys(found.is_some()).await? {
+            found = self.0.keys.find(secret);
+        }
+        Ok(found.filter(|key| key.is_active(now_us())))
     }
 
     /// Whether a key was ever made: without one, a server asks for none. One that has expired or was
@@ -366,14 +374,16 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn any_keys(&self) -> Result<bool, StoreError> {
-        self.refresh_keys(None).await?;
+        self.refresh_keys(true).await?;
         Ok(!self.0.keys.is_empty())
     }
 
-    async fn refresh_keys(&self, secret: Option<&str>) -> Result<(), StoreError> {
+    /// Whether the keys were read again, because what was looked up was found (or not) too long after
+    /// they were read.
+    async fn refresh_keys(&self, found: bool) -> Result<bool, StoreError> {
         match &self.0.disk {
-            Some(disk) if self.0.keys.is_stale(secret, Instant::now()) => self.load_keys(disk).await,
-            _ => Ok(()),
+            Some(disk) if self.0.keys.is_stale(found, Instant::now()) => self.load_keys(disk).await.map(|()| true),
+            _ => Ok(false),
         }
     }
 
@@ -427,6 +437,7 @@ impl Store {
         }
         disk.records.close().await;
         disk.control.close().await;
+        disk.semantic.close().await;
     }
 }
 
