@@ -6,7 +6,6 @@
 use ndarray::{Array1, Array2, ArrayViewMut1, Axis, Slice};
 
 use crate::Error;
-use crate::product::Product;
 use crate::weights::Tensors;
 
 /// Added to a variance, from the model's own configuration.
@@ -139,14 +138,7 @@ impl Linear {
     }
 
     fn apply(&self, rows: &Array2<f32>) -> Array2<f32> {
-        let (Some(values), Some(weight)) = (rows.as_slice(), self.weight.as_slice()) else {
-            return rows.dot(&self.weight.t()) + &self.bias;
-        };
-        let mut out = Array2::from_shape_fn((rows.nrows(), self.bias.len()), |(_, place)| self.bias[place]);
-        if let Some(out) = out.as_slice_mut() {
-            pulp::Arch::new().dispatch(Product { rows: values, weight, inputs: rows.ncols(), out });
-        }
-        out
+        rows.dot(&self.weight.t()) + &self.bias
     }
 }
 

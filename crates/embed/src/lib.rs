@@ -10,7 +10,6 @@ mod bpe;
 mod error;
 mod hashed;
 mod minilm;
-mod product;
 mod source;
 mod static_tokens;
 mod weights;
