@@ -1,7 +1,7 @@
 //! Real bank queries through `execute` with the built-in model: accuracy when forced to answer, precision
 //! and coverage at the cut that the train part chose, and the same with fewer cases a label.
 
-mod csv;
+pub(crate) mod csv;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

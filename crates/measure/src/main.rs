@@ -21,6 +21,7 @@ mod instruments;
 mod intervals;
 mod isolation;
 mod judge;
+mod lookup;
 mod outage;
 mod overhead;
 mod overload;
@@ -105,6 +106,8 @@ enum Measure {
     Drift(drift::Arguments),
     /// What checks cost, and whether promptfoo says the same
     Checks(checks::Arguments),
+    /// Embedding a text and finding its neighbours among 1k, 100k and 1M
+    Lookup(lookup::Arguments),
     /// Labels arrive, the gate moves, bad answers stop, one command undoes it: a real server
     Scenario(scenario::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
@@ -153,6 +156,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Judge(arguments) => judge::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
+        Measure::Lookup(arguments) => lookup::run(arguments),
         Measure::Scenario(arguments) => scenario::run(arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
     }
