@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use look::{Look, NEIGHBOURS, Neighbour};
 
-use bound::{Curve, Labelled, Open, Seen};
+use bound::{Curve, Labelled, Open, Plain, Seen};
 use model::{Model, probability};
 
 /// Labelled look-ups kept; the oldest go first.
@@ -33,7 +33,7 @@ const SERVED_MAX: usize = 2_000;
 const POINTS_MIN: usize = 200;
 /// Points before anything is served: enough for so many wrong ones at the promised rate. With
 /// fewer, a handful of hits happen to break the promise too often.
-const WRONG_MIN: f64 = 20.0;
+const WRONG_MIN: f64 = 30.0;
 /// Points learnt between two fits: so many, or this part of all.
 const REFIT_MIN: usize = 50;
 const REFIT_PART: usize = 40;
@@ -279,7 +279,8 @@ impl Acceptance {
         let points = kept.points.make_contiguous();
         let (model, scores) = Model::fit(points, self.model.as_ref());
         let labelled = |(score, point): (f64, &Point)| Labelled { score, right: point.right, weight: point.weight() };
-        let labelled = scores.into_iter().zip(&*points).map(labelled).collect();
+        let labelled: Vec<Labelled> = scores.into_iter().zip(&*points).map(labelled).collect();
+        let first = self.open.is_none().then(|| Plain::of(&labelled));
         let audited = ((kept.audited.1 + AUDITED_PRIOR) / (kept.audited.0 + AUDITED_PRIOR)).max(AUDITED_MIN);
         self.curve = Curve::of(labelled, kept.promise, audited);
         self.open = None;
@@ -287,7 +288,8 @@ impl Acceptance {
             let score = |look: &Look| model.log_odds(look);
             let traffic = kept.traffic.iter().map(score).collect();
             let served = kept.served.iter().map(score).collect();
-            self.open = bound::open(&self.curve, Seen { traffic, served, hits: kept.hits as f64 }, kept.promise);
+            let seen = Seen { traffic, served, hits: kept.hits as f64, first };
+            self.open = bound::open(&self.curve, seen, kept.promise);
         }
         kept.drifted &= self.open.is_none();
         self.model = Some(model);

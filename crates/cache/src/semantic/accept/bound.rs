@@ -20,6 +20,8 @@ const Z: f64 = 0.5;
 const CHANCE: f64 = 0.1;
 /// How far that looks ahead: hits enough for so many wrong ones, and as many as were served.
 const AHEAD: f64 = 3.0;
+/// Standard errors between the plain count of labels and its upper bound, before anything opens.
+const Z_FIRST: f64 = 1.645;
 /// Thresholds that are tried.
 const STEPS: usize = 100;
 /// Points needed to calibrate the scores again.
@@ -41,6 +43,30 @@ struct Stratum {
     ratio: f64,
     /// Its variance.
     variance: f64,
+}
+
+/// The scores of labelled look-ups from high to low, and how many down to each are wrong: no model.
+pub(super) struct Plain(Vec<(f64, f64)>);
+
+impl Plain {
+    pub(super) fn of(labelled: &[Labelled]) -> Self {
+        let mut scores: Vec<(f64, bool)> = labelled.iter().map(|one| (one.score, one.right)).collect();
+        scores.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut wrong = 0.0;
+        let count = |(score, right): (f64, bool)| {
+            wrong += f64::from(!right);
+            (score, wrong)
+        };
+        Self(scores.into_iter().map(count).collect())
+    }
+
+    /// Upper bound on the share of wrong ones at or above a threshold: a Poisson count's score
+    /// interval, as good as exact for few.
+    fn bound(&self, threshold: f64) -> f64 {
+        let has = self.0.partition_point(|(score, _)| *score >= threshold);
+        let wrong = has.checked_sub(1).map_or(0.0, |last| self.0[last].1);
+        (wrong + Z_FIRST * (wrong + 1.0).sqrt() + Z_FIRST * Z_FIRST / 2.0) / has.max(1) as f64
+    }
 }
 
 /// The rate of wrong answers by score, from the highest scores down.
@@ -137,6 +163,8 @@ pub(super) struct Seen {
     pub(super) served: Vec<f64>,
     /// How many were served.
     pub(super) hits: f64,
+    /// All labels, where it is closed: a plain sample, of which more is asked before it opens.
+    pub(super) first: Option<Plain>,
 }
 
 /// The lowest threshold at which both hold: of the look-ups above it, the upper bound on the share
@@ -160,8 +188,10 @@ pub(super) fn open(curve: &Curve, mut seen: Seen, promise: f64) -> Option<Open> 
         let bound = rate + Z * variance.sqrt();
         let all = before.iter().zip(&share).map(|(before, share)| before + ahead * share);
         let (mean, variance) = curve.wrong(all);
-        if bound <= promise && more_than(promise * (seen.hits + ahead), mean, variance) <= CHANCE {
-            best = Some(Open { threshold: seen.traffic[upto - 1], bound });
+        let threshold = seen.traffic[upto - 1];
+        let shown = seen.first.as_ref().is_none_or(|plain| plain.bound(threshold) <= promise);
+        if shown && bound <= promise && more_than(promise * (seen.hits + ahead), mean, variance) <= CHANCE {
+            best = Some(Open { threshold, bound });
         }
     }
     best
@@ -213,18 +243,26 @@ mod tests {
     #[test]
     fn what_is_wrong_too_often_is_not_opened() {
         let traffic = || (0..1_000).map(|at| 6.0 * f64::from(at) / 1_000.0).collect::<Vec<f64>>();
-        let seen = || Seen { traffic: traffic(), served: Vec::new(), hits: 0.0 };
+        let seen = || Seen { traffic: traffic(), served: Vec::new(), hits: 0.0, first: None };
         let open_at = |promise| open(&Curve::of(labelled(4_000), promise, 1.0), seen(), promise);
         assert_eq!(open_at(0.05), None);
         let open = open_at(0.2).unwrap();
         assert!(open.threshold < 1.0 && open.bound < 0.2, "{open:?}");
     }
 
+    /// Thirty labels without a wrong one prove nothing; a thousand do.
+    #[test]
+    fn the_first_opening_needs_plain_evidence() {
+        let right = |count: usize| (0..count).map(|_| Labelled { score: 1.0, right: true, weight: 1.0 }).collect::<Vec<_>>();
+        assert!(Plain::of(&right(30)).bound(1.0) > 0.05 && Plain::of(&right(1_000)).bound(1.0) < 0.004);
+        assert!(Plain::of(&right(1_000)).bound(2.0) > 1.0, "nothing is above");
+    }
+
     /// A thousand hits at a fifth wrong leave no room for more than the promise later.
     #[test]
     fn what_was_served_counts() {
         let curve = Curve::of(labelled(4_000), 0.11, 1.0);
-        let seen = |served: f64| Seen { traffic: vec![3.0; 1_000], served: vec![served; 10], hits: 1_000.0 };
+        let seen = |served: f64| Seen { traffic: vec![3.0; 1_000], served: vec![served; 10], hits: 1_000.0, first: None };
         assert!(open(&curve, Seen { hits: 0.0, ..seen(3.0) }, 0.14).is_some());
         assert!(open(&curve, seen(-3.0), 0.1).is_none());
     }

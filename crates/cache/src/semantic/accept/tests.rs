@@ -44,8 +44,8 @@ fn friendly(near: f64) -> f64 {
 fn it_starts_closed_opens_with_evidence_and_closes_on_drift() {
     let mut rng = SplitMix64::new(1);
     let mut acceptance = Acceptance::new(PROMISE);
-    assert!(matches!(acceptance.state().gate, Gate::Closed { needs: Some(400), .. }), "{:?}", acceptance.state());
-    assert_eq!(play(&mut acceptance, 390, &mut rng, friendly), (0, 0));
+    assert!(matches!(acceptance.state().gate, Gate::Closed { needs: Some(600), .. }), "{:?}", acceptance.state());
+    assert_eq!(play(&mut acceptance, 590, &mut rng, friendly), (0, 0));
     let (hits, wrong) = play(&mut acceptance, 1_500, &mut rng, friendly);
     assert!(hits > 400 && (wrong as f64) < PROMISE * hits as f64, "{wrong} of {hits}");
     assert!(matches!(acceptance.state().gate, Gate::Open { bound, .. } if bound <= PROMISE));
