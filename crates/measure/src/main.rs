@@ -5,6 +5,7 @@
 
 mod banking77;
 mod budgets;
+mod cache;
 mod checks;
 mod children;
 mod client;
@@ -110,6 +111,8 @@ enum Measure {
     Lookup(lookup::Arguments),
     /// Labels arrive, the gate moves, bad answers stop, one command undoes it: a real server
     Scenario(scenario::Arguments),
+    /// The semantic cache on a stream of real bank queries: hits, and is its promise kept
+    Cache(cache::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
 }
@@ -158,6 +161,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Checks(arguments) => checks::run(arguments),
         Measure::Lookup(arguments) => lookup::run(arguments),
         Measure::Scenario(arguments) => scenario::run(arguments),
+        Measure::Cache(arguments) => cache::run(&arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
     }
 }
