@@ -4,6 +4,7 @@ mod commands;
 mod exit;
 mod lab;
 mod reload;
+mod retiring;
 mod setup;
 mod signals;
 mod telemetry;

@@ -4,19 +4,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use baton_config::{Secret, Snapshot};
-use baton_core::{BreakerState, Sampler};
+use baton_core::{BreakerState, Day, Sampler};
 use baton_engine::{Observer, Orchestrator};
 use baton_gateway::Metrics;
 use baton_provider::HttpTransport;
 use baton_telemetry::{
     BudgetUse, Deliverer, Exporter, Failures, House, JournalLook, Look, Monitor, Outlets, Settings, SigningKey, Tap,
-    WebhookError, Webhooks, utc_day,
+    WebhookError, Webhooks,
 };
 use baton_wire::Transport;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::exit::{Exit, tell};
+use crate::retiring::retiring;
 use crate::setup::unix_us;
 
 /// How often it is looked whether there is something to tell.
@@ -158,6 +159,7 @@ fn look(baton: &Orchestrator) -> Look {
         refused: configuration.refused.is_some(),
         version: configuration.hash.get(..8).unwrap_or_default().to_owned(),
         budgets: baton.budgets().into_iter().filter_map(spent).collect(),
+        retiring: retiring(&baton.snapshot(), Day::of(unix_us())),
     }
 }
 
@@ -165,7 +167,7 @@ fn look(baton: &Orchestrator) -> Look {
 fn spent(budget: baton_engine::BudgetState) -> Option<BudgetUse> {
     Some(BudgetUse {
         of: budget.account.to_string().replace('`', ""),
-        period: utc_day(unix_us()),
+        period: Day::of(unix_us()).to_string(),
         used: budget.standing.spent + budget.standing.reserved,
         limit: budget.allowance.usd_per_day?,
     })

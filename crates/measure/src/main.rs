@@ -24,6 +24,7 @@ mod overhead;
 mod overload;
 mod parallel;
 mod paused;
+mod prices;
 mod records;
 mod report;
 mod simulate;
@@ -100,6 +101,8 @@ enum Measure {
     Checks(checks::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
+    /// Prices worked out by hand, and agreement with LiteLLM's price data
+    Prices(prices::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -143,5 +146,6 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
+        Measure::Prices(arguments) => prices::run(arguments),
     }
 }

@@ -1,13 +1,15 @@
 //! `baton check`: is the configuration as it should be?
 
 use baton_config::{Diagnostic, Secret};
+use baton_core::Day;
 use baton_provider::ProviderError;
 use baton_telemetry::WebhookError;
 use clap::Args;
 use serde_json::json;
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, colour, keyless, plain_table};
+use crate::retiring;
+use crate::setup::{Folder, colour, keyless, plain_table, unix_us};
 use crate::telemetry::secretless;
 use crate::transports::scenarios;
 
@@ -43,7 +45,8 @@ impl Check {
         let keyless = keyless(&loaded.snapshot)?;
         let secretless = secretless(&loaded.snapshot);
         let warnings = loaded.warnings.into_iter().chain(keyless.iter().map(key_warning));
-        let warnings: Vec<Diagnostic> = warnings.chain(secretless.iter().map(secret_warning)).collect();
+        let ends = retiring::warnings(&loaded.snapshot, Day::of(unix_us()));
+        let warnings: Vec<Diagnostic> = warnings.chain(secretless.iter().map(secret_warning)).chain(ends).collect();
         if self.json {
             let mut document = json!({ "ok": true, "diagnostics": warnings });
             if self.effective {

@@ -8,6 +8,7 @@ mod demo;
 mod eval;
 mod init;
 mod keys;
+mod prices;
 mod report;
 mod review;
 mod run;
@@ -56,6 +57,7 @@ enum Command {
     Review(review::Review),
     Calibration(calibration::Calibration),
     Keys(keys::Keys),
+    Prices(prices::Prices),
     Sim(sim::Sim),
     Webhooks(webhooks::Webhooks),
 }
@@ -71,6 +73,7 @@ impl Arguments {
             Command::Compare(command) => command.json,
             Command::Report(command) => command.json,
             Command::Keys(command) => command.json(),
+            Command::Prices(command) => command.json(),
             Command::Review(command) => command.json(),
             Command::Calibration(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
@@ -92,6 +95,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Review(command) => command.run().await,
         Command::Calibration(command) => command.run().await,
         Command::Keys(command) => command.run().await,
+        Command::Prices(command) => command.run(),
         Command::Sim(command) => command.run().await,
         Command::Webhooks(command) => command.run().await,
     }

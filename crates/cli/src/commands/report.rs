@@ -3,13 +3,14 @@
 mod budgets;
 mod quality;
 
-use baton_core::{IntentName, NanoUsd};
+use baton_core::{Day, IntentName, NanoUsd};
 use baton_store::{CallTally, Latencies, ModelTally, Report as Figures, ReportQuery};
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
 use crate::exit::{Exit, say, tell};
+use crate::retiring::retiring;
 use crate::setup::{Folder, control_and_snapshot, duration, micros, plain_table, unix_us};
 
 /// Calls, latency, cost, where answers came from, fallbacks with their reasons, how good answers are known
@@ -53,8 +54,11 @@ impl Report {
         let quality = quality::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
         let figures = store.report(query).await.map_err(outside)?;
         let budgets = budgets::lines(&store, &snapshot, now).await.map_err(outside)?;
+        let today = Day::of(now);
+        let ends = retiring(&snapshot, today);
         if self.json {
             let mut figures = json(&figures);
+            figures["retiring"] = ends.iter().map(ending).collect();
             figures["budgets"] = budgets::json(&budgets);
             figures["quality"] = quality::json(&quality);
             say!("{figures}");
@@ -67,8 +71,15 @@ impl Report {
             quality::print(&quality);
             budgets::print(&budgets);
         }
+        for end in ends.iter().filter(|_| !self.json) {
+            tell!("{}", end.says(today));
+        }
         Ok(())
     }
+}
+
+fn ending(end: &baton_telemetry::Retiring) -> Value {
+    json!({ "model": end.model, "intents": end.intents, "on": end.on.map(|day| day.to_string()) })
 }
 
 /// What one row says.

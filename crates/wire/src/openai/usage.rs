@@ -23,6 +23,7 @@ pub(super) struct Counted {
 #[serde(default)]
 struct InputDetails {
     cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
     #[serde(flatten)]
     left: Map<String, Value>,
 }
@@ -43,10 +44,17 @@ impl Counted {
         let output_tokens = self.completion_tokens.unwrap_or_default();
         let unlisted = self.total_tokens.unwrap_or_default().saturating_sub(input_tokens.saturating_add(output_tokens));
         let cached = self.prompt_tokens_details.as_ref().and_then(|d| d.cached_tokens);
+        let written = self.prompt_tokens_details.as_ref().and_then(|d| d.cache_write_tokens);
+        // Anthropic's own count, by how long it is kept, where a server passes it on.
+        let kept = |how_long: &str| self.left.get("cache_creation")?.get(how_long)?.as_u64();
+        let hour = kept("ephemeral_1h_input_tokens").unwrap_or_default();
+        let minutes = kept("ephemeral_5m_input_tokens").unwrap_or_default();
         Usage {
             input_tokens,
             output_tokens: output_tokens.saturating_add(unlisted),
             cached_tokens: cached.or(self.prompt_cache_hit_tokens).unwrap_or_default(),
+            cache_write_tokens: written.unwrap_or_else(|| minutes.saturating_add(hour)),
+            cache_write_1h_tokens: hour,
             reasoning_tokens: self
                 .completion_tokens_details
                 .as_ref()
@@ -73,11 +81,15 @@ impl Counted {
 
 /// The count as OpenAI writes it.
 pub(super) fn encode(usage: &Usage) -> Value {
-    json!({
+    let mut encoded = json!({
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens.saturating_add(usage.output_tokens),
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    })
+    });
+    if usage.cache_write_tokens > 0 {
+        encoded["prompt_tokens_details"]["cache_write_tokens"] = usage.cache_write_tokens.into();
+    }
+    encoded
 }
