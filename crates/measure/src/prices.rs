@@ -17,10 +17,11 @@ pub(crate) struct Arguments {
     wheel: Option<std::path::PathBuf>,
 }
 
-/// Of the prices that both state, this share is the same at the vendors who make models. Differences are
-/// of the kinds below, and each is printed.
+/// Of the prices that both state, this share is the same at the vendors who make models. Seen were 89.1 %;
+/// what differs is printed, one by one and by kind, and is the sources' own: the bar is there for our
+/// reading of ours, where a kind of token, a date or a tier that is taken for another moves hundreds.
 const SAME_MAKERS: f64 = 0.85;
-/// The same at OpenAI and Anthropic, whose price pages both packages follow closely.
+/// The same at OpenAI and Anthropic, whose price pages both packages follow closely. Seen were 97.4 %.
 const SAME_CLOSE: f64 = 0.95;
 const MAKERS: [&str; 6] = ["openai", "anthropic", "gemini", "mistral", "xai", "deepseek"];
 const CLOSE: [&str; 2] = ["openai", "anthropic"];

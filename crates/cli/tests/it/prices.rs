@@ -48,15 +48,15 @@ fn a_price_is_set_and_the_file_keeps_its_form() {
     # ours
     [models.house] # at home
     id = "house/llama"
-    price = { input = "0.10 USD/M", output = "0.25 USD/M" , batch_percent = 50 } # as agreed
-
-    [providers.house]
-    kind = "openai-compatible"
-    base_url = "http://127.0.0.1:9/v1"
+    price = { input = "0.10 USD/M", output = "0.25 USD/M", batch_percent = 50 } # as agreed
 
     [models.gpt-4o-mini]
     id = "openai/gpt-4o-mini"
     price = { input = "0.12 USD/M", output = "0.5 USD/M", from = "2027-01-01" }
+
+    [providers.house]
+    kind = "openai-compatible"
+    base_url = "http://127.0.0.1:9/v1"
     "#);
     let diff = folder.run(&["prices", "diff"]).done().out;
     assert!(diff.contains("baton.toml: 0.12 in, 0.5 out; from 2027-01-01"), "{diff}");

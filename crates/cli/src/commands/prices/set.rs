@@ -112,6 +112,9 @@ impl Set {
             put(price, "from", day.to_string().into());
         }
         let missing: Vec<&str> = ["input", "output"].into_iter().filter(|key| !price.contains_key(key)).collect();
+        if let Some(table) = model.get_mut("price").and_then(Item::as_inline_table_mut) {
+            table.fmt(); // A comma is where one writes it.
+        }
         if missing.is_empty() {
             Ok(alias)
         } else {
