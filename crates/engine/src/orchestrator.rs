@@ -239,7 +239,8 @@ impl Orchestrator {
             Boarding::Conflict(failure) => Some(failure),
         };
         let running = engine.tasks.begin(&call.caller.team);
-        tokio::spawn(async move {
+        // Boxed: it is large, and would be moved several times on its way into its task.
+        tokio::spawn(Box::pin(async move {
             let ends = async {
                 match conflict {
                     Some(failure) => refused(&engine, &engine.live(), &call, (&log, failure)).await,
@@ -252,7 +253,7 @@ impl Orchestrator {
             }
             land(&engine, &call, &log);
             drop(running);
-        });
+        }));
         Execution { id, events }
     }
 

@@ -4,13 +4,13 @@ mod budgets;
 mod quality;
 
 use baton_core::{Day, IntentName, NanoUsd};
+use baton_gateway::retiring;
 use baton_store::{CallTally, Latencies, ModelTally, Report as Figures, ReportQuery};
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
 use crate::exit::{Exit, say, tell};
-use crate::retiring::retiring;
 use crate::setup::{Folder, control_and_snapshot, duration, micros, plain_table, unix_us};
 
 /// Calls, latency, cost, where answers came from, fallbacks with their reasons, how good answers are known

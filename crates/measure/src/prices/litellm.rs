@@ -20,7 +20,7 @@ const DATA: &str = "litellm/model_prices_and_context_window_backup.json";
 pub(super) const AS_OF: &str = "2026-09-25";
 /// Ours are known from 2026-10-14 on.
 pub(super) const BATCH_AS_OF: &str = "2026-10-14";
-/// At noon in UTC nobody's peak hours are.
+/// At noon in UTC, between the hours at which DeepSeek is dearest.
 const NOON_US: i64 = 12 * 3_600_000_000;
 
 /// Our vendor, LiteLLM's name for it, and what it puts before its models.
