@@ -5,6 +5,7 @@ mod exit;
 mod lab;
 mod log;
 mod reload;
+mod retiring;
 mod setup;
 mod signals;
 mod telemetry;

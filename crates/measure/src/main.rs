@@ -28,6 +28,7 @@ mod overhead;
 mod overload;
 mod parallel;
 mod paused;
+mod prices;
 mod records;
 mod report;
 mod scenario;
@@ -115,6 +116,8 @@ enum Measure {
     Cache(cache::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
+    /// Prices worked out by hand, and agreement with LiteLLM's price data
+    Prices(prices::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -163,5 +166,6 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Scenario(arguments) => scenario::run(arguments),
         Measure::Cache(arguments) => cache::run(&arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
+        Measure::Prices(arguments) => prices::run(arguments),
     }
 }
