@@ -5,6 +5,7 @@
 
 mod banking77;
 mod budgets;
+mod cache;
 mod checks;
 mod children;
 mod client;
@@ -101,6 +102,8 @@ enum Measure {
     Drift(drift::Arguments),
     /// What checks cost, and whether promptfoo says the same
     Checks(checks::Arguments),
+    /// The semantic cache on a stream of real bank queries: hits, and is its promise kept
+    Cache(cache::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
 }
@@ -146,6 +149,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Gate(arguments) => gate::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
+        Measure::Cache(arguments) => cache::run(&arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
     }
 }

@@ -33,9 +33,7 @@ impl Policy {
     }
 
     /// Decides on one query with these nearest entries, and learns where the model was asked.
-    pub(super) fn query(
-        &mut self, near: &[Neighbour], entries: usize, label: u64, rng: &mut SplitMix64,
-    ) -> Outcome {
+    pub(super) fn query(&mut self, near: &[Neighbour], entries: usize, label: u64, rng: &mut SplitMix64) -> Outcome {
         let dice = rng.next_f64();
         match self {
             Self::Baton(acceptance) => {

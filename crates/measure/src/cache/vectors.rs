@@ -53,8 +53,7 @@ impl Vectors {
         let block = |_: usize, start: &usize| -> Vec<Vec<(u32, f32)>> {
             let nearest = |text: usize| {
                 let others = (0..count).filter(|other| *other != text);
-                let mut all: Vec<(u32, f32)> =
-                    others.map(|other| (other as u32, dot(row(text), row(other)))).collect();
+                let mut all: Vec<(u32, f32)> = others.map(|other| (other as u32, dot(row(text), row(other)))).collect();
                 if all.len() > KEPT {
                     all.select_nth_unstable_by(KEPT, order);
                     all.truncate(KEPT);
