@@ -159,7 +159,7 @@ pub(crate) struct ObjectiveFile {
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub(crate) confidence: f64,
     /// What happens to answers while there are too few labels to know: `pass` gives them, marked
-    /// unverified; `fail` does not.
+    /// unverified; `judge` asks the `[judge]` first, where there is time; `fail` does not give them.
     pub(crate) unproven: UnprovenFile,
 }
 
@@ -175,6 +175,7 @@ impl Default for ObjectiveFile {
 pub(crate) enum UnprovenFile {
     #[default]
     Pass,
+    Judge,
     Fail,
 }
 
@@ -182,6 +183,7 @@ impl From<UnprovenFile> for CoreUnproven {
     fn from(file: UnprovenFile) -> Self {
         match file {
             UnprovenFile::Pass => Self::Pass,
+            UnprovenFile::Judge => Self::Judge,
             UnprovenFile::Fail => Self::Fail,
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 const KEYS: [(&str, &str); 1] = [("/batch", "[batch]")];
 
 /// Values, by pointer.
-const VALUES: [(&str, &str); 2] = [("/objective/unproven", "judge"), ("/privacy/store", "redacted")];
+const VALUES: [(&str, &str); 1] = [("/privacy/store", "redacted")];
 
 /// Message and help for a key of a later version.
 pub(crate) fn feature(pointer: &str) -> Option<(String, String)> {

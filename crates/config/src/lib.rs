@@ -34,7 +34,7 @@ mod webhooks;
 pub use cases::share_of;
 pub use changes::Changes;
 pub use check::{CheckKind, CheckSpec, LANGUAGES, LengthUnit, LetterCase, Markup};
-pub use compile::JUDGE_SUFFIX;
+pub use compile::{JUDGE_SUFFIX, PAIR_SUFFIX};
 pub use diagnostics::{Diagnostic, Level, Report};
 pub use effective::{Effective, Origin};
 pub use expression::Expression;

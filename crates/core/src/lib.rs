@@ -57,7 +57,7 @@ pub use review::{
     LabelSource, Rejected, ReviewDraw, ReviewItem, ReviewLabel, ReviewRefusal, ReviewState, ReviewVerdict,
 };
 pub use scope::Scope;
-pub use score::{Score, ScoreResult};
+pub use score::{Judgement, Score, ScoreResult};
 pub use semantic::{SemanticDecision, SemanticLook};
 pub use trace::{Sampler, SpanId, Trace, TraceId, TraceParent};
 pub use usage::Usage;

@@ -67,6 +67,7 @@ async fn perform(engine: &Arc<Engine>, drive: &mut Drive<'_>, policy: Policy) ->
                 Decision::Detach { attempt, disposition, began, until, .. } => {
                     drive.detach(attempt, disposition, (began, until)).await
                 }
+                Decision::Judge { attempt, budget } => drive.judge(attempt, budget),
                 Decision::Commit(attempt) => drive.commit(attempt).await,
                 Decision::Wait(until) => drive.next(until).await,
                 Decision::Done(finish) => return finish,

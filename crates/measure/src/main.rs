@@ -21,6 +21,7 @@ mod house;
 mod instruments;
 mod intervals;
 mod isolation;
+mod judge;
 mod outage;
 mod overhead;
 mod overload;
@@ -28,6 +29,7 @@ mod parallel;
 mod paused;
 mod records;
 mod report;
+mod scenario;
 mod simulate;
 mod sroie;
 mod storage;
@@ -98,12 +100,16 @@ enum Measure {
     Isolation(isolation::Arguments),
     /// The quality gate on real judges and people: is its promise kept, does it open
     Gate(gate::Arguments),
+    /// A judge that is down, slow or answers nonsense: who is accounted for, who waits, who is failed
+    Judge(judge::Arguments),
     /// Simulated drift of a real judge and of quality: told apart, how soon
     Drift(drift::Arguments),
     /// What checks cost, and whether promptfoo says the same
     Checks(checks::Arguments),
     /// The semantic cache on a stream of real bank queries: hits, and is its promise kept
     Cache(cache::Arguments),
+    /// Labels arrive, the gate moves, bad answers stop, one command undoes it: a real server
+    Scenario(scenario::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
 }
@@ -147,9 +153,11 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Intervals(arguments) => intervals::run(arguments),
         Measure::Isolation(arguments) => isolation::run(arguments),
         Measure::Gate(arguments) => gate::run(arguments),
+        Measure::Judge(arguments) => judge::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
         Measure::Cache(arguments) => cache::run(&arguments),
+        Measure::Scenario(arguments) => scenario::run(arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
     }
 }

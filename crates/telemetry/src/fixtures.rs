@@ -87,6 +87,7 @@ pub(crate) fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -
         cost: answered.then_some(NanoUsd(1500)),
         error: None,
         checks: Vec::new(),
+        judged: None,
         response: answered.then(|| ProviderResponse {
             id: "chatcmpl-1".into(),
             model: "a-2026".into(),

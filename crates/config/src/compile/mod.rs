@@ -15,7 +15,7 @@ mod webhooks;
 
 pub(crate) use house::House;
 pub(crate) use intent::{IntentSources, compile_intent, intent_settings};
-pub use judge::JUDGE_SUFFIX;
-pub(crate) use judge::compile as compile_judge;
+pub(crate) use judge::compile as compile_judges;
+pub use judge::{JUDGE_SUFFIX, PAIR_SUFFIX};
 pub(crate) use store::store_and_teams;
 pub(crate) use webhooks::webhooks;

@@ -37,18 +37,23 @@ quality = 0.9
 fn features_of_later_versions_by_name() {
     let folder = labelled(
         "[batch]
-[objective]
-unproven = \"judge\"
 [privacy]
 store = \"redacted\"",
     );
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:2:2: [batch] is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:4:12: `unproven = "judge"` is not supported by this version
+    intents/a/intent.toml:4:9: `store = "redacted"` is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:6:9: `store = "redacted"` is not supported by this version
-        remove it; leaving it in would promise what is not done
+    "#);
+}
+
+#[test]
+fn a_judge_in_the_path_has_to_be_there() {
+    let folder = labelled("[objective]\nunproven = \"judge\"");
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:12: there is no judge to ask
+        add [judge] with `model`, and [[criteria]] that it judges by; or take "pass" or "fail"
     "#);
 }
 

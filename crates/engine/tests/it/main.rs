@@ -11,6 +11,7 @@ mod flights;
 mod house;
 mod intents;
 mod journal;
+mod judging;
 mod models;
 mod paced;
 mod reload;

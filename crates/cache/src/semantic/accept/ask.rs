@@ -12,9 +12,9 @@ impl Acceptance {
 
     /// Keeps to another promise from now on, by the same evidence.
     pub fn keep_to(&mut self, promise: f64) {
-        if self.promise.to_bits() != promise.to_bits() {
-            self.promise = promise;
-            if self.points.len() >= POINTS_MIN {
+        if self.kept.promise.to_bits() != promise.to_bits() {
+            self.kept.promise = promise;
+            if self.kept.points.len() >= POINTS_MIN {
                 self.refit();
             }
         }
