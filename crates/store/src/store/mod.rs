@@ -27,8 +27,8 @@ use baton_core::{ExecutionId, Record, Score, ScoreResult, TeamId};
 
 use crate::keys::KeyCache;
 use crate::{
-    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, REPEATS_KEPT, Repeat,
-    Report, ReportQuery, Spend, StoreError, spend,
+    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, Repeat, Report,
+    ReportQuery, Spend, StoreError, spend,
 };
 pub use calibrations::CalibrationVersion;
 use calibrations::MemoryCalibrations;
@@ -117,13 +117,7 @@ impl Store {
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
         let disk = Disk { records, control, semantic, ingest: Some(ingest), past: Past::default() };
-        let mut inner = Inner {
-            journal,
-            keys: KeyCache::default(),
-            reviews: MemoryReviews::default(),
-            calibrations: MemoryCalibrations::default(),
-            disk: Some(disk),
-        };
+        let mut inner = Inner::new(journal, Some(disk));
         inner.close_orphans().await?;
         inner.close_unscored().await?;
         if let Some(disk) = &mut inner.disk {
@@ -131,7 +125,7 @@ impl Store {
             // A day on, for a clock that was set back; what is further in the future is a mistake.
             let (since_us, until_us) = (spend::yesterday_us(now_us), now_us.saturating_add(spend::DAY_US));
             disk.past.spends = disk.records.spends(since_us, until_us).await?;
-            disk.past.repeats = disk.records.repeats(repeats_since_us(now_us)).await?;
+            disk.past.repeats = disk.records.repeats(spend::repeats_since_us(now_us)).await?;
         }
         Ok(Self(Arc::new(inner)))
     }
@@ -152,13 +146,7 @@ impl Store {
         let disk = Disk { records, control, semantic, ingest: None, past: Past::default() };
         let journal = Journal::memory();
         journal.clone().close().await;
-        Ok(Self(Arc::new(Inner {
-            journal,
-            keys: KeyCache::default(),
-            reviews: MemoryReviews::default(),
-            calibrations: MemoryCalibrations::default(),
-            disk: Some(disk),
-        })))
+        Ok(Self(Arc::new(Inner::new(journal, Some(disk)))))
     }
 
     /// A store that keeps the last 65,536 entries and its keys in memory: for simulation, tests,
@@ -175,13 +163,7 @@ impl Store {
     }
 
     fn of_memory(journal: Journal) -> Self {
-        Self(Arc::new(Inner {
-            journal,
-            keys: KeyCache::default(),
-            reviews: MemoryReviews::default(),
-            calibrations: MemoryCalibrations::default(),
-            disk: None,
-        }))
+        Self(Arc::new(Inner::new(journal, None)))
     }
 
     /// Where entries are acknowledged. Of [`Store::open_read`] it takes none.
@@ -245,7 +227,7 @@ impl Store {
             (Some(disk), _) => disk.past.clone(),
             (None, Some(memory)) => Past {
                 spends: memory::spends(memory, spend::yesterday_us(now_us), i64::MAX),
-                repeats: memory::repeats(memory, repeats_since_us(now_us)),
+                repeats: memory::repeats(memory, spend::repeats_since_us(now_us)),
             },
             (None, None) => Past::default(),
         }
@@ -368,6 +350,11 @@ impl Store {
 }
 
 impl Inner {
+    fn new(journal: Journal, disk: Option<Disk>) -> Self {
+        let (keys, reviews, calibrations) = Default::default();
+        Self { journal, keys, reviews, calibrations, disk }
+    }
+
     async fn flush(&self) -> Result<(), StoreError> {
         match self.disk.as_ref().and_then(|disk| disk.ingest.as_ref()) {
             Some(ingest) => ingest.reach(self.journal.state().written).await,
@@ -410,11 +397,6 @@ impl Inner {
         }
         self.flush().await
     }
-}
-
-/// Calls since then are given the same answer again.
-fn repeats_since_us(now_us: i64) -> i64 {
-    now_us.saturating_sub(i64::try_from(REPEATS_KEPT.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The wall clock, Unix microseconds; keys expire by it.
