@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::cache_file::CacheFile;
 use crate::check_file::CheckFile;
 use crate::price_file::PriceFile;
 use crate::privacy_file::PrivacyFile;
@@ -159,7 +160,7 @@ pub(crate) struct ObjectiveFile {
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub(crate) confidence: f64,
     /// What happens to answers while there are too few labels to know: `pass` gives them, marked
-    /// unverified; `fail` does not.
+    /// unverified; `judge` asks the `[judge]` first, where there is time; `fail` does not give them.
     pub(crate) unproven: UnprovenFile,
 }
 
@@ -175,6 +176,7 @@ impl Default for ObjectiveFile {
 pub(crate) enum UnprovenFile {
     #[default]
     Pass,
+    Judge,
     Fail,
 }
 
@@ -182,6 +184,7 @@ impl From<UnprovenFile> for CoreUnproven {
     fn from(file: UnprovenFile) -> Self {
         match file {
             UnprovenFile::Pass => Self::Pass,
+            UnprovenFile::Judge => Self::Judge,
             UnprovenFile::Fail => Self::Fail,
         }
     }
@@ -241,18 +244,6 @@ impl Default for StreamFile {
             grace: "30s".into(),
         }
     }
-}
-
-/// `[cache]`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct CacheFile {
-    /// How long an answer is remembered: `30s`, `1h`, `7d`. The ceiling of a call's `cacheTTL` too.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ttl: Option<String>,
-    /// Calls that differ in one of these never share an answer: `metadata.customer`.
-    #[schemars(length(max = 16))]
-    pub(crate) partition: Vec<String>,
 }
 
 /// `[budget]`. What is absent is not limited.

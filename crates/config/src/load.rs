@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use baton_core::Prices;
 
-use crate::compile::{House, IntentSources, compile_intent, compile_judge, intent_settings, store_and_teams, webhooks};
+use crate::compile::{
+    House, IntentSources, compile_intent, compile_judges, intent_settings, store_and_teams, webhooks,
+};
 use crate::diagnostics::{Diagnostic, Level, Report, Sink, Source};
 use crate::document::Document;
 use crate::effective::{Effective, Origin, settings};
@@ -85,7 +87,7 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
         let Some(file) = shape.check(&sources.policy, &mut sink) else { continue };
         effective.extend(intent_settings(&sources, &file));
         if let Some(plan) = compile_intent(&sources, &file, &mut house, &mut sink) {
-            if let Some(judge) = compile_judge(&sources, &file, &plan, &mut house, &mut sink) {
+            for judge in compile_judges(&sources, &file, &plan, &mut house, &mut sink) {
                 intents.insert(judge.name.clone(), std::sync::Arc::new(judge));
             }
             intents.insert(plan.name.clone(), std::sync::Arc::new(plan));

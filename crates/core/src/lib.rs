@@ -30,6 +30,7 @@ mod retry;
 mod review;
 mod scope;
 mod score;
+mod semantic;
 mod trace;
 mod usage;
 mod verdict;
@@ -60,7 +61,8 @@ pub use review::{
     LabelSource, Rejected, ReviewDraw, ReviewItem, ReviewLabel, ReviewRefusal, ReviewState, ReviewVerdict,
 };
 pub use scope::Scope;
-pub use score::{Score, ScoreResult};
+pub use score::{Judgement, Score, ScoreResult};
+pub use semantic::{SemanticDecision, SemanticLook};
 pub use trace::{Sampler, SpanId, Trace, TraceId, TraceParent};
 pub use usage::Usage;
 pub use verdict::{CheckResult, Severity, Verdict, verdict};

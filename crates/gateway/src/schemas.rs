@@ -24,6 +24,8 @@ pub(crate) struct CallConfigSchema {
     pub(crate) max_latency_ms: Option<u64>,
     /// Retries on the same model, over the whole execution.
     pub(crate) retries: Option<u32>,
+    /// The share of answers to similar inputs that may differ from the model's; 0 asks for none of them.
+    pub(crate) semantic_error_max: Option<f64>,
 }
 
 /// An answer with known latency, cost and quality.

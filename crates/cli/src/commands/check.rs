@@ -2,6 +2,7 @@
 
 use baton_config::{Diagnostic, Secret};
 use baton_core::Day;
+use baton_engine::{BuildError, check_embeddings};
 use baton_provider::ProviderError;
 use baton_telemetry::WebhookError;
 use clap::Args;
@@ -45,8 +46,10 @@ impl Check {
         let keyless = keyless(&loaded.snapshot)?;
         let secretless = secretless(&loaded.snapshot);
         let warnings = loaded.warnings.into_iter().chain(keyless.iter().map(key_warning));
+        let weightless = check_embeddings(&loaded.snapshot).err();
         let ends = retiring::warnings(&loaded.snapshot, Day::of(unix_us()));
-        let warnings: Vec<Diagnostic> = warnings.chain(secretless.iter().map(secret_warning)).chain(ends).collect();
+        let warnings = warnings.chain(secretless.iter().map(secret_warning)).chain(ends);
+        let warnings: Vec<Diagnostic> = warnings.chain(weightless.iter().map(weights_warning)).collect();
         if self.json {
             let mut document = json!({ "ok": true, "diagnostics": warnings });
             if self.effective {
@@ -86,6 +89,15 @@ fn secret_warning((secret, error): &(Secret, WebhookError)) -> Diagnostic {
         Secret::File(_) => "webhooks",
     };
     Diagnostic::warning(about, error.to_string(), "`baton serve` refuses to start until it is there")
+}
+
+/// Likewise: CI has no weights.
+fn weights_warning(error: &BuildError) -> Diagnostic {
+    Diagnostic::warning(
+        "embeddings",
+        error.to_string(),
+        "`baton run` and `baton serve` refuse to start until they are there",
+    )
 }
 
 /// `check` runs where no keys are, in CI for example: a key that is missing here is no mistake.

@@ -35,24 +35,64 @@ quality = 0.9
 
 #[test]
 fn features_of_later_versions_by_name() {
-    let folder = labelled(
-        "[batch]
-[objective]
-unproven = \"judge\"
-[cache]
-semantic_error_max = 0.1
-[privacy]
-store = \"redacted\"",
-    );
+    let folder = labelled("[batch]\n[privacy]\nstore = \"redacted\"");
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:2:2: [batch] is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:4:12: `unproven = "judge"` is not supported by this version
+    intents/a/intent.toml:4:9: `store = "redacted"` is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:6:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
-        remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:8:9: `store = "redacted"` is not supported by this version
-        remove it; leaving it in would promise what is not done
+    "#);
+}
+
+#[test]
+fn the_semantic_cache() {
+    let folder = labelled(
+        "[cache]
+semantic_error_max = 0.1
+slots = [\"a..b\"]
+[privacy]
+store = \"none\"",
+    );
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:22: the semantic cache gives one caller's answer to another with a similar input: `partition` must say between whom
+        add `partition = ["metadata.customer"]`, or `partition = []` to share within the team on purpose
+    intents/a/intent.toml:3:22: the semantic cache keeps inputs and answers, and `privacy.store = "none"` says that nothing is kept
+        remove one of the two
+    intents/a/intent.toml:4:10: `a..b` is no field of the input
+        write a field of the input, as in `product` or `ticket.product`
+    intents/a/intent.toml:3:22: nothing is remembered unless a call asks for it with `cacheTTL`
+        add `ttl = "7d"` for all calls
+    "#);
+    let folder = labelled("[cache]\nsemantic_error_max = 0.3\nembedding = \"word2vec\"\npartition = []");
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:22: `cache.semantic_error_max` must be at most 0.2
+        write another value
+    intents/a/intent.toml:4:13: `cache.embedding` must be "hashed" or "wordllama" or "minilm", not "word2vec"
+        write one of these
+    "#);
+    let folder = labelled("[cache]\nembedding = \"minilm\"\nslots = [\"a\"]");
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:1: `embedding` does nothing without `semantic_error_max`
+        add `semantic_error_max = 0.02`, or remove it
+    intents/a/intent.toml:4:1: `slots` does nothing without `semantic_error_max`
+        add `semantic_error_max = 0.02`, or remove it
+    "#);
+    let folder = labelled("[cache]\nsemantic_error_max = 0.02\npartition = []\nslots = [\"a\"]")
+        .with("intents/a/input.schema.json", r#"{"type":"object","properties":{"b":{"type":"string"}}}"#);
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:5:10: input.schema.json has no field `a`
+        known there: b
+    intents/a/intent.toml:3:22: nothing is remembered unless a call asks for it with `cacheTTL`
+        add `ttl = "7d"` for all calls
+    "#);
+}
+
+#[test]
+fn a_judge_in_the_path_has_to_be_there() {
+    let folder = labelled("[objective]\nunproven = \"judge\"");
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:12: there is no judge to ask
+        add [judge] with `model`, and [[criteria]] that it judges by; or take "pass" or "fail"
     "#);
 }
 

@@ -112,6 +112,7 @@ fn the_schemas_of_cores_types_have_cores_fields() {
         cache_ttl: Some(1),
         max_latency_ms: Some(1),
         retries: Some(1),
+        semantic_error_max: Some(0.01),
     };
     describes(&document, "CallConfig", &json!(config));
     requires(&document, "CallConfig", &json!(CallConfig::default()));
