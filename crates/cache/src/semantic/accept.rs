@@ -7,6 +7,7 @@
 //! guaranteed: an estimate of the wrong ones assumes that look-ups of the same score are wrong
 //! equally often while they stay in the window, and the audits watch whether that is so.
 
+mod ask;
 mod bound;
 mod look;
 mod model;

@@ -254,7 +254,8 @@ mod tests {
     /// Thirty labels without a wrong one prove nothing; a thousand do.
     #[test]
     fn the_first_opening_needs_plain_evidence() {
-        let right = |count: usize| (0..count).map(|_| Labelled { score: 1.0, right: true, weight: 1.0 }).collect::<Vec<_>>();
+        let right =
+            |count: usize| (0..count).map(|_| Labelled { score: 1.0, right: true, weight: 1.0 }).collect::<Vec<_>>();
         assert!(Plain::of(&right(30)).bound(1.0) > 0.05 && Plain::of(&right(1_000)).bound(1.0) < 0.004);
         assert!(Plain::of(&right(1_000)).bound(2.0) > 1.0, "nothing is above");
     }
@@ -263,7 +264,8 @@ mod tests {
     #[test]
     fn what_was_served_counts() {
         let curve = Curve::of(labelled(4_000), 0.11, 1.0);
-        let seen = |served: f64| Seen { traffic: vec![3.0; 1_000], served: vec![served; 10], hits: 1_000.0, first: None };
+        let seen =
+            |served: f64| Seen { traffic: vec![3.0; 1_000], served: vec![served; 10], hits: 1_000.0, first: None };
         assert!(open(&curve, Seen { hits: 0.0, ..seen(3.0) }, 0.14).is_some());
         assert!(open(&curve, seen(-3.0), 0.1).is_none());
     }
