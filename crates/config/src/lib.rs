@@ -20,6 +20,7 @@ mod json;
 mod later;
 mod load;
 mod plan;
+mod price_file;
 mod privacy_file;
 mod prompt;
 mod review_file;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Allowance, Ceilings, IntentName, ModelId, NanoUsd, Price, StreamLimits, TeamId, Unproven};
+use baton_core::{Allowance, Ceilings, IntentName, ModelId, NanoUsd, Prices, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
 use crate::{CheckSpec, Prompt, Schema, WebhookSpec};
@@ -53,7 +53,7 @@ pub struct ModelSpec {
     /// The longest that one attempt may take.
     pub timeout: Duration,
     /// What its tokens cost, where known.
-    pub price: Option<Price>,
+    pub price: Option<Prices>,
 }
 
 /// How a provider is reached.

@@ -92,7 +92,7 @@ impl Live {
 /// On its first key; `route` says on which.
 fn candidate(spec: &ModelSpec, lanes: &[Vec<LaneId>]) -> Candidate {
     let (model, lane) = (spec.id.clone(), lanes[spec.place][0]);
-    Candidate { model, lane, key: None, timeout: spec.timeout, price: spec.price }
+    Candidate { model, lane, key: None, timeout: spec.timeout, price: spec.price.clone() }
 }
 
 /// What each model's lane belongs to, by place.

@@ -22,11 +22,13 @@ mod instruments;
 mod intervals;
 mod isolation;
 mod judge;
+mod lookup;
 mod outage;
 mod overhead;
 mod overload;
 mod parallel;
 mod paused;
+mod prices;
 mod records;
 mod report;
 mod scenario;
@@ -106,12 +108,16 @@ enum Measure {
     Drift(drift::Arguments),
     /// What checks cost, and whether promptfoo says the same
     Checks(checks::Arguments),
-    /// The semantic cache on a stream of real bank queries: hits, and is its promise kept
-    Cache(cache::Arguments),
+    /// Embedding a text and finding its neighbours among 1k, 100k and 1M
+    Lookup(lookup::Arguments),
     /// Labels arrive, the gate moves, bad answers stop, one command undoes it: a real server
     Scenario(scenario::Arguments),
+    /// The semantic cache on a stream of real bank queries: hits, and is its promise kept
+    Cache(cache::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
+    /// Prices worked out by hand, and agreement with LiteLLM's price data
+    Prices(prices::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -156,8 +162,10 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Judge(arguments) => judge::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
-        Measure::Cache(arguments) => cache::run(&arguments),
+        Measure::Lookup(arguments) => lookup::run(arguments),
         Measure::Scenario(arguments) => scenario::run(arguments),
+        Measure::Cache(arguments) => cache::run(&arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
+        Measure::Prices(arguments) => prices::run(arguments),
     }
 }

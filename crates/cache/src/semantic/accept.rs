@@ -231,7 +231,8 @@ impl Acceptance {
     /// Every so often this fits anew: some ten milliseconds with all points.
     pub fn learn(&mut self, look: Look, right: bool, probability: f64) {
         let probability = if probability > 0.0 { probability.clamp(AUDIT_MIN, 1.0) } else { 1.0 };
-        let rang = probability < 1.0 && self.audit(&look, right);
+        let audited = probability < 1.0;
+        let rang = audited && self.audit(&look, right);
         let points = &mut self.kept.points;
         if rang {
             points.drain(..points.len().saturating_sub(ALARM_KEEPS));
@@ -242,7 +243,9 @@ impl Acceptance {
         points.push_back(Point { look, right, probability });
         self.learnt += 1;
         let every = (self.kept.points.len() / REFIT_PART).max(REFIT_MIN);
-        if rang || (self.learnt >= every && self.kept.points.len() >= POINTS_MIN) {
+        // A wrong audit stands for many hits like it, which nothing else will tell of.
+        let due = self.learnt >= every || (audited && !right);
+        if rang || (due && self.kept.points.len() >= POINTS_MIN) {
             self.refit();
         }
     }

@@ -1,6 +1,7 @@
 //! `baton check`: is the configuration as it should be?
 
 use baton_config::{Diagnostic, Secret};
+use baton_core::Day;
 use baton_engine::{BuildError, check_embeddings};
 use baton_provider::ProviderError;
 use baton_telemetry::WebhookError;
@@ -8,7 +9,8 @@ use clap::Args;
 use serde_json::json;
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, colour, keyless, plain_table};
+use crate::retiring;
+use crate::setup::{Folder, colour, keyless, plain_table, unix_us};
 use crate::telemetry::secretless;
 use crate::transports::scenarios;
 
@@ -45,7 +47,8 @@ impl Check {
         let secretless = secretless(&loaded.snapshot);
         let warnings = loaded.warnings.into_iter().chain(keyless.iter().map(key_warning));
         let weightless = check_embeddings(&loaded.snapshot).err();
-        let warnings = warnings.chain(secretless.iter().map(secret_warning));
+        let ends = retiring::warnings(&loaded.snapshot, Day::of(unix_us()));
+        let warnings = warnings.chain(secretless.iter().map(secret_warning)).chain(ends);
         let warnings: Vec<Diagnostic> = warnings.chain(weightless.iter().map(weights_warning)).collect();
         if self.json {
             let mut document = json!({ "ok": true, "diagnostics": warnings });

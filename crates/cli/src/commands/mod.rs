@@ -10,6 +10,7 @@ mod embeddings;
 mod eval;
 mod init;
 mod keys;
+mod prices;
 mod report;
 mod review;
 mod run;
@@ -60,6 +61,7 @@ enum Command {
     Cache(cache::Cache),
     Keys(keys::Keys),
     Embeddings(embeddings::Embeddings),
+    Prices(prices::Prices),
     Sim(sim::Sim),
     Webhooks(webhooks::Webhooks),
 }
@@ -77,6 +79,7 @@ impl Arguments {
             Command::Cache(command) => command.json,
             Command::Keys(command) => command.json(),
             Command::Embeddings(command) => command.json(),
+            Command::Prices(command) => command.json(),
             Command::Review(command) => command.json(),
             Command::Calibration(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
@@ -107,6 +110,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Cache(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Embeddings(command) => command.run().await,
+        Command::Prices(command) => command.run(),
         Command::Sim(command) => command.run().await,
         Command::Webhooks(command) => command.run().await,
     }

@@ -3,7 +3,8 @@
 mod budgets;
 mod quality;
 
-use baton_core::{IntentName, NanoUsd};
+use baton_core::{Day, IntentName, NanoUsd};
+use baton_gateway::retiring;
 use baton_store::{CallTally, Latencies, ModelTally, Report as Figures, ReportQuery};
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
@@ -55,8 +56,11 @@ impl Report {
         let caches = cache::lines(&store, &snapshot, &query).await.map_err(outside)?;
         let figures = store.report(query).await.map_err(outside)?;
         let budgets = budgets::lines(&store, &snapshot, now).await.map_err(outside)?;
+        let today = Day::of(now);
+        let ends = retiring(&snapshot, today);
         if self.json {
             let mut figures = json(&figures);
+            figures["retiring"] = ends.iter().map(ending).collect();
             figures["budgets"] = budgets::json(&budgets);
             figures["quality"] = quality::json(&quality);
             figures["caches"] = cache::json(&caches);
@@ -74,8 +78,15 @@ impl Report {
             }
             budgets::print(&budgets);
         }
+        for end in ends.iter().filter(|_| !self.json) {
+            tell!("{}", end.says(today));
+        }
         Ok(())
     }
+}
+
+fn ending(end: &baton_telemetry::Retiring) -> Value {
+    json!({ "model": end.model, "intents": end.intents, "on": end.on.map(|day| day.to_string()) })
 }
 
 /// What one row says.

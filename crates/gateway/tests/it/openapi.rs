@@ -59,7 +59,15 @@ fn full() -> Answer {
         needed: Some(9),
         verified: true,
     };
-    let usage = Usage { input_tokens: 1, output_tokens: 1, cached_tokens: 1, reasoning_tokens: 1, estimated: true };
+    let usage = Usage {
+        input_tokens: 1,
+        output_tokens: 1,
+        cached_tokens: 1,
+        cache_write_tokens: 1,
+        cache_write_1h_tokens: 1,
+        reasoning_tokens: 1,
+        estimated: true,
+    };
     let attempt = AnswerAttempt {
         model: "a/b".into(),
         key: Some(1),
