@@ -284,7 +284,7 @@ impl Acceptance {
         let (model, scores) = Model::fit(points, self.model.as_ref());
         let labelled = |(score, point): (f64, &Point)| Labelled { score, right: point.right, weight: point.weight() };
         let labelled: Vec<Labelled> = scores.into_iter().zip(&*points).map(labelled).collect();
-        let first = self.open.is_none().then(|| Plain::of(&labelled));
+        let first = (kept.hits == 0 || kept.drifted).then(|| Plain::of(&labelled));
         let audited = ((kept.audited.1 + AUDITED_PRIOR) / (kept.audited.0 + AUDITED_PRIOR)).max(AUDITED_MIN);
         self.curve = Curve::of(labelled, kept.promise, audited);
         self.open = None;

@@ -163,7 +163,8 @@ pub(super) struct Seen {
     pub(super) served: Vec<f64>,
     /// How many were served.
     pub(super) hits: f64,
-    /// All labels, where it is closed: a plain sample, of which more is asked before it opens.
+    /// All labels, where nothing was served since they began: a plain sample, of which more is
+    /// asked before it opens.
     pub(super) first: Option<Plain>,
 }
 
