@@ -82,13 +82,13 @@ fn truth(prompt: &str) -> &'static str {
 
 fn open(policy: &str) -> Open {
     let house = House::sort(policy).open();
-    both_say(&house);
+    both_say(&house, 0);
     house
 }
 
 /// Whoever is asked: on a slow machine the real clock has one model hedged by the other.
-fn both_say(house: &Open) {
-    ["a", "b"].iter().for_each(|model| house.models.say(model, &[Says::Of(truth)]));
+fn both_say(house: &Open, after_ms: u64) {
+    ["a", "b"].iter().for_each(|model| house.models.say(model, &[Says::Of(after_ms, truth)]));
 }
 
 /// The first ticket from this one on that is answered from a similar one.
@@ -212,7 +212,9 @@ const SCOPES: [(&str, &str); 4] = [("east", "one"), ("east", "two"), ("west", "o
 
 #[tokio::test(start_paused = true)]
 async fn nothing_crosses_a_scope() {
-    let house = open(SIMILAR);
+    let house = House::sort(SIMILAR).open();
+    // Long enough for flights to meet.
+    both_say(&house, 20);
     let of = |scope: (&str, &str), n: usize| of_customer(of_team(sort(&ticket(n)), scope.0), scope.1);
     let mut dice = baton_stats::SplitMix64::new(11);
     // 10,000 calls, eight at a time: the same inputs in all scopes, most of them asked for again.
@@ -250,7 +252,7 @@ async fn what_was_learnt_outlives_the_process() {
     let spec = StoreSpec { dir: dir.path().join("store"), durability: Durability::Process };
     let begin = async || {
         let house = House::sort(SIMILAR).open_on(Store::open(&spec).await.unwrap());
-        both_say(&house);
+        both_say(&house, 0);
         // Reads in the background what there is.
         let before = house.execute(sort("a ticket about nothing at all")).await.unwrap();
         assert_eq!(before.answer.via, Via::Model);
@@ -310,7 +312,7 @@ async fn other_numbers_and_other_slots_are_no_neighbours() {
         .with("intents/sort/output.schema.json", FIELDS)
         .with("intents/sort/prompt.md", "## user\n\n{{ shop }}: {{ text }}\n")
         .open();
-    ["a", "b"].iter().for_each(|model| house.models.say(model, &[Says::Of(|_| "{\"what\":\"bread\"}")]));
+    ["a", "b"].iter().for_each(|model| house.models.say(model, &[Says::Of(0, |_| "{\"what\":\"bread\"}")]));
     let pull = |shop: &str, text: &str| Call::intent("sort", json!({ "shop": shop, "text": text }));
     for (shop, text, near) in [
         ("north", "two loaves of bread, 12.50 in all", false),
@@ -327,7 +329,7 @@ async fn other_numbers_and_other_slots_are_no_neighbours() {
 async fn texts_are_not_compared() {
     let policy = "models = [\"a\"]\n[cache]\nttl = \"7d\"\npartition = []\nsemantic_error_max = 0.05\n";
     let house = House::write(policy).open();
-    house.models.say("a", &[Says::Of(|_| "Dear Ann")]);
+    house.models.say("a", &[Says::Of(0, |_| "Dear Ann")]);
     for topic in ["a letter to Ann", "a letter to Ann, please"] {
         house.execute(Call::intent("write", json!({ "topic": topic }))).await.unwrap();
         assert_eq!(house.records().last().unwrap().semantic, None);
