@@ -2,6 +2,7 @@
 //! the evidence shows that the promised error is kept. Pure and in memory, as the exact cache is.
 
 pub mod accept;
+pub mod cell;
 pub mod index;
 pub mod pair;
 pub mod refuse;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub use error::Error;
 pub use hashed::Hashed;
 pub use minilm::MiniLm;
-pub use source::{File, Pin, SOURCES, Source};
+pub use source::{FOLDER, File, Pin, SOURCES, Source};
 pub use static_tokens::StaticTokens;
 
 /// The longest text that is embedded, bytes. A part of a text would pass for the whole: two

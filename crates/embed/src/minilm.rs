@@ -70,7 +70,7 @@ impl Embedder for MiniLm {
 mod tests {
     use super::*;
 
-    /// Needs the weights: `baton embeddings pull minilm --to target/embeddings`, then
+    /// Needs the weights: `baton embeddings pull minilm --at target/embeddings`, then
     /// `BATON_EMBEDDINGS=$PWD/target/embeddings cargo nextest run -p baton-embed --run-ignored only`.
     /// The figures are those of the layers in double precision with numpy, and of the Python package
     /// `tokenizers`.

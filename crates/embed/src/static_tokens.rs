@@ -129,7 +129,7 @@ mod tests {
         check(infinite, "not finite");
     }
 
-    /// Needs the weights: `baton embeddings pull wordllama --to target/embeddings`, then
+    /// Needs the weights: `baton embeddings pull wordllama --at target/embeddings`, then
     /// `BATON_EMBEDDINGS=$PWD/target/embeddings cargo nextest run -p baton-embed --run-ignored only`.
     /// The figures are those of the Python package 0.4.0.post1, `embed(text, norm=True)`.
     #[test]

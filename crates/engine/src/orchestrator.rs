@@ -31,6 +31,7 @@ use crate::reload::{Configuration, Configured};
 use crate::repeats::{Boarding, Repeats, board, land};
 use crate::review::Reviews;
 use crate::run::run;
+use crate::semantic::{self, Semantic, SemanticState, Written};
 use crate::tasks::Tasks;
 
 /// Bytes of answers that the exact cache keeps in memory.
@@ -65,6 +66,14 @@ pub enum BuildError {
         intent: IntentName,
         /// Why.
         message: String,
+    },
+    /// What an intent's semantic cache embeds with is not there.
+    #[error("intent `{intent}`: `cache.embedding`: {error}")]
+    Embedding {
+        /// The intent.
+        intent: IntentName,
+        /// Why, and what to do.
+        error: baton_embed::Error,
     },
     /// A simulated provider without a simulator.
     #[error("provider `{provider}` is simulated, and no simulator was given for it")]
@@ -168,6 +177,7 @@ impl Builder {
         let connections = Connections::new(self.transports, self.connect, self.keys)?;
         let clock = self.seed.map_or_else(Clock::real, Clock::simulated);
         let mut lanes = Lanes::default();
+        let semantic = Semantic::new(self.store.is_durable());
         let Past { spends, repeats } = self.store.past(clock.unix_us());
         let configured = Configured::new(self.snapshot, connections, &mut lanes, clock.unix_us())?;
         Ok(Orchestrator(Arc::new(Engine {
@@ -186,6 +196,7 @@ impl Builder {
             reviews: Reviews::default(),
             judges: Judges::default(),
             learning: Learning::default(),
+            semantic,
         })))
     }
 }
@@ -239,7 +250,8 @@ impl Orchestrator {
             Boarding::Conflict(failure) => Some(failure),
         };
         let running = engine.tasks.begin(&call.caller.team);
-        tokio::spawn(async move {
+        // Boxed: it is large, and would be moved several times on its way into its task.
+        tokio::spawn(Box::pin(async move {
             let ends = async {
                 match conflict {
                     Some(failure) => refused(&engine, &engine.live(), &call, (&log, failure)).await,
@@ -252,7 +264,7 @@ impl Orchestrator {
             }
             land(&engine, &call, &log);
             drop(running);
-        });
+        }));
         Execution { id, events }
     }
 
@@ -273,6 +285,7 @@ impl Orchestrator {
         let changes = self.0.configured.reload(snapshot, lanes, self.0.clock.unix_us());
         // There may be more places now.
         self.0.change(|_| ());
+        self.0.semantic.follow(&self.0.live().snapshot);
         changes
     }
 
@@ -347,6 +360,9 @@ impl Orchestrator {
     pub async fn maintain(&self) {
         loop {
             tokio::time::sleep(MAINTENANCE).await;
+            if let Err(error) = semantic::sweep(&self.0).await {
+                tracing::warn!(%error, "old entries of the semantic cache could not be deleted");
+            }
             let snapshot = self.snapshot();
             let keep = snapshot.intents.values().map(|plan| (plan.name.clone(), plan.privacy.keep));
             let retention = Retention { intents: keep.collect(), others: RAW_KEEP };
@@ -362,8 +378,15 @@ impl Orchestrator {
     /// seconds. Run it beside a long-lived orchestrator, and drop it to stop.
     pub async fn learn(&self) {
         loop {
+            semantic::begin_loading(&self.0);
             if let Err(error) = self.calibrate().await {
                 tracing::warn!(%error, "labels could not be learnt from; what was in force stays");
+            }
+            if let Err(error) = self.hear().await {
+                tracing::warn!(%error, "bad labels could not be heard: what they are of may be given again");
+            }
+            if let Err(error) = semantic::keep(&self.0, Written::Due).await {
+                tracing::warn!(%error, "the semantic cache could not be kept: this much of it is lost with the process");
             }
             tokio::time::sleep(LEARNING).await;
         }
@@ -375,6 +398,31 @@ impl Orchestrator {
     /// What the store says.
     pub async fn calibrate(&self) -> Result<usize, StoreError> {
         learn::pass(&self.0).await
+    }
+
+    /// Forgets the answers that people called bad since the last time, in both caches; how many. At once
+    /// what [`Orchestrator::learn`] does within seconds.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn hear(&self) -> Result<usize, StoreError> {
+        semantic::hear(&self.0).await
+    }
+
+    /// Writes what the semantic cache learnt since the last time, and reads no more. [`Orchestrator::learn`]
+    /// writes all the time; this is for before the store is closed.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn keep(&self) -> Result<(), StoreError> {
+        semantic::end_loading(&self.0);
+        semantic::keep(&self.0, Written::All).await
+    }
+
+    /// How the semantic caches stand, by intent and team.
+    #[must_use]
+    pub fn semantic(&self) -> Vec<SemanticState> {
+        semantic::states(&self.0)
     }
 
     /// What is in force for a team's calls of an intent; `None` before the first labels.

@@ -16,10 +16,12 @@ mod health;
 mod json;
 mod metrics;
 mod models;
+mod notices;
 mod options;
 mod patience;
 mod query;
 mod readiness;
+mod retiring;
 mod reviews;
 mod routes;
 mod schemas;
@@ -33,7 +35,9 @@ use axum::Router;
 use baton_engine::Orchestrator;
 
 pub use metrics::Metrics;
+pub use notices::watch;
 pub use options::GatewayOptions;
+pub use retiring::retiring;
 pub use routes::openapi;
 pub use server::serve;
 

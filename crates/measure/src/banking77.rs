@@ -17,7 +17,7 @@ use crate::ground::Ground;
 use crate::report::{Report, line, progress, table};
 use csv::Row;
 
-const SOURCE: &str = "BANKING77 (PolyAI, CC BY 4.0), 10,003 train and 3,080 test queries";
+pub(crate) const SOURCE: &str = "BANKING77 (PolyAI, CC BY 4.0), 10,003 train and 3,080 test queries";
 const INTENT: &str = "classify-query";
 /// One-sided, 95 %.
 const Z95: f64 = 1.645;

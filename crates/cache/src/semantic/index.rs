@@ -1,9 +1,9 @@
 //! The vectors of one partition, and which of them are nearest to another.
 //!
-//! A vector is kept as bytes, scaled so that its largest value is 127, and as the bits of its signs.
-//! Up to [`EXACT_MAX`] entries every one is compared by its bytes. Above, the signs choose
-//! candidates first (the number of equal signs grows with the cosine, Charikar 2002), and the bytes
-//! rank those. Everything is integers up to the last division, so that all machines agree.
+//! A vector is kept as bytes, scaled so that its largest value is 127, and as bits: on which side of
+//! random planes it lies. Up to [`EXACT_MAX`] entries every one is compared by its bytes. Above, the
+//! sides choose candidates first (the share of equal sides grows with the cosine, Charikar 2002), and
+//! the bytes rank those. Everything is integers up to the last division, so that all machines agree.
 
 mod scan;
 
@@ -11,7 +11,9 @@ use std::collections::HashMap;
 
 use pulp::Arch;
 
-/// Up to here a look-up compares all entries. The scan is about as long as the choice by signs and
+use self::scan::{Below, Dots};
+
+/// Up to here a look-up compares all entries. The scan is about as long as the choice by sides and
 /// the ranking of its candidates together.
 pub const EXACT_MAX: usize = 20_000;
 /// No index takes more entries, whatever its own bound.
@@ -20,8 +22,8 @@ pub const ENTRIES_MAX: usize = 1 << 20;
 pub const DIMENSIONS_MAX: usize = 4096;
 /// Entries that lie together. Growing moves one block at most, whatever the size of the index.
 const BLOCK: usize = 1024;
-/// Candidates by signs for each neighbour that is asked for, and at least so many.
-const CANDIDATES_EACH: usize = 32;
+/// Candidates by sides for each neighbour that is asked for, and at least so many.
+const CANDIDATES_EACH: usize = 10;
 const CANDIDATES_MIN: usize = 512;
 
 /// An entry near to what was asked for.
@@ -60,7 +62,7 @@ struct Block {
     entries: Vec<u64>,
     bytes: Vec<i8>,
     lengths: Vec<f32>,
-    signs: Vec<u64>,
+    sides: Vec<u64>,
 }
 
 impl Index {
@@ -145,37 +147,37 @@ impl Index {
         if self.len() <= self.exact_max {
             let mut dots = [0; BLOCK];
             for block in &self.blocks {
-                let dots = &mut dots[..block.entries.len()];
-                self.arch.dispatch(|| scan::dots(&block.bytes, &query, dots));
-                for (place, &dot) in dots.iter().enumerate() {
+                let vectors = block.bytes.chunks_exact(self.dimensions);
+                self.arch.dispatch(Dots { vectors, query: &query, out: &mut dots });
+                for (place, &dot) in dots[..block.entries.len()].iter().enumerate() {
                     best.offer(block.near(place, dot, length));
                 }
             }
             return best.nearest;
         }
-        for slot in self.candidates(&query, (k * CANDIDATES_EACH).max(CANDIDATES_MIN)) {
-            let (block, place) = (&self.blocks[slot as usize / BLOCK], slot as usize % BLOCK);
-            let bytes = &block.bytes[place * self.dimensions..][..self.dimensions];
-            let mut dot = [0];
-            self.arch.dispatch(|| scan::dots(bytes, &query, &mut dot));
-            best.offer(block.near(place, dot[0], length));
+        let slots = self.candidates(&query, (k * CANDIDATES_EACH).max(CANDIDATES_MIN));
+        let at = |slot: &u32| (&self.blocks[*slot as usize / BLOCK], *slot as usize % BLOCK);
+        let bytes = |slot| {
+            let (block, place) = at(slot);
+            &block.bytes[place * self.dimensions..][..self.dimensions]
+        };
+        let mut dots = vec![0; slots.len()];
+        self.arch.dispatch(Dots { vectors: slots.iter().map(bytes), query: &query, out: &mut dots });
+        for (slot, dot) in slots.iter().zip(dots) {
+            let (block, place) = at(slot);
+            best.offer(block.near(place, dot, length));
         }
         best.nearest
     }
 
-    /// The slots whose signs differ least from the query's, the first among equals, in order.
+    /// The slots whose sides differ least from the query's, the first among equals, in order.
     fn candidates(&self, query: &[i16], count: usize) -> Vec<u32> {
-        let signs = scan::signs(query);
+        let sides = scan::sides(query);
         let mut pool: Vec<(u16, u32)> = Vec::with_capacity(2 * count + BLOCK);
-        // Only what differs less than this is a candidate still.
+        // Only what differs in fewer is a candidate still.
         let mut cut = u16::MAX;
-        let mut differing = [0; BLOCK];
         for (first, block) in (0..).step_by(BLOCK).zip(&self.blocks) {
-            let differing = &mut differing[..block.entries.len()];
-            self.arch.dispatch(|| {
-                scan::differing(&block.signs, &signs, differing);
-                scan::below(differing, cut, |place, differ| pool.push((differ, first + place)));
-            });
+            self.arch.dispatch(Below { sides: &block.sides, query: &sides, cut, first, pool: &mut pool });
             if pool.len() > 2 * count {
                 cut = keep(&mut pool, count);
             }
@@ -198,22 +200,22 @@ fn keep(pool: &mut Vec<(u16, u32)>, count: usize) -> u16 {
 
 impl Block {
     fn bytes(&self) -> usize {
-        let Self { entries, bytes, lengths, signs } = self;
-        size_of::<Self>() + entries.capacity() * 8 + bytes.capacity() + lengths.capacity() * 4 + signs.capacity() * 8
+        let Self { entries, bytes, lengths, sides } = self;
+        size_of::<Self>() + entries.capacity() * 8 + bytes.capacity() + lengths.capacity() * 4 + sides.capacity() * 8
     }
 
     fn push(&mut self, entry: u64, values: &[i16]) {
         self.entries.push(entry);
         self.bytes.extend(values.iter().map(|&value| value as i8));
         self.lengths.push(scan::length(values));
-        self.signs.extend(scan::signs(values));
+        self.sides.extend(scan::sides(values));
     }
 
     fn pop(&mut self, dimensions: usize) -> Option<(u64, Vec<i16>)> {
         let entry = self.entries.pop()?;
         self.lengths.pop();
         let values = self.bytes.split_off(self.entries.len() * dimensions);
-        self.signs.truncate(self.entries.len() * dimensions.div_ceil(64));
+        self.sides.truncate(self.entries.len() * dimensions.div_ceil(64));
         Some((entry, values.into_iter().map(i16::from).collect()))
     }
 
@@ -222,8 +224,8 @@ impl Block {
         self.lengths[place] = scan::length(values);
         let bytes = &mut self.bytes[place * values.len()..][..values.len()];
         bytes.iter_mut().zip(values).for_each(|(byte, &value)| *byte = value as i8);
-        let signs = scan::signs(values);
-        self.signs[place * signs.len()..][..signs.len()].copy_from_slice(&signs);
+        let sides = scan::sides(values);
+        self.sides[place * sides.len()..][..sides.len()].copy_from_slice(&sides);
     }
 
     fn near(&self, place: usize, dot: i32, length: f32) -> Near {
@@ -304,7 +306,7 @@ mod tests {
                 index.insert(*entry, vector).unwrap();
             }
             agrees(&index, &kept, &query, k);
-            // All are candidates by signs.
+            // All are candidates by sides.
             index.exact_max = 0;
             agrees(&index, &kept, &query, k);
         }
@@ -347,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn candidates_by_signs_hold_nearly_all_neighbours() {
+    fn candidates_by_sides_hold_nearly_all_neighbours() {
         let kept = clusters(6_000, 128);
         let mut index = Index::new(128, 10_000);
         for (entry, vector) in &kept {
@@ -355,11 +357,11 @@ mod tests {
         }
         let exact: Vec<_> = kept.iter().step_by(100).map(|(_, vector)| index.nearest(vector, 10)).collect();
         index.exact_max = 0;
-        let by_signs: Vec<_> = kept.iter().step_by(100).map(|(_, vector)| index.nearest(vector, 10)).collect();
+        let by_sides: Vec<_> = kept.iter().step_by(100).map(|(_, vector)| index.nearest(vector, 10)).collect();
         let both = |(exact, found): (&Vec<Near>, &Vec<Near>)| exact.iter().filter(|near| found.contains(near)).count();
-        let found: usize = exact.iter().zip(&by_signs).map(both).sum();
+        let found: usize = exact.iter().zip(&by_sides).map(both).sum();
         assert!(found >= 595, "{found} of 600");
-        assert!(by_signs.iter().zip((0..).step_by(100)).all(|(found, itself)| found[0].entry == itself));
+        assert!(by_sides.iter().zip((0..).step_by(100)).all(|(found, itself)| found[0].entry == itself));
     }
 
     #[test]

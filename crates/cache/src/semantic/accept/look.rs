@@ -16,7 +16,7 @@ pub struct Neighbour {
 /// How many of the nearest a [`Look`] reads.
 pub const NEIGHBOURS: usize = 50;
 /// Numbers of one look.
-pub(super) const FEATURES: usize = 13;
+pub(super) const FEATURES: usize = 12;
 /// The neighbours that vote.
 const VOTERS: usize = 20;
 /// A neighbour this much nearer has e times the vote.
@@ -38,7 +38,7 @@ impl Look {
     /// is no neighbour, or a cosine is not a number.
     #[must_use]
     pub fn of(neighbours: &[Neighbour], entries: usize) -> Option<Self> {
-        let near = &neighbours[..neighbours.len().min(NEIGHBOURS)];
+        let near = &neighbours[..neighbours.len().min(NEIGHBOURS).min(entries)];
         if near.is_empty() || near.iter().any(|n| !n.cosine.is_finite()) {
             return None;
         }
@@ -70,7 +70,6 @@ impl Look {
             share_of(NEIGHBOURS),
             mean(10, &mut agreeing()) - mean(10, &mut others()),
             mean(10, &mut near.iter().map(|n| n.cosine)),
-            (entries as f32).ln_1p(),
             (best.cosine - 0.85).max(0.0),
         ];
         Some(Self { entry: best.entry, answer, rival: rival.map(|n| n.answer), features })
