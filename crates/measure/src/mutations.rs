@@ -4,6 +4,7 @@
 pub(crate) mod embedders;
 mod lists;
 mod mutate;
+mod receipts;
 
 use anyhow::ensure;
 use baton_cache::semantic::refuse::Facts;

@@ -129,20 +129,20 @@ pub(crate) fn pair(kind: Kind, text: &str, held_out: bool, rng: &mut SplitMix64)
     (old != new).then_some(Pair { kind, held_out, dressed, old, new })
 }
 
-struct Maker<'r> {
+pub(super) struct Maker<'r> {
     rng: &'r mut SplitMix64,
     /// Which part of the lists.
     half: usize,
 }
 
-type Two = Option<(String, String)>;
+pub(super) type Two = Option<(String, String)>;
 
 impl Maker<'_> {
-    fn of<T: Copy>(&mut self, list: &[T]) -> T {
+    pub(super) fn of<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.rng.below(list.len() as u64) as usize]
     }
 
-    fn word<T: Copy>(&mut self, list: &Split<T>) -> T {
+    pub(super) fn word<T: Copy>(&mut self, list: &Split<T>) -> T {
         self.of(list[self.half])
     }
 
@@ -189,7 +189,7 @@ impl Maker<'_> {
     }
 
     /// Changes a digit, or takes one away.
-    fn changed(&mut self, number: &str) -> String {
+    pub(super) fn changed(&mut self, number: &str) -> String {
         let at: Vec<usize> = number.char_indices().filter(|(_, c)| c.is_ascii_digit()).map(|(at, _)| at).collect();
         let last_only_zero = number.contains('.') && number.ends_with('0');
         loop {
@@ -219,7 +219,7 @@ impl Maker<'_> {
     }
 
     /// Some number of a text: a run of digits, points and commas.
-    fn number_in(&mut self, text: &str) -> Option<std::ops::Range<usize>> {
+    pub(super) fn number_in(&mut self, text: &str) -> Option<std::ops::Range<usize>> {
         let mut found: Vec<std::ops::Range<usize>> = Vec::new();
         for (at, c) in text.char_indices() {
             let part =
@@ -506,58 +506,5 @@ impl Maker<'_> {
             3 => text.replace(['?', '!'], "."),
             _ => format!("{}{text}{}", self.of(BEFORE), self.of(BEHIND)),
         }
-    }
-
-    fn receipt_number(&mut self, text: &str) -> Two {
-        let range = self.number_in(text)?;
-        let new = self.changed(&text[range.clone()]);
-        Some((text.to_owned(), format!("{}{new}{}", &text[..range.start], &text[range.end..])))
-    }
-
-    /// A line's word that fits, in place of which another one is put.
-    fn line_word(
-        &mut self,
-        text: &str,
-        fits: impl Fn(&str) -> bool,
-        change: impl FnOnce(&mut Self, &str) -> String,
-    ) -> Two {
-        let words: Vec<&str> = text.split([' ', '\n']).filter(|word| fits(word)).collect();
-        if words.is_empty() {
-            return None;
-        }
-        let word = self.of(&words);
-        let at = word.as_ptr() as usize - text.as_ptr() as usize;
-        let new = change(self, word);
-        Some((text.to_owned(), format!("{}{new}{}", &text[..at], &text[at + word.len()..])))
-    }
-
-    fn receipt_date(&mut self, text: &str) -> Two {
-        let fits = |word: &str| {
-            word.len() >= 8
-                && word.matches('/').count() == 2
-                && word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'/')
-        };
-        self.line_word(text, fits, Self::changed)
-    }
-
-    fn receipt_code(&mut self, text: &str) -> Two {
-        let fits = |word: &str| {
-            word.len() >= 6
-                && word.bytes().any(|byte| byte.is_ascii_uppercase())
-                && word.bytes().filter(u8::is_ascii_digit).count() >= 3
-        };
-        self.line_word(text, fits, Self::changed)
-    }
-
-    fn receipt_name(&mut self, text: &str) -> Two {
-        let name = self.of(&[PEOPLE, PLACES, COMPANIES]);
-        let name = self.word(&name).to_uppercase();
-        let fits = |word: &str| word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_uppercase());
-        self.line_word(text, fits, |_, _| name)
-    }
-
-    fn receipt_currency(&mut self, text: &str) -> Two {
-        let sign = self.word(&SIGNS).trim().to_owned();
-        self.line_word(text, |word| word == "RM", |_, _| sign)
     }
 }
