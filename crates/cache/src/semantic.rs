@@ -4,3 +4,5 @@
 pub mod accept;
 pub mod cell;
 pub mod index;
+pub mod pair;
+pub mod refuse;

@@ -23,12 +23,15 @@ mod intervals;
 mod isolation;
 mod judge;
 mod lookup;
+mod mutations;
 mod outage;
 mod overhead;
 mod overload;
+mod pairs;
 mod parallel;
 mod paused;
 mod prices;
+mod qqp;
 mod records;
 mod report;
 mod scenario;
@@ -114,6 +117,10 @@ enum Measure {
     Scenario(scenario::Arguments),
     /// The semantic cache on a stream of real bank queries: hits, and is its promise kept
     Cache(cache::Arguments),
+    /// Texts with one fact changed: none may get the other's answer
+    Mutations(mutations::Arguments),
+    /// Do two real questions ask the same: the pair decision against cosine alone
+    Pairs(pairs::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
     /// Prices worked out by hand, and agreement with LiteLLM's price data
@@ -165,6 +172,8 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Lookup(arguments) => lookup::run(arguments),
         Measure::Scenario(arguments) => scenario::run(arguments),
         Measure::Cache(arguments) => cache::run(&arguments),
+        Measure::Mutations(arguments) => mutations::run(arguments),
+        Measure::Pairs(arguments) => pairs::run(arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
         Measure::Prices(arguments) => prices::run(arguments),
     }

@@ -15,9 +15,9 @@ const PRIOR: f64 = 3.0;
 /// all is still wrong where the model itself answers one way today and another tomorrow.
 const LEAST: f64 = 0.15;
 /// Standard errors between the estimate for the look-ups of now and its upper bound.
-const Z: f64 = 0.5;
+const Z: f64 = 0.3;
 /// The promise may be broken by what will have been served with this probability.
-const CHANCE: f64 = 0.1;
+const CHANCE: f64 = 0.2;
 /// How far that looks ahead: hits enough for so many wrong ones, and as many as were served.
 const AHEAD: f64 = 3.0;
 /// Standard errors between the plain count of labels and its upper bound, before anything opens.

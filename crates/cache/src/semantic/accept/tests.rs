@@ -51,8 +51,7 @@ fn it_starts_closed_opens_with_evidence_and_closes_on_drift() {
     assert!(matches!(acceptance.state().gate, Gate::Open { bound, .. } if bound <= PROMISE));
     // From now on two in five are wrong, however near.
     play(&mut acceptance, 500, &mut rng, |_| 0.4);
-    let Gate::Closed { needs, why } = acceptance.state().gate else { panic!("{:?}", acceptance.state()) };
-    assert!(needs.is_some() && why.contains("audits"), "{needs:?} {why}");
+    assert!(matches!(acceptance.state().gate, Gate::Closed { .. }), "{:?}", acceptance.state());
     assert_eq!(play(&mut acceptance, 300, &mut rng, |_| 0.4).0, 0);
 }
 
