@@ -84,7 +84,7 @@ const WHENS: [&str; 12] = [
 ];
 
 fn ticket(n: usize) -> String {
-    let what = if n % 2 == 0 { MONEY } else { BROKEN };
+    let what = if n.is_multiple_of(2) { MONEY } else { BROKEN };
     format!("{} {} {}", what[n / 2 % 4], THINGS[n / 8 % 16], WHENS[n / 128 % 12])
 }
 
@@ -156,7 +156,7 @@ async fn traffic(arguments: &Arguments) -> Result<Vec<Record>> {
     let mut dice = SplitMix64::new(arguments.seed);
     let rounds = arguments.calls.div_ceil(TOGETHER as u64);
     for round in 0..rounds {
-        if round % (rounds / 5).max(1) == 0 {
+        if round.is_multiple_of((rounds / 5).max(1)) {
             progress(&format!("{} of {} calls", round * TOGETHER as u64, arguments.calls));
         }
         // Old tickets and new ones; the more come up the later it is.

@@ -71,7 +71,7 @@ const WHENS: [&str; 12] = [
 
 /// The n-th ticket of a stream that does not repeat itself.
 fn ticket(n: usize) -> String {
-    let what = if n % 2 == 0 { MONEY } else { BROKEN };
+    let what = if n.is_multiple_of(2) { MONEY } else { BROKEN };
     format!("{} {} {}", what[n / 2 % 4], THINGS[n / 8 % 16], WHENS[n / 128 % 12])
 }
 
@@ -316,9 +316,9 @@ async fn other_numbers_and_other_slots_are_no_neighbours() {
     let pull = |shop: &str, text: &str| Call::intent("sort", json!({ "shop": shop, "text": text }));
     for (shop, text, near) in [
         ("north", "two loaves of bread, 12.50 in all", false),
-        ("north", "two loaves of rye bread, 12.50 in all", true),
-        ("north", "two loaves of rye bread, 12.51 in all", false),
-        ("south", "two loaves of white bread, 12.50 in all", false),
+        ("north", "Two loaves of bread; 12.50 in all.", true),
+        ("north", "two loaves of bread, 12.51 in all", false),
+        ("south", "two loaves of bread: 12.50 in all", false),
     ] {
         house.execute(pull(shop, text)).await.unwrap();
         assert_eq!(nearest(&house).is_some(), near, "{shop}: {text}");
