@@ -18,6 +18,7 @@ mod needs;
 mod normal;
 mod platt;
 mod quantile;
+mod ridge;
 mod rng;
 
 pub use agreement::krippendorff_alpha;
@@ -35,4 +36,5 @@ pub use needs::Needs;
 pub use normal::{normal_cdf, normal_quantile, t_quantile};
 pub use platt::Platt;
 pub use quantile::{Sketch, quantile};
+pub use ridge::Ridge;
 pub use rng::SplitMix64;
