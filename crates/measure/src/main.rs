@@ -26,6 +26,7 @@ mod parallel;
 mod paused;
 mod records;
 mod report;
+mod route;
 mod simulate;
 mod sroie;
 mod storage;
@@ -100,6 +101,8 @@ enum Measure {
     Checks(checks::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
+    /// RouterBench: learnt quality against shrunk means, beside who knows every outcome
+    Route(route::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -143,5 +146,6 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
+        Measure::Route(arguments) => route::run(arguments),
     }
 }
