@@ -22,6 +22,7 @@ mod plan;
 mod privacy_file;
 mod prompt;
 mod review_file;
+mod route_file;
 mod schema;
 mod secrets;
 mod sections;

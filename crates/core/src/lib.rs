@@ -57,7 +57,8 @@ pub use review::{
     LabelSource, Rejected, ReviewDraw, ReviewItem, ReviewLabel, ReviewRefusal, ReviewState, ReviewVerdict,
 };
 pub use route::{
-    Basis, KnownQuality, Prospect, Ranking, RouteCandidate, RouteRecord, Standing as RouteStanding, Strategy, Terms, rank,
+    Basis, KnownQuality, Prospect, Ranking, RouteCandidate, RouteRecord, Standing as RouteStanding, Strategy, Terms,
+    rank,
 };
 pub use scope::Scope;
 pub use score::{Score, ScoreResult};

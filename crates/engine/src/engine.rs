@@ -20,6 +20,7 @@ use crate::reload::Configured;
 use crate::repeats::Repeats;
 use crate::resolve::Request;
 use crate::review::Reviews;
+use crate::routing::Routing;
 use crate::tasks::Tasks;
 
 /// Sees every record before it is journalled: metrics and logs derive from it.
@@ -44,6 +45,7 @@ pub(crate) struct Engine {
     pub(crate) reviews: Reviews,
     pub(crate) judges: Judges,
     pub(crate) learning: Learning,
+    pub(crate) routing: Routing,
 }
 
 impl Engine {

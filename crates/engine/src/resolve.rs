@@ -6,7 +6,7 @@ use std::time::Duration;
 use baton_cache::Key;
 use baton_config::{IntentKind, PromptRole};
 use baton_core::{
-    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, Quality, Quota,
+    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, Quality, Quota, RouteRecord,
     SERVER_CEILINGS, Scope, Severity, StreamLimits, Unproven, Verdict, handover,
 };
 use baton_eval::Seen;
@@ -41,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) stream: StreamLimits,
     /// Those that may answer, ranked.
     pub(crate) candidates: Arc<[Candidate]>,
+    /// How they were ranked, where that is not the order written.
+    pub(crate) routed: Option<RouteRecord>,
     /// What labels and judges said of such answers, as it is in force for this call.
     pub(crate) calibration: Option<Arc<InForce>>,
     /// Where answers may be remembered.
@@ -76,6 +78,7 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
                 started_at_us,
                 quotas: quotas(&snapshot, &call.caller, None),
                 candidates: Arc::from([candidate]),
+                routed: None,
                 calibration: None,
                 flight: None,
             })
@@ -134,6 +137,7 @@ fn resolve_intent(
         input,
         scope,
         candidates,
+        routed: None,
         calibration: None,
         flight,
     })

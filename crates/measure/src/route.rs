@@ -89,15 +89,13 @@ fn judge(
     let span = range(&alone);
     let dearest = alone.iter().copied().fold((0.0, 0.0), |best, one| if one.0 > best.0 { one } else { best });
     let came = |predicted: &Predicted| Came::of(predicted, quality, cost);
-    let lined = |name: &str, hull: &Hull| Line {
-        name: name.to_owned(),
-        area: hull.area(span),
-        cost: hull.cost_of(dearest.1),
-    };
+    let lined =
+        |name: &str, hull: &Hull| Line { name: name.to_owned(), area: hull.area(span), cost: hull.cost_of(dearest.1) };
     let means = came(&learn::predict(bench, blocks, fits, &Vec::new()));
-    let routers: Vec<Came> =
-        chosen.iter().map(|chosen| came(&learn::predict(bench, blocks, fits, chosen))).collect();
-    let ends = |cost: f64| alone.iter().copied().filter(|one| one.0 <= cost).fold((0.0, 0.0), |a, b| if b.0 > a.0 { b } else { a });
+    let routers: Vec<Came> = chosen.iter().map(|chosen| came(&learn::predict(bench, blocks, fits, chosen))).collect();
+    let ends = |cost: f64| {
+        alone.iter().copied().filter(|one| one.0 <= cost).fold((0.0, 0.0), |a, b| if b.0 > a.0 { b } else { a })
+    };
     let mut lines = vec![
         lined("random mix of the cheapest and the dearest", &Hull::of(vec![ends(span.0), dearest])),
         lined("single models, mixed", &Hull::of(alone.clone())),
@@ -143,20 +141,33 @@ fn judge(
     report.figure("costAtDearestQuality", json!(router_cost));
     report.figure("decisionUs", json!([decision.0, decision.1]));
     report.figure("table", json!(lines.iter().map(|l| json!([l.name, l.area, l.cost])).collect::<Vec<_>>()));
-    report.bar(format!("AIQ above the means of the task by a paired bootstrap: {gain:+.4}, from {lower:+.4}"), lower > 0.0);
+    report.bar(
+        format!("AIQ above the means of the task by a paired bootstrap: {gain:+.4}, from {lower:+.4}"),
+        lower > 0.0,
+    );
     let told = router_cost.map_or("never reached".to_owned(), |cost| format!("{cost:.2}"));
     let holds = router_cost.is_some_and(|cost| cost <= COST_BAR);
     report.bar(format!("the dearest model's quality for at most {COST_BAR:.2} USD per 1,000: {told}"), holds);
-    report.bar(format!("a decision within {DECISION_BAR_US} µs (p99): {:.1}", decision.1), decision.1 <= DECISION_BAR_US);
+    report
+        .bar(format!("a decision within {DECISION_BAR_US} µs (p99): {:.1}", decision.1), decision.1 <= DECISION_BAR_US);
 }
 
 fn show(bench: &Bench, alone: &[(f64, f64)], lines: &[Line]) {
-    line(&format!("{} train and {} test prompts, {} models\n", bench.train.items.len(), bench.test.items.len(), alone.len()));
+    line(&format!(
+        "{} train and {} test prompts, {} models\n",
+        bench.train.items.len(),
+        bench.test.items.len(),
+        alone.len()
+    ));
     let mut models = table(&["single model", "quality", "USD per 1,000"]);
     let mut order: Vec<usize> = (0..alone.len()).collect();
     order.sort_by(|a, b| alone[*a].0.total_cmp(&alone[*b].0));
     for place in order {
-        models.add_row([bench.models[place].clone(), format!("{:.3}", alone[place].1), format!("{:.2}", alone[place].0)]);
+        models.add_row([
+            bench.models[place].clone(),
+            format!("{:.3}", alone[place].1),
+            format!("{:.2}", alone[place].0),
+        ]);
     }
     line(&models.to_string());
     let mut routers = table(&["router", "AIQ", "USD per 1,000 at the dearest model's quality"]);

@@ -113,7 +113,12 @@ impl Field<'_> {
             .filter(|place| sound(*place) && self.standings[*place] != Standing::Below)
             .collect();
         let share = self.terms.explore;
-        if fair.len() < 2 || share <= 0.0 {
+        // Without any evidence it is as written, and nothing is drawn.
+        let known = |prospect: &Prospect| match self.terms.strategy {
+            Strategy::Cheapest => prospect.quality.is_some(),
+            _ => prospect.latency.is_some(),
+        };
+        if fair.len() < 2 || share <= 0.0 || !self.prospects.iter().any(known) {
             return self.alone(order, basis);
         }
         #[expect(clippy::cast_precision_loss, reason = "a number of candidates")]
@@ -124,7 +129,12 @@ impl Field<'_> {
         if self.terms.dice.0 >= share {
             return (order, basis, propensities);
         }
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a place"
+        )]
         let drawn = fair[((self.terms.dice.1 * fair.len() as f64) as usize).min(fair.len() - 1)];
         if drawn != first {
             order = front(order, drawn);

@@ -1,5 +1,8 @@
 use proptest::prelude::*;
 
+use proptest::strategy::Strategy as _;
+
+use super::Strategy;
 use super::*;
 use crate::test_config;
 
@@ -57,7 +60,10 @@ fn cheapest_is_least_cost_above_the_floor() {
 fn the_dual_asks_for_more_and_never_for_what_nobody_reaches() {
     let prospects = [prospect(("dear", 0.97, 90)), prospect(("cheap", 0.9, 10))];
     let with = |dual: f64| ranked(&prospects, &Terms { dual, ..terms(Strategy::Cheapest) }).0;
-    assert_eq!((with(0.0).as_str(), with(0.06).as_str(), with(9.0).as_str()), ("cheap dear", "dear cheap", "dear cheap"));
+    assert_eq!(
+        (with(0.0).as_str(), with(0.06).as_str(), with(9.0).as_str()),
+        ("cheap dear", "dear cheap", "dear cheap")
+    );
     assert!((asked(0.8, 9.0) - 0.9).abs() < 1e-12);
 }
 
@@ -104,8 +110,12 @@ fn a_session_stays_where_it_may() {
 
 #[test]
 fn exploring_draws_evenly_from_those_that_may_be_good_enough() {
-    let prospects =
-        [prospect(("dear", 0.95, 90)), prospect(("cheap", 0.9, 10)), prospect(("new", 0.0, 5)), prospect(("bad", 0.5, 1))];
+    let prospects = [
+        prospect(("dear", 0.95, 90)),
+        prospect(("cheap", 0.9, 10)),
+        prospect(("new", 0.0, 5)),
+        prospect(("bad", 0.5, 1)),
+    ];
     let mut firsts = std::collections::BTreeMap::new();
     for n in 0..3000 {
         let dice = (f64::from(n % 100) / 100.0, f64::from(n / 100) / 30.0);
@@ -134,18 +144,19 @@ fn weights_draw() {
     assert_eq!(first(&prospects, 0.1), ("a".into(), 1.0, Basis::Written));
 }
 
-fn prospects() -> impl Strategy<Value = Vec<Prospect>> {
+fn prospects() -> impl proptest::strategy::Strategy<Value = Vec<Prospect>> {
     let one = (0.0..1.2_f64, 0..20_i64, any::<(bool, bool, bool)>(), 0.0..1.2_f64, 0..9_u64);
     proptest::collection::vec(one, 0..8).prop_map(|all| {
-        let one = |(place, (mean, cost, (open, pace, careful), in_time, ms)): (usize, (f64, i64, _, f64, u64))| Prospect {
-            open,
-            within_pace: pace,
-            careful,
-            quality: known(mean, 50.0).filter(|_| mean <= 1.0),
-            in_time: Some(in_time).filter(|p| *p <= 1.0),
-            latency: Some(Duration::from_millis(ms)).filter(|_| ms > 1),
-            ..prospect((&format!("m{place}"), 0.0, cost))
-        };
+        let one =
+            |(place, (mean, cost, (open, pace, careful), in_time, ms)): (usize, (f64, i64, _, f64, u64))| Prospect {
+                open,
+                within_pace: pace,
+                careful,
+                quality: known(mean, 50.0).filter(|_| mean <= 1.0),
+                in_time: Some(in_time).filter(|p| *p <= 1.0),
+                latency: Some(Duration::from_millis(ms)).filter(|_| ms > 1),
+                ..prospect((&format!("m{place}"), 0.0, cost))
+            };
         all.into_iter().enumerate().map(one).collect()
     })
 }

@@ -17,4 +17,5 @@ mod reload;
 mod remembered;
 mod repeats;
 mod review;
+mod routing;
 mod streams;

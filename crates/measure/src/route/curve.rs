@@ -46,9 +46,8 @@ impl Came {
     pub(crate) fn hull(&self, times: &[f64]) -> Hull {
         let all: f64 = times.iter().sum();
         let mean = |items: &Vec<(f64, f64)>| {
-            let add = |sum: (f64, f64), (item, times): (&(f64, f64), &f64)| {
-                (sum.0 + item.1 * times, sum.1 + item.0 * times)
-            };
+            let add =
+                |sum: (f64, f64), (item, times): (&(f64, f64), &f64)| (sum.0 + item.1 * times, sum.1 + item.0 * times);
             let sum = items.iter().zip(times).fold((0.0, 0.0), add);
             (sum.0 / all, sum.1 / all)
         };

@@ -42,13 +42,11 @@ pub(crate) struct Fit {
 pub(crate) fn blocks(bench: &Bench, embedders: &[std::sync::Arc<dyn Embedder>]) -> Vec<Block> {
     let scales: Vec<Vec<(f64, f64)>> = (0..bench.tasks.len()).map(|task| scale(&bench.train, task)).collect();
     let numbers = |set: &Set| set.items.iter().map(|item| standardised(item, &scales[item.task])).collect();
-    let mut all =
-        vec![Block { name: "numbers".into(), train: numbers(&bench.train), test: numbers(&bench.test) }];
+    let mut all = vec![Block { name: "numbers".into(), train: numbers(&bench.train), test: numbers(&bench.test) }];
     for embedder in embedders {
         crate::report::progress(&format!("route: {} embeds the prompts", embedder.id()));
-        let embed = |set: &Set| {
-            parallel(&set.items, |_, item| embedder.embed(&item.text).into_iter().map(f64::from).collect())
-        };
+        let embed =
+            |set: &Set| parallel(&set.items, |_, item| embedder.embed(&item.text).into_iter().map(f64::from).collect());
         let name = embedder.id().split('-').next().unwrap_or_default().to_owned();
         all.push(Block { name, train: embed(&bench.train), test: embed(&bench.test) });
     }
@@ -71,7 +69,11 @@ fn scale(train: &Set, task: usize) -> Vec<(f64, f64)> {
 pub(crate) fn standardised(item: &Item, scale: &[(f64, f64)]) -> Vec<f64> {
     let length = (scale.len() as f64).sqrt();
     let numbers = item.numbers();
-    numbers.iter().zip(scale).map(|(value, (mean, spread))| ((value - mean) / spread).clamp(-3.0, 3.0) / length).collect()
+    numbers
+        .iter()
+        .zip(scale)
+        .map(|(value, (mean, spread))| ((value - mean) / spread).clamp(-3.0, 3.0) / length)
+        .collect()
 }
 
 /// Each block alone at some weights, and in pairs with the numbers or with another embedding. The range
