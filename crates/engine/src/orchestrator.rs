@@ -383,6 +383,15 @@ impl Orchestrator {
         Ok(fitted)
     }
 
+    /// Reads what labels and judges say of the models of intents that are routed by it:
+    /// [`Orchestrator::calibrate`] does too, and decides what passes.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn learn_routing(&self) -> Result<(), StoreError> {
+        routing::refresh(&self.0).await
+    }
+
     /// How the candidates of a call would be ranked now, and why; nobody is asked. What calls of the
     /// same session or seed would draw is another's: the propensities say what may come of it.
     ///

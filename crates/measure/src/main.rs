@@ -12,6 +12,7 @@ mod crash;
 mod data;
 mod deadline;
 mod drift;
+mod floor;
 mod frank;
 mod gate;
 mod ground;
@@ -103,6 +104,8 @@ enum Measure {
     Subtle(subtle::Arguments),
     /// RouterBench: learnt quality against shrunk means, beside who knows every outcome
     Route(route::Arguments),
+    /// Simulated traffic whose truth is known: does the cheapest route keep its floor as a model turns bad
+    Floor(floor::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -147,5 +150,6 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Checks(arguments) => checks::run(arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
         Measure::Route(arguments) => route::run(arguments),
+        Measure::Floor(arguments) => floor::run(arguments),
     }
 }

@@ -10,6 +10,7 @@ mod init;
 mod keys;
 mod report;
 mod review;
+mod route;
 mod run;
 mod serve;
 mod sim;
@@ -55,6 +56,7 @@ enum Command {
     Report(report::Report),
     Review(review::Review),
     Calibration(calibration::Calibration),
+    Route(route::Route),
     Keys(keys::Keys),
     Sim(sim::Sim),
     Webhooks(webhooks::Webhooks),
@@ -73,6 +75,7 @@ impl Arguments {
             Command::Keys(command) => command.json(),
             Command::Review(command) => command.json(),
             Command::Calibration(command) => command.json(),
+            Command::Route(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
@@ -91,6 +94,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Report(command) => command.run().await,
         Command::Review(command) => command.run().await,
         Command::Calibration(command) => command.run().await,
+        Command::Route(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Sim(command) => command.run().await,
         Command::Webhooks(command) => command.run().await,

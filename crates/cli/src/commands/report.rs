@@ -2,6 +2,7 @@
 
 mod budgets;
 mod quality;
+mod routing;
 
 use baton_core::{IntentName, NanoUsd};
 use baton_store::{CallTally, Latencies, ModelTally, Report as Figures, ReportQuery};
@@ -51,12 +52,14 @@ impl Report {
         let outside = |error: baton_store::StoreError| Exit::outside(error.to_string());
         let whose = (query.team.clone(), query.intent.clone());
         let quality = quality::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
+        let routing = routing::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
         let figures = store.report(query).await.map_err(outside)?;
         let budgets = budgets::lines(&store, &snapshot, now).await.map_err(outside)?;
         if self.json {
             let mut figures = json(&figures);
             figures["budgets"] = budgets::json(&budgets);
             figures["quality"] = quality::json(&quality);
+            figures["routing"] = routing::json(&routing);
             say!("{figures}");
         } else if figures.total.calls.calls == 0 {
             let intent = self.intent.as_ref().map(|intent| format!(" of {intent}")).unwrap_or_default();
@@ -65,6 +68,7 @@ impl Report {
         } else {
             print(&figures);
             quality::print(&quality);
+            routing::print(&routing);
             budgets::print(&budgets);
         }
         Ok(())

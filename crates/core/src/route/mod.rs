@@ -44,6 +44,7 @@ impl Strategy {
 
 /// What is known of the quality of one model's answers to an intent, recent ones before all.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct KnownQuality {
     /// The share that a reviewer would pass, in [0, 1], shrunk towards all models' mean.
     pub mean: f64,
@@ -134,6 +135,7 @@ pub enum Standing {
 
 /// A ranking, and what it rests on: part of the execution's record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RouteRecord {
     /// What the intent declares.
     pub strategy: Strategy,
@@ -155,6 +157,7 @@ fn is_zero(value: &f64) -> bool {
 
 /// One candidate, as it was predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RouteCandidate {
     /// Who.
     pub model: ModelId,
@@ -171,8 +174,13 @@ pub struct RouteCandidate {
     /// Microseconds that half of its answers take at most, with the wait for a place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u64>,
-    /// What it is expected to cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What it is expected to cost; in dollars, as decimal text.
+    #[serde(
+        rename = "costUsd",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::money::optional_decimal"
+    )]
     pub cost: Option<NanoUsd>,
     /// That its breaker lets nothing through.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

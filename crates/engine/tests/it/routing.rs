@@ -23,7 +23,7 @@ price = { input = "1 USD/M", output = "2 USD/M" }
 fn policy(route: &str, more: &str) -> String {
     format!(
         "models = [\"a\", \"b\"]\nroute = \"{route}\"\n[labels]\nbilling = \"money\"\nbug = \"broken\"\n[objective]\n\
-         quality = 0.8\nlatency_ms = 1000\n[review]\nper_day = 1000000\ndouble = 0\n{more}"
+         quality = 0.8\nlatency_ms = 1000\n[review]\nper_day = 100000\ndouble = 0\n{more}"
     )
 }
 
