@@ -92,7 +92,9 @@ impl Field<'_> {
             let prospect = &self.prospects[*place];
             let below = self.standings[*place] == Standing::Below;
             let latency = (prospect.latency.is_none(), prospect.latency);
-            (!prospect.open, below, !prospect.within_pace, latency, *place)
+            // Where money is short, less of it is more.
+            let saved = prospect.cost.filter(|_| !prospect.within_pace);
+            (!prospect.open, below, !prospect.within_pace, saved, latency, *place)
         });
         (order, Basis::Fastest)
     }
@@ -146,9 +148,10 @@ impl Field<'_> {
     /// One after the other by lot. Who takes no calls, or has no weight, comes last, as written.
     fn drawn(&self) -> Drawn {
         let (all, mut dice) = (self.prospects.len(), self.terms.dice);
+        let fits = self.prospects.iter().any(|prospect| prospect.open && prospect.within_pace && prospect.weight > 0.0);
         let weight = |place: usize| {
             let prospect = &self.prospects[place];
-            if prospect.open && prospect.within_pace { prospect.weight.max(0.0) } else { 0.0 }
+            if prospect.open && (prospect.within_pace || !fits) { prospect.weight.max(0.0) } else { 0.0 }
         };
         let sum: f64 = (0..all).map(weight).sum();
         if sum <= 0.0 {

@@ -116,7 +116,8 @@ async fn who_is_too_slow_for_the_deadline_or_too_dear_for_the_day_is_not_first()
     assert_eq!(asked(&house, sort("one")).await.0, "sim/b");
     let hurried = within(sort("two"), json!({ "maxLatencyMs": 200 }));
     let (model, record) = asked(&house, hurried).await;
-    assert_eq!((model.as_str(), record.route.unwrap().candidates[1].in_time), ("sim/a", Some(0.0)));
+    let late = record.route.unwrap().candidates[1].in_time.unwrap();
+    assert_eq!((model.as_str(), late < 0.1), ("sim/a", true), "{late}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,7 +173,7 @@ async fn a_budget_steers_before_it_refuses() {
     let mut firsts = Vec::new();
     for n in 0..100 {
         let (model, record) = asked(&house, sort(&format!("ticket {n}"))).await;
-        let over = record.route.unwrap().candidates.iter().any(|candidate| candidate.over_pace);
+        let over = record.route.unwrap().candidates.iter().any(|one| one.model.as_str() == "sim/a" && one.over_pace);
         assert_eq!((model == "sim/b", record.attempts.len()), (over, 1));
         firsts.push(model);
     }
