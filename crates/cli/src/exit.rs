@@ -1,6 +1,5 @@
 //! How a command ends when it is not done: a message and a status that scripts rely on.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -54,7 +53,7 @@ impl Exit {
             say!("{}", self.document.unwrap_or_else(error));
         }
         if !message.is_empty() {
-            let _closed = writeln!(std::io::stderr(), "{message}");
+            tell!("{message}");
         }
         ExitCode::from(self.status)
     }
@@ -70,10 +69,9 @@ macro_rules! say {
 
 /// Prints a line to standard error.
 macro_rules! tell {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _closed = writeln!(std::io::stderr(), $($text)*);
-    }};
+    ($($text:tt)*) => {
+        $crate::log::tell(format_args!($($text)*))
+    };
 }
 
 pub(crate) use {say, tell};

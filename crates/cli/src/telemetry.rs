@@ -4,13 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use baton_config::{Secret, Snapshot};
-use baton_core::{BreakerState, Sampler};
+use baton_core::Sampler;
 use baton_engine::{Observer, Orchestrator};
-use baton_gateway::Metrics;
+use baton_gateway::{Metrics, watch};
 use baton_provider::HttpTransport;
 use baton_telemetry::{
-    BudgetUse, Deliverer, Exporter, Failures, House, JournalLook, Look, Monitor, Outlets, Settings, SigningKey, Tap,
-    WebhookError, Webhooks, utc_day,
+    Deliverer, Exporter, Failures, House, Monitor, Outlet, Outlets, Settings, SigningKey, Tap, WebhookError, Webhooks,
 };
 use baton_wire::Transport;
 use tokio::task::JoinHandle;
@@ -19,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::exit::{Exit, tell};
 use crate::setup::unix_us;
 
-/// How often it is looked whether there is something to tell.
+/// How often it is looked what the log dropped.
 const LOOK: Duration = Duration::from_secs(1);
 /// At the end, what sending the rest may take.
 const FLUSH_MAX: Duration = Duration::from_secs(5);
@@ -36,6 +35,7 @@ pub(crate) struct Telemetry {
     export: Option<(Tap, Exporter, bool)>,
     monitor: Arc<Mutex<Monitor>>,
     webhooks: (Webhooks, Deliverer),
+    log: Arc<Outlet>,
 }
 
 /// While it runs.
@@ -43,7 +43,7 @@ pub(crate) struct Running {
     tap: Option<Tap>,
     webhooks: Webhooks,
     sending: Vec<JoinHandle<()>>,
-    watching: JoinHandle<()>,
+    looking: [JoinHandle<()>; 2],
 }
 
 impl Telemetry {
@@ -58,7 +58,8 @@ impl Telemetry {
             (tap, exporter, grpc)
         });
         let webhooks = Webhooks::new(&outlets, unix_us, environment);
-        Ok(Self { sampler, outlets, export, monitor: Arc::default(), webhooks })
+        let log = outlets.open("log");
+        Ok(Self { sampler, outlets, export, monitor: Arc::default(), webhooks, log })
     }
 
     /// Figures, those of what leaves included.
@@ -95,15 +96,16 @@ impl Telemetry {
         }
         let (webhooks, deliverer) = self.webhooks;
         sending.push(tokio::spawn(deliverer.run(http)));
-        let watching = tokio::spawn(watch(baton.clone(), self.monitor, webhooks.clone()));
-        Ok(Running { tap, webhooks, sending, watching })
+        let watching = tokio::spawn(watch(baton.clone(), self.monitor, webhooks.clone(), unix_us));
+        let counting = tokio::spawn(count_dropped(self.log));
+        Ok(Running { tap, webhooks, sending, looking: [watching, counting] })
     }
 }
 
 impl Running {
     /// Sends what is left, within a bound.
     pub(crate) async fn finish(self) {
-        self.watching.abort();
+        self.looking.iter().for_each(JoinHandle::abort);
         self.webhooks.close();
         if let Some(tap) = &self.tap {
             tap.close();
@@ -128,47 +130,20 @@ fn house(baton: &Orchestrator) -> House {
     House { snapshot: Arc::new(move || baton.snapshot()), address }
 }
 
-/// Looks again and again, and tells what changed.
-async fn watch(baton: Orchestrator, monitor: Arc<Mutex<Monitor>>, webhooks: Webhooks) {
+/// Counts what the log dropped, and tells it once it is read again.
+async fn count_dropped(log: Arc<Outlet>) {
+    let mut counted = 0;
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let snapshot = baton.snapshot();
-        let look = look(&baton);
-        let notices = monitor.lock().unwrap_or_else(PoisonError::into_inner).look(unix_us(), &snapshot, look);
-        for notice in notices {
-            tracing::info!(event = notice.kind, data = %notice.data, "something to look at");
-            webhooks.send(&snapshot.webhooks, &notice);
+        let dropped = crate::log::dropped() - counted;
+        if dropped > 0 {
+            log.dropped(dropped);
+            counted += dropped;
+            tracing::warn!(dropped, "lines of the log were dropped: nobody read standard error");
         }
     }
-}
-
-fn look(baton: &Orchestrator) -> Look {
-    let journal = baton.store().journal().state();
-    let configuration = baton.configuration();
-    let open = |lane: baton_engine::LaneState| (lane.breaker != BreakerState::Closed).then_some(lane.model);
-    Look {
-        open: baton.lanes().into_iter().filter_map(open).collect(),
-        journal: match (journal.refusing, journal.dropping_content) {
-            (true, _) => JournalLook::Refusing,
-            (false, true) => JournalLook::DroppingContent,
-            (false, false) => JournalLook::Well,
-        },
-        refused: configuration.refused.is_some(),
-        version: configuration.hash.get(..8).unwrap_or_default().to_owned(),
-        budgets: baton.budgets().into_iter().filter_map(spent).collect(),
-    }
-}
-
-/// Of a budget that limits money; its day is that of UTC.
-fn spent(budget: baton_engine::BudgetState) -> Option<BudgetUse> {
-    Some(BudgetUse {
-        of: budget.account.to_string().replace('`', ""),
-        period: utc_day(unix_us()),
-        used: budget.standing.spent + budget.standing.reserved,
-        limit: budget.allowance.usd_per_day?,
-    })
 }
 
 /// Webhooks can be signed: a server looks before it needs to.

@@ -16,9 +16,6 @@ const PERIOD_MIN: Duration = Duration::from_secs(5);
 const PERIOD_MAX: Duration = Duration::from_secs(60);
 /// The longest that a provider's Retry-After is believed.
 const HELD_MAX: Duration = Duration::from_secs(3600);
-/// A probe that has not reported by then has lost its slot.
-pub(crate) const PROBE_EXPIRY: Duration = Duration::from_secs(30);
-
 /// May a call be made?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
@@ -45,7 +42,7 @@ pub enum BreakerState {
     },
     /// One call is out to see whether the lane is back.
     Probing {
-        /// When its slot is given to another.
+        /// When it has lost its slot: where a failed one would have let the next one pass.
         expires: Moment,
     },
 }
@@ -64,6 +61,8 @@ pub struct Breaker {
     state: BreakerState,
     /// When `state` began; what began before says nothing of the lane as it is now.
     since: Moment,
+    /// When it was last closed.
+    closed: Moment,
     /// By second, in turn.
     window: [Bucket; BUCKETS],
     second: u64,
@@ -78,6 +77,7 @@ impl Default for Breaker {
         Self {
             state: BreakerState::Closed,
             since: Moment::default(),
+            closed: Moment::default(),
             window: [Bucket::default(); BUCKETS],
             second: 0,
             row: 0,
@@ -92,7 +92,11 @@ impl Breaker {
     pub fn admit(&mut self, now: Moment) -> Admission {
         let admission = self.peek(now);
         if admission == Admission::Probe {
-            (self.state, self.since) = (BreakerState::Probing { expires: now + PROBE_EXPIRY }, now);
+            // One that has not said anything by now has failed.
+            if matches!(self.state, BreakerState::Probing { .. }) {
+                self.period = self.longer();
+            }
+            (self.state, self.since) = (BreakerState::Probing { expires: now + self.longer() }, now);
         }
         admission
     }
@@ -123,9 +127,9 @@ impl Breaker {
         self.state
     }
 
-    /// An attempt that began at `began` shows signs of life: where it is the probe, the lane is back.
+    /// An attempt that began at `began` shows signs of life: where it is a probe, the lane is back.
     pub fn progress(&mut self, now: Moment, began: Moment) {
-        if matches!(self.state, BreakerState::Probing { .. }) && began >= self.since {
+        if matches!(self.state, BreakerState::Probing { .. }) && began > self.closed {
             self.close(now);
         }
     }
@@ -136,27 +140,25 @@ impl Breaker {
         if let Some(Disposition::RateLimited { retry_after: Some(after) }) = failed {
             self.held_until = self.held_until.max(now + after.min(HELD_MAX));
         }
-        if now - elapsed < self.since {
-            return;
-        }
-        match self.state {
-            BreakerState::Open { .. } => {}
-            BreakerState::Probing { .. } => match means(failed, fair) {
-                Means::Up => self.close(now),
-                Means::Nothing => self.open(now),
-                // Nobody asked: the slot is the next one's.
-                Means::Unasked => (self.state, self.since) = (BreakerState::Open { until: now }, now),
-                Means::Failed | Means::Down => {
-                    self.period = (self.period * 2).min(PERIOD_MAX);
-                    self.open(now);
-                }
-            },
-            BreakerState::Closed => match means(failed, fair) {
-                Means::Nothing | Means::Unasked => {}
-                Means::Up => self.count(now, false),
-                Means::Failed => self.count(now, true),
-                Means::Down => self.open(now),
-            },
+        let (began, means) = (now - elapsed, means(failed, fair));
+        match (self.state, means) {
+            // Of a lane that answers late the first probe's answer says as much as the last one's.
+            (BreakerState::Probing { .. }, Means::Up) => self.progress(now, began),
+            _ if began < self.since => {}
+            (BreakerState::Open { .. }, _) => {}
+            (BreakerState::Probing { .. }, Means::Nothing) => self.open(now),
+            // Nobody asked: the slot is the next one's.
+            (BreakerState::Probing { .. }, Means::Unasked) => {
+                (self.state, self.since) = (BreakerState::Open { until: now }, now);
+            }
+            (BreakerState::Probing { expires }, Means::Failed | Means::Down) => {
+                self.period = self.longer();
+                (self.state, self.since) = (BreakerState::Open { until: expires }, now);
+            }
+            (BreakerState::Closed, Means::Nothing | Means::Unasked) => {}
+            (BreakerState::Closed, Means::Up) => self.count(now, false),
+            (BreakerState::Closed, Means::Failed) => self.count(now, true),
+            (BreakerState::Closed, Means::Down) => self.open(now),
         }
     }
 
@@ -178,7 +180,15 @@ impl Breaker {
         }
     }
 
+    /// What the period is after one more failed probe.
+    fn longer(&self) -> Duration {
+        (self.period * 2).min(PERIOD_MAX)
+    }
+
     fn open(&mut self, now: Moment) {
+        if self.state == BreakerState::Closed {
+            self.closed = now;
+        }
         (self.state, self.since) = (BreakerState::Open { until: now + self.period }, now);
     }
 
@@ -240,7 +250,7 @@ mod tests {
         let mut breaker = opened();
         assert_eq!(breaker.admit(at(4)), Admission::Refused { until: at(5) });
         assert_eq!(breaker.admit(at(5)), Admission::Probe);
-        assert_eq!(breaker.admit(at(5)), Admission::Refused { until: at(35) }, "only one probe");
+        assert_eq!(breaker.admit(at(5)), Admission::Refused { until: at(15) }, "only one probe");
         breaker.observe(at(6), None, Duration::ZERO, true);
         assert_eq!(breaker.admit(at(6)), Admission::Allowed);
     }
@@ -258,17 +268,39 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_probe_expires_and_one_that_says_nothing_waits_for_the_next_period() {
+    fn a_probe_that_hangs_gives_its_slot_free_where_a_failed_one_lets_the_next_one_pass() {
+        let (mut breaker, mut now) = (opened(), 5);
+        for period in [10, 20, 40, 60, 60] {
+            assert_eq!(breaker.admit(at(now)), Admission::Probe);
+            assert_eq!(breaker.admit(at(now + period - 1)), Admission::Refused { until: at(now + period) });
+            now += period;
+        }
+        let mut breaker = opened();
+        assert_eq!(breaker.admit(at(5)), Admission::Probe);
+        breaker.observe(at(12), Some(Disposition::Slow), Duration::from_secs(7), true);
+        assert_eq!(breaker.admit(at(14)), Admission::Refused { until: at(15) }, "its time counts");
+        assert_eq!(breaker.admit(at(15)), Admission::Probe);
+    }
+
+    #[test]
+    fn a_late_answer_of_a_probe_that_lost_its_slot_shows_that_the_lane_is_back() {
+        let mut breaker = opened();
+        assert_eq!((breaker.admit(at(5)), breaker.admit(at(15))), (Admission::Probe, Admission::Probe));
+        breaker.observe(at(17), Some(Disposition::Transient), Duration::from_secs(12), true);
+        assert_eq!(breaker.admit(at(18)), Admission::Refused { until: at(35) }, "the first says nothing of the second");
+        breaker.observe(at(25), None, Duration::from_secs(20), true);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_probe_that_says_nothing_waits_for_the_next_period() {
         use Disposition::{Cancelled, RateLimited, Slow};
         for nothing in [Cancelled, Slow, RateLimited { retry_after: None }] {
             let mut breaker = opened();
             assert_eq!(breaker.admit(at(5)), Admission::Probe);
-            assert_eq!(breaker.admit(at(36)), Admission::Probe, "the first never reported");
-            breaker.observe(at(37), Some(nothing), Duration::from_secs(32), false);
-            assert_eq!(breaker.admit(at(38)), Admission::Refused { until: at(66) }, "the first has lost its slot");
-            breaker.observe(at(38), Some(nothing), Duration::from_secs(2), false);
-            assert_eq!(breaker.admit(at(38)), Admission::Refused { until: at(43) }, "{nothing:?}");
-            assert_eq!(breaker.admit(at(43)), Admission::Probe);
+            breaker.observe(at(7), Some(nothing), Duration::from_secs(2), false);
+            assert_eq!(breaker.admit(at(7)), Admission::Refused { until: at(12) }, "{nothing:?}");
+            assert_eq!(breaker.admit(at(12)), Admission::Probe);
         }
     }
 
@@ -308,7 +340,7 @@ mod tests {
     fn what_began_before_it_closed_does_not_open_it_again() {
         let mut breaker = opened();
         assert_eq!(breaker.admit(at(5)), Admission::Probe);
-        breaker.progress(at(6), at(4));
+        breaker.progress(at(6), at(0));
         assert!(matches!(breaker.state(), BreakerState::Probing { .. }), "that was another");
         breaker.progress(at(6), at(5));
         assert_eq!(breaker.state(), BreakerState::Closed);
@@ -356,7 +388,7 @@ mod tests {
             let mut breaker = opened();
             assert_eq!(breaker.admit(at(5)), Admission::Probe);
             breaker.observe(at(6), Some(stranger), Duration::from_secs(6), true);
-            assert_eq!(breaker.admit(at(20)), Admission::Refused { until: at(35) }, "{stranger:?}");
+            assert_eq!(breaker.admit(at(14)), Admission::Refused { until: at(15) }, "{stranger:?}");
         }
     }
 
@@ -388,8 +420,8 @@ mod tests {
     proptest! {
         #![proptest_config(crate::test_config(500))]
 
-        /// Closed lets all pass, open none, and of probes only one is out until it ended, lost its
-        /// slot, or an answer closed the breaker. After the longest period it always lets one pass.
+        /// Closed lets all pass, open none, and of probes only one has the slot until it ended, lost
+        /// it after a period, or an answer closed the breaker. After the longest period it always lets one pass.
         #[test]
         fn at_most_one_probe_is_out(history in proptest::collection::vec(happens(), 0..60)) {
             let (mut breaker, mut now) = (Breaker::default(), at(0));
@@ -411,7 +443,7 @@ mod tests {
                             }
                             Admission::Probe => {
                                 prop_assert!(before != BreakerState::Closed);
-                                let lost = probe.is_none_or(|since| since + PROBE_EXPIRY <= now);
+                                let lost = probe.is_none_or(|since| since + 2 * PERIOD_MIN <= now);
                                 prop_assert!(lost, "a second probe at {now:?}, the first since {probe:?}");
                                 probe = Some(now);
                             }

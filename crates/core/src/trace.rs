@@ -50,7 +50,12 @@ macro_rules! id {
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let mut text = [0; 2 * $bytes];
+                for (digits, byte) in text.chunks_exact_mut(2).zip(self.0) {
+                    (digits[0], digits[1]) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
+                }
+                f.write_str(std::str::from_utf8(&text).unwrap_or_default())
             }
         }
 
@@ -275,8 +280,9 @@ impl Trace {
         self.sampled = self.id.randomness() >= threshold;
         self.probability = Some(sampler.share);
         let mut others: Vec<&str> = self.state.split(',').filter(|m| !m.is_empty() && !m.starts_with("ot=")).collect();
-        let ours = format!("ot=th:{}", hexadecimal(threshold));
+        let ours;
         if self.sampled && sampler.share < 1.0 {
+            ours = format!("ot=th:{}", hexadecimal(threshold));
             others.insert(0, &ours);
             others.truncate(STATE_MEMBERS_MAX);
         }

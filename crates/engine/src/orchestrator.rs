@@ -243,7 +243,8 @@ impl Orchestrator {
             Boarding::Conflict(failure) => Some(failure),
         };
         let running = engine.tasks.begin(&call.caller.team);
-        tokio::spawn(async move {
+        // Boxed: it is large, and would be moved several times on its way into its task.
+        tokio::spawn(Box::pin(async move {
             let ends = async {
                 match conflict {
                     Some(failure) => refused(&engine, &engine.live(), &call, (&log, failure)).await,
@@ -256,7 +257,7 @@ impl Orchestrator {
             }
             land(&engine, &call, &log);
             drop(running);
-        });
+        }));
         Execution { id, events }
     }
 

@@ -16,6 +16,7 @@ mod health;
 mod json;
 mod metrics;
 mod models;
+mod notices;
 mod options;
 mod patience;
 mod query;
@@ -33,6 +34,7 @@ use axum::Router;
 use baton_engine::Orchestrator;
 
 pub use metrics::Metrics;
+pub use notices::watch;
 pub use options::GatewayOptions;
 pub use routes::openapi;
 pub use server::serve;

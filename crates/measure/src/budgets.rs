@@ -10,7 +10,7 @@ mod house;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use baton_core::{AttemptOutcome, NanoUsd, Record, Status};
@@ -44,6 +44,8 @@ pub(crate) struct Arguments {
 const WAVE: usize = 40;
 const WAVES_MAX: usize = 8;
 const MINUTE_US: i64 = 60_000_000;
+/// Between the beginnings of calls that are to be hedged.
+const APART: Duration = Duration::from_millis(4);
 
 /// What came of a case.
 pub(crate) struct Row {
@@ -107,14 +109,26 @@ async fn against(house: &House<'_>, arguments: &Arguments, one: &Record) -> Resu
         Limit::Tokens => one.usage.input_tokens + one.usage.output_tokens,
         Limit::Money => one.cost.0.unsigned_abs(),
     };
-    let limit = one * arguments.enough;
+    let enough = arguments.enough * case.times as u64;
+    let limit = one * enough;
     let began = Instant::now();
     let open = house.open(limit).await?;
     let (client, to) = (Client::new(), open.server.address);
-    let calls = |count: usize| join_all((0..count).map(|_| open.execute(&client, to, call(case.stream))));
-    let mut outcomes = calls(arguments.concurrency).await;
+    let calls = |count: usize, apart: Duration| {
+        let (open, client) = (&open, &client);
+        let one = move |begins: Duration| async move {
+            tokio::time::sleep(begins).await;
+            open.execute(client, to, call(case.stream)).await
+        };
+        join_all((0..count).map(move |n| one(apart * n as u32)))
+    };
+    let mut outcomes = if case.hedges > 0 {
+        calls(enough as usize + arguments.concurrency, APART).await
+    } else {
+        calls(arguments.concurrency, Duration::ZERO).await
+    };
     for _ in 0..WAVES_MAX {
-        let wave = calls(WAVE).await;
+        let wave = calls(WAVE, Duration::ZERO).await;
         let none = wave.iter().all(|outcome| outcome.ending != Ending::Answer);
         outcomes.extend(wave);
         if none {
@@ -245,11 +259,11 @@ fn report(rows: &[Row], arguments: &Arguments, repeated: (usize, usize, usize)) 
     let mut figures = Vec::new();
     for row in rows {
         let name = row.case.name;
-        let most = if row.case.steers { row.paid() } else { row.served() };
-        let what = if row.case.steers { "paid" } else { "served" };
-        report.bar(format!("{name}: {most} {what}, at most {}", arguments.enough), most <= arguments.enough);
+        let (most, what) = if row.case.steers { (row.paid(), "paid") } else { (row.served(), "served") };
+        let enough = arguments.enough * row.case.times as u64;
+        report.bar(format!("{name}: {most} {what}, at most {enough}"), most <= enough);
         report.bar(format!("{name}: {} of {} used", row.used(), row.limit), row.used() <= row.limit);
-        let least = arguments.enough * row.case.least_percent / 100;
+        let least = enough * row.case.least_percent / 100;
         report.bar(format!("{name}: {most} {what}, at least {least}"), most >= least);
         let all = row.records.len() == row.outcomes.len();
         report.bar(format!("{name}: {} records of {} calls", row.records.len(), row.outcomes.len()), all);
@@ -261,11 +275,12 @@ fn report(rows: &[Row], arguments: &Arguments, repeated: (usize, usize, usize)) 
             let told =
                 format!("records {}, report {reported}, ledger {ledger}, after a restart {restored}", row.cost());
             report.bar(format!("{name}: {told} USD"), same);
-            let kept = row.case.steers || row.served() + row.after as u64 <= arguments.enough;
+            let kept = row.case.steers || row.served() + row.after as u64 <= enough;
             report.bar(format!("{name}: {} answered after a restart", row.after), kept);
         }
-        if row.case.hedges {
-            report.bar(format!("{name}: {} hedges", row.hedges()), row.hedges() > 0);
+        let (hedges, least) = (row.hedges(), row.case.hedges);
+        if least > 0 {
+            report.bar(format!("{name}: {hedges} hedges, at least {least}"), hedges >= least);
         }
         if row.case.fails {
             report.bar(format!("{name}: {} attempts failed", row.failed()), row.failed() > 0);

@@ -13,8 +13,9 @@ use tokio::time::timeout;
 
 use crate::report::progress;
 
-/// A server has so long to say its address, and to end when it is asked to.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A server has so long to say its address, and to end when it is asked to. LiteLLM's proxy loads for a
+/// minute where the machine is busy.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs a measure on a runtime of its own. Ctrl-C and SIGTERM end it as an error does, so that
 /// what it started ends with it.

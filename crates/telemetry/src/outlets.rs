@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One way out. Traces are counted in executions, metrics in exports, events in results, webhooks
-/// in deliveries.
+/// in deliveries, the log in lines.
 #[derive(Debug, Default)]
 pub struct Outlet {
     sent: AtomicU64,
@@ -16,7 +16,7 @@ pub struct Outlet {
 /// One way out, as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutletState {
-    /// `traces`, `metrics`, `events` or `webhooks`.
+    /// `traces`, `metrics`, `events`, `webhooks` or `log`.
     pub name: &'static str,
     /// Taken by the other side.
     pub sent: u64,
@@ -40,7 +40,8 @@ impl Outlet {
         !self.failing.swap(true, Ordering::Relaxed)
     }
 
-    pub(crate) fn dropped(&self, count: u64) {
+    /// So many were never tried.
+    pub fn dropped(&self, count: u64) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
     }
 }
@@ -53,7 +54,8 @@ pub struct Outlets(Arc<Mutex<Open>>);
 
 impl Outlets {
     /// Opens one.
-    pub(crate) fn open(&self, name: &'static str) -> Arc<Outlet> {
+    #[must_use]
+    pub fn open(&self, name: &'static str) -> Arc<Outlet> {
         let outlet = Arc::<Outlet>::default();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((name, Arc::clone(&outlet)));
         outlet

@@ -81,6 +81,13 @@ impl Arguments {
     }
 }
 
+impl Arguments {
+    /// Whether others wait for it, for as long as it runs.
+    pub(crate) fn serves(&self) -> bool {
+        matches!(self.command, Command::Serve(_) | Command::Sim(_))
+    }
+}
+
 pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
     match arguments.command {
         Command::Init(command) => command.run(),

@@ -1,6 +1,8 @@
 //! A folder to run `baton` in, and what a run or a server gives.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -74,13 +76,26 @@ impl Folder {
     }
 
     pub(crate) fn serve_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Server {
+        self.start(arguments, environment, Stdio::piped())
+    }
+
+    /// With a standard error that is full and that nobody reads, as long as the second lives.
+    pub(crate) fn serve_unread(&self, arguments: &[&str], environment: &[(&str, &str)]) -> (Server, UnixStream) {
+        let (mut full, unread) = UnixStream::pair().unwrap();
+        full.set_nonblocking(true).unwrap();
+        while full.write(&[b'.'; 4096]).is_ok() {}
+        while full.write(b".").is_ok() {}
+        full.set_nonblocking(false).unwrap();
+        (self.start(arguments, environment, OwnedFd::from(full).into()), unread)
+    }
+
+    fn start(&self, arguments: &[&str], environment: &[(&str, &str)], stderr: Stdio) -> Server {
         let mut command = self.command(arguments, environment);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Read as it comes: a full pipe would hold the server up.
-        let mut pipe = child.stderr.take().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let pipe = child.stderr.take();
         let err = std::thread::spawn(move || {
             let mut err = String::new();
-            pipe.read_to_string(&mut err).unwrap();
+            pipe.map(|mut pipe| pipe.read_to_string(&mut err).unwrap());
             err
         });
         let mut out = BufReader::new(child.stdout.take().unwrap());

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ pub(crate) struct Reading {
 /// Sends a request; `headers` are whole lines.
 pub(crate) fn send(address: &str, method: &str, path: &str, headers: &[&str], body: &str) -> Reading {
     let mut stream = TcpStream::connect(address).unwrap();
+    // The end is for a test that fails.
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut request = format!(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n",
         body.len()

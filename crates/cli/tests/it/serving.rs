@@ -214,3 +214,18 @@ fn sigterm_lets_an_open_stream_finish() {
     let report = folder.run(&["report", "--json"]).done().json();
     assert_eq!((&report["intents"][0]["calls"], &report["intents"][0]["failed"]), (&json!(1), &json!(0)));
 }
+
+/// Each call here has something to log: it fails, and the shutdown is told.
+#[test]
+fn a_standard_error_that_nobody_reads_holds_nothing_up() {
+    let folder = Folder::init();
+    let arguments = ["serve", "--listen", "127.0.0.1:0"];
+    let (server, _unread) = folder.serve_unread(&arguments, &[("BATON_LOG", "trace")]);
+    for _ in 0..20 {
+        post(&server.address, "/v1/execute", TICKET).is(200);
+        refused(&post(&server.address, "/v1/execute", r#"{"intent":"none","input":1}"#), 404, "unknown_intent");
+    }
+    let metrics = get(&server.address, "/metrics").is(200).body;
+    assert!(metrics.contains("baton_telemetry_items_total{outlet=\"log\",result=\"dropped\"} 0"), "{metrics}");
+    server.stop().done();
+}

@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::pace::Pace;
 use super::wait::{Full, Queued};
 use super::{Attempt, Commit, Decision, Event, Finish, Policy, Unproven};
-use crate::breaker::PROBE_EXPIRY;
 use crate::{
     Admission, AttemptKind, Breach, Candidate, Disposition, ErrorCode, LaneId, Lanes, Moment, Observation, Percentiles,
     Verdict, handover,
 };
+
+/// The longest that a probe may take. It has lost its slot by then, but its answer counts.
+pub(super) const PROBE_MAX: Duration = Duration::from_secs(30);
 
 /// What an attempt in the air is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -383,7 +385,7 @@ impl Exec {
 
     /// The longest that a probe of this candidate may take.
     pub(super) fn probe_time(&self, candidate: usize) -> Duration {
-        self.candidates[candidate].timeout.min(PROBE_EXPIRY)
+        self.candidates[candidate].timeout.min(PROBE_MAX)
     }
 
     fn observe(&self, now: Moment, running: Running, failed: Option<Disposition>, lanes: &mut Lanes) {

@@ -7,7 +7,8 @@ use baton_core::{Answer, AnswerAttempt, AnswerLatency, ExecutionId, IntentName, 
 use baton_engine::Delivered;
 use baton_wire::{Block, Completion, openai};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::Map;
 
 /// What an answer says that OpenAI's shape has no place for.
 #[derive(Serialize)]
@@ -49,11 +50,18 @@ impl<'a> Extras<'a> {
 }
 
 /// OpenAI's envelope around what it does not know.
-#[derive(Serialize)]
 pub(super) struct Extended<'a> {
-    #[serde(flatten)]
-    openai: Value,
+    completion: Completion,
     baton: Extras<'a>,
+}
+
+impl Serialize for Extended<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        openai::write_response(&self.completion, now(), &mut map)?;
+        map.serialize_entry("baton", &self.baton)?;
+        map.end()
+    }
 }
 
 /// The body of a whole answer.
@@ -68,7 +76,7 @@ pub(super) fn completion<'a>(delivered: &'a Delivered, plan: Option<&Plan>) -> E
         // Of a raw call, what its provider says besides.
         extra: if plan.is_none() { delivered.extra.clone() } else { Map::new() },
     };
-    Extended { openai: openai::encode_response(&completion, now()), baton: Extras::of(answer) }
+    Extended { completion, baton: Extras::of(answer) }
 }
 
 /// What the model wrote; of an intent, what was checked.

@@ -44,8 +44,11 @@ pub(super) struct Case {
     pub(super) models: &'static [&'static str],
     /// Attempts are made to fail.
     pub(super) fails: bool,
-    /// Attempts are made to be hedged.
-    pub(super) hedges: bool,
+    /// So many attempts are hedged, at least. Then calls begin one after the other: of those that begin
+    /// at once none knows how long is unusual, and few hedges are saved up.
+    pub(super) hedges: usize,
+    /// The budget is enough for so many times as many calls as in other cases.
+    pub(super) times: usize,
     /// Who does not fit is answered by the last model, which is free.
     pub(super) steers: bool,
     /// Of what is enough so much is given out, at least. What is held is more than what is used, and
@@ -60,7 +63,8 @@ const PLAIN: Case = Case {
     stream: false,
     models: &["good"],
     fails: false,
-    hedges: false,
+    hedges: 0,
+    times: 1,
     steers: false,
     least_percent: 95,
 };
@@ -100,7 +104,8 @@ pub(super) const CASES: &[Case] = &[
         limit: Limit::Money,
         on: On::Team,
         models: &["stalls", "good"],
-        hedges: true,
+        hedges: 50,
+        times: 20,
         least_percent: 50,
         ..PLAIN
     },
@@ -125,5 +130,6 @@ first_token_ms = { fixed = 30 }
 faults = [{ kind = \"cut_stream\", share = 0.3, after_tokens = 1 }, { kind = \"no_usage\", share = 0.2 }]
 
 [models.stalls]
-first_token_ms = { p50 = 30, p99 = 3000 }
+first_token_ms = { fixed = 30 }
+faults = [{ kind = \"trickle\", share = 0.03, every_ms = 10 }]
 ";

@@ -57,7 +57,7 @@ impl House<'_> {
         let names: Vec<String> = all.iter().map(|model| (*model).to_owned()).collect();
         let mut intent = models(&names);
         intent += "stream_unverified = true\n[params]\nmax_tokens = 16\n[objective]\nlatency_ms = 60000\n";
-        intent += &format!("[hedge]\nmax_share = {}\n{LABELS}", if hedges { "1.0" } else { "0.0" });
+        intent += &format!("[hedge]\nmax_share = {}\n{LABELS}", if hedges > 0 { "1.0" } else { "0.0" });
         if on == On::Intent {
             intent += &format!("[budget]\n{budget}");
         }

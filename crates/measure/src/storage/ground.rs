@@ -3,22 +3,25 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use baton_config::{Given, load};
 use baton_core::ExecutionId;
 use baton_engine::{Observer, Orchestrator};
-use baton_gateway::{GatewayOptions, Metrics, serve};
+use baton_gateway::{GatewayOptions, Metrics, serve, watch};
+use baton_provider::HttpTransport;
 use baton_sim::{Behaviour, Scenario, Sim};
 use baton_store::{JournalOptions, Store};
+use baton_telemetry::{Monitor, Outlets, Webhooks};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Row;
+use super::hook::Hook;
 use crate::client::{Client, Ending, Outcome};
 use crate::paused::TRUTH;
 
@@ -36,6 +39,9 @@ pub(super) struct Ground {
     http: reqwest::Client,
     stop: oneshot::Sender<()>,
     served: JoinHandle<std::io::Result<()>>,
+    hook: Hook,
+    /// Watches, and delivers.
+    telling: [JoinHandle<()>; 2],
     /// Executions that were answered.
     answered: Vec<ExecutionId>,
     calls: usize,
@@ -45,7 +51,9 @@ impl Ground {
     /// A folder at this place, whose journal has these bounds.
     pub(super) async fn open(place: &Path, journal: JournalOptions) -> Result<Self> {
         let put = |path: &str, text: &str| crate::house::write(&place.join(path), text);
-        put("baton.toml", "[providers.sim]\nkind = \"simulated\"\nscenario = \"scenario.toml\"\n")?;
+        let hook = Hook::start().await?;
+        let house = "[providers.sim]\nkind = \"simulated\"\nscenario = \"scenario.toml\"\n\n";
+        put("baton.toml", &format!("{house}{}", hook.configured()))?;
         put("scenario.toml", "models = {}\n")?;
         put("intents/sort/intent.toml", &format!("models = [\"sim/main\"]\n{}", crate::house::LABELS))?;
         put("intents/write/intent.toml", "models = [\"sim/main\"]\n")?;
@@ -55,7 +63,9 @@ impl Ground {
         let store = Store::open_with(&loaded.snapshot.store, journal).await?;
         let cases = TRUTH.map(|(input, label)| (json!(input), json!({ "label": label })));
         let sim = Sim::new(Scenario::default().model("main", Behaviour::default())?.cases(cases)?, 7);
-        let metrics = Metrics::new();
+        let outlets = Outlets::default();
+        let (webhooks, deliverer) = Webhooks::new(&outlets, super::hook::unix_us, super::hook::environment);
+        let metrics = Metrics::watching(outlets);
         let observed = Arc::clone(&metrics);
         let observer: Observer = Arc::new(move |record| observed.observe(record));
         let orchestrator = Orchestrator::builder(loaded.snapshot, store.clone())
@@ -64,6 +74,9 @@ impl Ground {
             .build()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
+        let watching =
+            watch(orchestrator.clone(), Arc::new(Mutex::new(Monitor::default())), webhooks, super::hook::unix_us);
+        let telling = [tokio::spawn(watching), tokio::spawn(deliverer.run(Arc::new(HttpTransport::new()?)))];
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {
             let _told = stopped.await;
@@ -71,7 +84,8 @@ impl Ground {
         let served = tokio::spawn(serve(listener, orchestrator, metrics, GatewayOptions::default(), shutdown));
         let (client, http) = (Client::new(), reqwest::Client::new());
         let place = place.to_owned();
-        Ok(Self { place, sim, store, address, client, http, stop, served, answered: Vec::new(), calls: 0 })
+        let answered = Vec::new();
+        Ok(Self { place, sim, store, address, client, http, stop, served, hook, telling, answered, calls: 0 })
     }
 
     /// A call whose input has so many bytes, every other one a stream of text.
@@ -115,8 +129,8 @@ impl Ground {
         Ok((status, serde_json::from_slice(&response.bytes().await?).context("/readyz is not JSON")?))
     }
 
-    /// Waits until `/readyz` has this status, this part of it this state, and a metric this value: the
-    /// places where a state must show. A webhook, once there are some, is one more.
+    /// Waits until `/readyz` has this status, this part of it this state, and a metric this value: two
+    /// of the places where a state must show.
     pub(super) async fn shows(
         &self,
         row: &mut Row,
@@ -146,10 +160,27 @@ impl Ground {
         }
     }
 
+    /// The third: waits until a webhook was told this. What it passed through on its way there (a journal
+    /// that drains drops content for a moment) is told before.
+    pub(super) async fn tells(&mut self, row: &mut Row, kind: &str) -> Result<()> {
+        let told = async {
+            while self.hook.told().await? != kind {}
+            anyhow::Ok(())
+        };
+        let told = tokio::time::timeout(SOON, told).await;
+        row.must(told.is_ok(), || format!("no webhook was told {kind} within {} s", SOON.as_secs()));
+        if let Ok(told) = told {
+            told?;
+            row.shown += &format!("; webhook {kind}");
+        }
+        Ok(())
+    }
+
     /// Stops it, and looks for the one record of each answer.
     pub(super) async fn close(self, row: &mut Row) -> Result<()> {
         let _told = self.stop.send(());
         self.served.await??;
+        self.telling.iter().for_each(JoinHandle::abort);
         self.store.close().await;
         let recorded = crate::records::read(&self.place).await?;
         let count: HashMap<_, usize> = recorded.records.iter().map(|(id, records)| (*id, records.len())).collect();

@@ -71,11 +71,13 @@ pub(super) async fn journal_full() -> Result<Row> {
         if !dropping && ground.ready().await?.1["journal"]["state"] == "dropping_content" {
             dropping = true;
             ground.shows(&mut row, 200, ("journal", "dropping_content"), ("journal_dropping_content", 1)).await?;
+            ground.tells(&mut row, "journal.dropping_content").await?;
         }
     }
     row.must(dropping, || "content was never dropped".into());
     row.must(last == full(), || format!("at the bound a call got {last:?}"));
     ground.shows(&mut row, 503, ("journal", "refusing"), ("journal_refusing", 1)).await?;
+    ground.tells(&mut row, "journal.refusing").await?;
     let before = ground.asked();
     for _ in 0..20 {
         let ending = ground.call(&mut row, 100).await;
@@ -85,6 +87,7 @@ pub(super) async fn journal_full() -> Result<Row> {
     row.got = format!("{answers} answers, then 21 times journal_full, no model asked");
     let_go(other).await?;
     ground.shows(&mut row, 200, ("journal", "ok"), ("journal_refusing", 0)).await?;
+    ground.tells(&mut row, "journal.recovered").await?;
     ground.answers(&mut row, 4).await;
     ground.close(&mut row).await?;
     Ok(row)
@@ -114,9 +117,11 @@ pub(super) async fn disk_full() -> Result<Row> {
     }
     row.must(refused == 20, || format!("{answers} calls were answered on a full disk"));
     ground.shows(&mut row, 503, ("journal", "refusing"), ("journal_refusing", 1)).await?;
+    ground.tells(&mut row, "journal.refusing").await?;
     row.got = format!("{answers} answers, then journal_full");
     std::fs::remove_file(&filler)?;
     ground.shows(&mut row, 200, ("journal", "ok"), ("journal_refusing", 0)).await?;
+    ground.tells(&mut row, "journal.recovered").await?;
     ground.shows(&mut row, 200, ("store", "ok"), ("store_failing", 0)).await?;
     ground.answers(&mut row, 10).await;
     ground.close(&mut row).await?;

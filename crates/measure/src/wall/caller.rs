@@ -100,6 +100,14 @@ impl Client {
         got
     }
 
+    /// Whether the server asks this model as usual, as its metrics say.
+    pub(crate) async fn is_closed(&self, model: &str) -> Result<bool> {
+        let metrics = self.get("/metrics").await?;
+        let model = format!("model=\"{model}\"");
+        let lanes = metrics.lines().filter(|line| line.starts_with("baton_breaker_state{") && line.contains(&model));
+        Ok(lanes.map(|line| line.ends_with(" 0")).reduce(|all, one| all && one) == Some(true))
+    }
+
     /// Begins a stream, and leaves once its first text is there.
     pub(crate) async fn leave(&self, ask: &Ask<'_>) -> Result<()> {
         let mut response = self.post("/v1/execute", &ask.body()).await?;

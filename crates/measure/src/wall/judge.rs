@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::caller::{Ask, Client, End, Got};
 use super::cases::{Caller, Case, Does, Next};
+use super::machine::{SOON, wait_for};
 use super::truth::{Question, Task};
 use super::world::{FALLBACK, WARD, World};
 
@@ -193,6 +194,9 @@ impl Trial<'_> {
             let got = self.client.ask(&self.asks(&question)).await;
             self.proper(row, &question, &got);
             by = got.model;
+            // Its probe goes on alone where the other was faster: until it has answered, others are asked.
+            let closed = wait_for(SOON, async || self.client.is_closed(self.model).await).await;
+            row.must(closed.is_ok_and(|closed| closed), || "its breaker is open after recovery".into());
         }
         row.must(by.as_deref() == Some(self.model), || format!("not back after recovery: {by:?} answers"));
     }

@@ -23,7 +23,7 @@ const ALSO: &str = "sim/spare";
 /// Longer than anything in the store waits for a lock.
 const STORE_DOWN: Duration = Duration::from_secs(6);
 /// Within this a model that was cancelled sees it, and a record is there.
-const SOON: Duration = Duration::from_secs(3);
+pub(super) const SOON: Duration = Duration::from_secs(3);
 const TEXT: (Task, bool) = (Task::Reply, true);
 const LABEL: (Task, bool) = (Task::Classify, false);
 
@@ -148,6 +148,9 @@ async fn everybody_down(world: &World) -> Result<Vec<Row>> {
         let got = scene.client.ask(&ask(&question, stream, ALSO)).await;
         scene.proper(&question, &got);
         scene.row.must(matches!(got.end, End::Answer(_)), || format!("after recovery: {}", told(&got)));
+        // Its probe goes on alone where the other was faster: until it has answered, others are asked.
+        let closed = wait_for(SOON, async || scene.client.is_closed(MODEL).await).await?;
+        scene.row.must(closed, || "its breaker is open after recovery".into());
         scene.well((task, stream), MODEL).await;
         scene.row.after = "open breakers answer at once; back after recovery".into();
         rows.push(scene.row);
@@ -294,7 +297,7 @@ async fn cancelled(world: &World) -> Result<u64> {
 }
 
 /// Whether it holds before the time is over.
-async fn wait_for(time: Duration, holds: impl AsyncFn() -> Result<bool>) -> Result<bool> {
+pub(super) async fn wait_for(time: Duration, holds: impl AsyncFn() -> Result<bool>) -> Result<bool> {
     let until = Instant::now() + time;
     while Instant::now() < until {
         if holds().await? {

@@ -1,8 +1,9 @@
 //! LiteLLM on the same wall, as far as that can be judged from outside: what its caller gets, when,
 //! and whether the next call is fine.
 //!
-//! Its proxy has a fallback for every model, a time limit for each attempt that leaves room for it, its own check of JSON schemas, and its cool-downs. It is asked by OpenAI's surface, and
-//! for labels with a schema, which is how its users ask.
+//! Its proxy has a fallback for every model, a time limit for each attempt that leaves room for it, its
+//! own check of JSON schemas, and its cool-downs. It is asked by OpenAI's surface, and for labels with a
+//! schema, which is how its users ask.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -86,8 +87,9 @@ impl LiteLlm {
         Ok(peer)
     }
 
+    /// With SIGKILL: asked to end, it waits for its calls to models that never answer.
     pub(crate) async fn stop(self) -> Result<()> {
-        self.server.stop().await
+        self.server.kill().await
     }
 
     /// The fault, and the call after it.

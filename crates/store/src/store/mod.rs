@@ -5,6 +5,7 @@ mod control;
 mod control_reviews;
 mod ingest;
 mod memory;
+mod pack;
 mod prune;
 mod records;
 mod reviews;
@@ -356,8 +357,11 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn authenticate(&self, secret: &str) -> Result<Option<KeyInfo>, StoreError> {
-        self.refresh_keys(Some(secret)).await?;
-        Ok(self.0.keys.find(secret).filter(|key| key.is_active(now_us())))
+        let mut found = self.0.keys.find(secret);
+        if self.refresh_keys(found.is_some()).await? {
+            found = self.0.keys.find(secret);
+        }
+        Ok(found.filter(|key| key.is_active(now_us())))
     }
 
     /// Whether a key was ever made: without one, a server asks for none. One that has expired or was
@@ -366,14 +370,16 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn any_keys(&self) -> Result<bool, StoreError> {
-        self.refresh_keys(None).await?;
+        self.refresh_keys(true).await?;
         Ok(!self.0.keys.is_empty())
     }
 
-    async fn refresh_keys(&self, secret: Option<&str>) -> Result<(), StoreError> {
+    /// Whether the keys were read again, because what was looked up was found (or not) too long after
+    /// they were read.
+    async fn refresh_keys(&self, found: bool) -> Result<bool, StoreError> {
         match &self.0.disk {
-            Some(disk) if self.0.keys.is_stale(secret, Instant::now()) => self.load_keys(disk).await,
-            _ => Ok(()),
+            Some(disk) if self.0.keys.is_stale(found, Instant::now()) => self.load_keys(disk).await.map(|()| true),
+            _ => Ok(false),
         }
     }
 

@@ -76,7 +76,7 @@ pub(crate) async fn delete(writer: &mut SqliteConnection, old: &[Old]) -> Result
         let scores = sqlx::query("DELETE FROM scores WHERE execution = ?").bind(id);
         scores.execute(&mut *transaction).await.map_err(&failed)?;
     }
-    for table in ["bodies", "attempts", "executions"] {
+    for table in ["bodies", "executions"] {
         let mut query = QueryBuilder::new("DELETE FROM ");
         query.push(table).push(" WHERE row IN (");
         let mut rows = query.separated(", ");

@@ -9,11 +9,16 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, QueryBuilder};
 
+use super::pack::unpack;
 use crate::report::PAGE_MAX;
 use crate::spend::{REPEATS_MAX, Spends};
 use crate::{ExecutionFilter, Opened, Repeat, Report, ReportQuery, Spend, StoreError, Tally};
 
 const FILE: &str = "records.db";
+
+/// Pages in the log before they are copied into the database, 16 MiB: a page that many batches change
+/// is then copied once.
+const CHECKPOINT_PAGES: &str = "4096";
 
 /// Connections that questions share.
 const READERS_MAX: u32 = 4;
@@ -43,7 +48,9 @@ pub(crate) async fn open_writer(dir: &Path) -> Result<(SqliteConnection, u64), S
 /// Another connection in its place: where SQLite ended a transaction by itself (a full disk), the
 /// library still counts it as open, and the old connection begins no other.
 pub(crate) async fn connect_writer(dir: &Path) -> Result<SqliteConnection, StoreError> {
-    let options = write_options(&dir.join(FILE)).synchronous(SqliteSynchronous::Normal);
+    let options = write_options(&dir.join(FILE))
+        .synchronous(SqliteSynchronous::Normal)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
     options.connect().await.map_err(StoreError::database("open records.db"))
 }
 
@@ -178,15 +185,4 @@ impl Records {
         let parsed = entries.iter().map(|entry| serde_json::from_str(entry));
         parsed.collect::<Result<_, _>>().map_err(StoreError::corrupt("an open execution"))
     }
-}
-
-/// How the JSON of a record is kept.
-pub(crate) fn pack(json: &[u8]) -> Vec<u8> {
-    lz4_flex::compress_prepend_size(json)
-}
-
-fn unpack(body: &[u8]) -> Result<Record, StoreError> {
-    let json = lz4_flex::decompress_size_prepended(body)
-        .map_err(|error| StoreError::Corrupt { what: "a record".into(), reason: error.to_string() })?;
-    serde_json::from_slice(&json).map_err(StoreError::corrupt("a record"))
 }

@@ -7,14 +7,14 @@ use sqlx::query_builder::QueryBuilder;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Sqlite, Transaction};
 
-use super::records::pack;
+use super::pack::Packer;
 use super::scores;
 use crate::journal::Raw;
 use crate::spend::repeat;
 use crate::{Entry, Feedback, Opened, Repeat, StoreError, Tally};
 
 /// Rows of one statement. Full ones keep their prepared statement.
-const ROWS: usize = 64;
+const ROWS: usize = 256;
 
 /// The grain of rollups: five minutes.
 pub(crate) const SPAN_US: i64 = 5 * 60 * 1_000_000;
@@ -46,6 +46,7 @@ impl Batch {
     /// Parses and compresses: the work that needs no database.
     pub(crate) fn new(entries: &[Raw]) -> Self {
         let mut batch = Self::default();
+        let mut packer = Packer::default();
         for raw in entries {
             batch.last = raw.sequence;
             let sequence = raw.sequence.cast_signed();
@@ -53,7 +54,7 @@ impl Batch {
                 Ok(Entry::Finished(record)) => {
                     batch.opened.remove(&record.execution);
                     batch.reviews.extend(record.review.as_ref().and_then(|_| ReviewItem::of(&record)));
-                    batch.rows.push(Row { sequence, record, body: pack(&raw.payload) });
+                    batch.rows.push(Row { sequence, record, body: packer.pack(&raw.payload) });
                 }
                 Ok(Entry::Opened(opened)) => {
                     batch.opened.insert(opened.execution, opened);
@@ -80,10 +81,8 @@ impl Batch {
     async fn write_in(&self, transaction: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
         let mut tallies: HashMap<(i64, &str, &str), Tally> = HashMap::new();
         for rows in self.rows.chunks(ROWS) {
-            let new: HashSet<i64> = insert_executions(transaction, rows).await?.into_iter().collect();
-            let rows: Vec<&Row> = rows.iter().filter(|row| new.contains(&row.sequence)).collect();
+            let rows = insert_executions(transaction, rows).await?;
             insert_bodies(transaction, &rows).await?;
-            insert_attempts(transaction, &rows).await?;
             insert_repeats(transaction, &rows).await?;
             for row in rows {
                 let record = &*row.record;
@@ -141,31 +140,54 @@ fn intent(record: &Record) -> &str {
 const INSERT_EXECUTIONS: &str = "INSERT INTO executions (row, id, team, intent, started_at_us, duration_us, status, \
      via, model, error, cost, cost_known, input_tokens, output_tokens, lineage, judged) ";
 
-/// Inserts those that are not there yet, and returns their rows.
-async fn insert_executions(transaction: &mut Transaction<'_, Sqlite>, rows: &[Row]) -> Result<Vec<i64>, sqlx::Error> {
-    let mut query = QueryBuilder::<Sqlite>::new(INSERT_EXECUTIONS);
+/// Inserts those that are not there yet, and returns them. That some are is rare, so it is asked only
+/// where the plain statement, which leaves nothing behind when it fails, meets one.
+async fn insert_executions<'a>(
+    transaction: &mut Transaction<'_, Sqlite>,
+    rows: &'a [Row],
+) -> Result<Vec<&'a Row>, sqlx::Error> {
+    let inserted = executions(rows).build().persistent(rows.len() == ROWS).execute(&mut **transaction).await;
+    match inserted {
+        Ok(_) => return Ok(rows.iter().collect()),
+        Err(error) if is_constraint(&error) => {}
+        Err(error) => return Err(error),
+    }
+    let mut query = executions(rows);
+    query.push(" ON CONFLICT DO NOTHING RETURNING row");
+    let new: Vec<i64> = query.build_query_scalar().persistent(false).fetch_all(&mut **transaction).await?;
+    let new: HashSet<i64> = new.into_iter().collect();
+    Ok(rows.iter().filter(|row| new.contains(&row.sequence)).collect())
+}
+
+/// Whether SQLite refused a row: any of its constraint codes, whose low byte is `SQLITE_CONSTRAINT`.
+fn is_constraint(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 19)
+}
+
+fn executions(rows: &[Row]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(INSERT_EXECUTIONS);
     query.push_values(rows, |mut values, row| {
         let record = &*row.record;
         values
             .push_bind(row.sequence)
-            .push_bind(record.execution.as_bytes().to_vec())
-            .push_bind(record.team.as_str().to_owned())
-            .push_bind(intent(record).to_owned())
+            .push_bind(record.execution.as_bytes().as_slice())
+            .push_bind(record.team.as_str())
+            .push_bind(intent(record))
             .push_bind(record.started_at_us)
             .push_bind(record.duration_us.cast_signed())
             .push_bind(record.status.as_str())
             .push_bind(record.via.map(|via| via.as_str()))
-            .push_bind(record.model.as_ref().map(|model| model.as_str().to_owned()))
+            .push_bind(record.model.as_ref().map(|model| model.as_str()))
             .push_bind(record.error.as_ref().map(|error| error.code.as_str()))
             .push_bind(record.cost.0)
             .push_bind(record.cost_known)
             .push_bind(record.usage.input_tokens.cast_signed())
             .push_bind(record.usage.output_tokens.cast_signed())
-            .push_bind(record.lineage.clone())
+            .push_bind(record.lineage.as_str())
             .push_bind(record.judged);
     });
-    query.push(" ON CONFLICT DO NOTHING RETURNING row");
-    query.build_query_scalar().persistent(rows.len() == ROWS).fetch_all(&mut **transaction).await
+    query
 }
 
 async fn insert_bodies(transaction: &mut Transaction<'_, Sqlite>, rows: &[&Row]) -> Result<(), sqlx::Error> {
@@ -174,31 +196,9 @@ async fn insert_bodies(transaction: &mut Transaction<'_, Sqlite>, rows: &[&Row])
     }
     let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO bodies ");
     query.push_values(rows, |mut values, row| {
-        values.push_bind(row.sequence).push_bind(row.body.clone());
+        values.push_bind(row.sequence).push_bind(row.body.as_slice());
     });
     query.build().persistent(rows.len() == ROWS).execute(&mut **transaction).await.map(drop)
-}
-
-async fn insert_attempts(transaction: &mut Transaction<'_, Sqlite>, rows: &[&Row]) -> Result<(), sqlx::Error> {
-    let attempts: Vec<_> = rows
-        .iter()
-        .flat_map(|row| row.record.attempts.iter().zip(0_i64..).map(|(attempt, at)| (row.sequence, at, attempt)))
-        .collect();
-    for attempts in attempts.chunks(ROWS) {
-        let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO attempts ");
-        query.push_values(attempts, |mut values, (row, position, attempt)| {
-            values
-                .push_bind(row)
-                .push_bind(position)
-                .push_bind(attempt.model.as_str().to_owned())
-                .push_bind(attempt.kind.as_str())
-                .push_bind(attempt.outcome.as_str())
-                .push_bind(attempt.duration_us.cast_signed())
-                .push_bind(attempt.cost.map(|cost| cost.0));
-        });
-        query.build().persistent(attempts.len() == ROWS).execute(&mut **transaction).await?;
-    }
-    Ok(())
 }
 
 /// Those that answer a call that is made again: few.

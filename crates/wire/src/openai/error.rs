@@ -9,6 +9,7 @@ use baton_core::Disposition;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use super::tree::Tree;
 use crate::WireError;
 use crate::error::bounded;
 
@@ -48,9 +49,9 @@ pub fn encode_error(message: &str, kind: &str, code: Option<&str>, param: Option
 }
 
 /// The error that a 200's document, one choice or one chunk carries, if it does.
-pub(super) fn body_error(document: &Value) -> Option<WireError> {
+pub(super) fn body_error(document: &Tree<'_>) -> Option<WireError> {
     document.get("error").filter(|error| !error.is_null())?;
-    Some(Said::in_document(document).unwrap_or_default().without_status())
+    Some(Said::in_document(&document.clone().into_value()).unwrap_or_default().without_status())
 }
 
 /// The error that a chunk's `error` field carries.

@@ -1,27 +1,30 @@
 //! Taking a JSON object apart field by field, so that what is left over is what we do not know, and
 //! each error names its JSON pointer.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
+use super::tree::{Entries, Tree, find, into_map};
 use crate::WireError;
 
 /// An object that is being taken apart. `null` counts as absent.
-pub(crate) struct Fields {
+pub(crate) struct Fields<'a> {
     at: String,
-    left: Map<String, Value>,
+    left: Entries<'a>,
 }
 
-impl Fields {
-    pub(crate) fn of(value: Value, at: String) -> Result<Self, WireError> {
-        match value {
-            Value::Object(left) => Ok(Self { at, left }),
+impl<'a> Fields<'a> {
+    pub(crate) fn of(tree: Tree<'a>, at: String) -> Result<Self, WireError> {
+        match tree {
+            Tree::Object(left) => Ok(Self { at, left }),
             other => Err(wrong(at, "an object", Some(&other))),
         }
     }
 
     /// What was not taken.
     pub(crate) fn left(self) -> Map<String, Value> {
-        self.left
+        into_map(self.left)
     }
 
     /// The JSON pointer of a field.
@@ -29,30 +32,42 @@ impl Fields {
         format!("{}/{name}", self.at)
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        self.left.get(name)
+    pub(crate) fn get(&self, name: &str) -> Option<&Tree<'a>> {
+        find(&self.left, name)
     }
 
     /// Puts back what is to be kept as it came; an empty object or list is not.
-    pub(crate) fn put_back(&mut self, name: &str, value: Value) {
+    pub(crate) fn put_back(&mut self, name: &'static str, value: Value) {
         let empty = match &value {
             Value::Object(map) => map.is_empty(),
             Value::Array(list) => list.iter().all(|v| v.as_object().is_some_and(Map::is_empty)),
             _ => false,
         };
         if !empty {
-            self.left.insert(name.to_owned(), value);
+            self.left.push((Cow::Borrowed(name), Tree::Other(value)));
         }
     }
 
-    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
-        self.left.shift_remove(name).filter(|v| !v.is_null())
+    pub(crate) fn take(&mut self, name: &str) -> Option<Tree<'a>> {
+        let mut taken = None;
+        while let Some(at) = self.left.iter().rposition(|(key, _)| key == name) {
+            let (_, value) = self.left.remove(at);
+            taken.get_or_insert(value);
+        }
+        taken.filter(|value| !value.is_null())
+    }
+
+    /// Gives a field another name, which no field has.
+    pub(crate) fn rename(&mut self, name: &str, new: &'static str) {
+        for (key, _) in self.left.iter_mut().filter(|(key, _)| key == name) {
+            *key = Cow::Borrowed(new);
+        }
     }
 
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, WireError> {
         match self.take(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Tree::Text(text)) => Ok(Some(text.into_owned())),
             Some(other) => Err(wrong(self.pointer(name), "a string", Some(&other))),
         }
     }
@@ -61,15 +76,15 @@ impl Fields {
         self.text(name)?.ok_or_else(|| wrong(self.pointer(name), "a string", None))
     }
 
-    pub(crate) fn list(&mut self, name: &str) -> Result<Option<Vec<Value>>, WireError> {
+    pub(crate) fn list(&mut self, name: &str) -> Result<Option<Vec<Tree<'a>>>, WireError> {
         match self.take(name) {
             None => Ok(None),
-            Some(Value::Array(list)) => Ok(Some(list)),
+            Some(Tree::List(list)) => Ok(Some(list)),
             Some(other) => Err(wrong(self.pointer(name), "a list", Some(&other))),
         }
     }
 
-    pub(crate) fn object(&mut self, name: &str) -> Result<Option<Fields>, WireError> {
+    pub(crate) fn object(&mut self, name: &str) -> Result<Option<Self>, WireError> {
         self.take(name).map(|value| Fields::of(value, self.pointer(name))).transpose()
     }
 
@@ -95,21 +110,22 @@ impl Fields {
         expected: &str,
         parse: impl Fn(&Value) -> Option<T>,
     ) -> Result<Option<T>, WireError> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        parse(&value).map(Some).ok_or_else(|| wrong(self.pointer(name), expected, Some(&value)))
+        let Some(tree) = self.take(name) else { return Ok(None) };
+        let parsed = if let Tree::Other(value) = &tree { parse(value) } else { None };
+        parsed.map(Some).ok_or_else(|| wrong(self.pointer(name), expected, Some(&tree)))
     }
 }
 
 /// `/messages/0/role: expected a string, found a number`. Values are not quoted: they may be secret.
-pub(crate) fn wrong(pointer: String, expected: &str, found: Option<&Value>) -> WireError {
+pub(crate) fn wrong(pointer: String, expected: &str, found: Option<&Tree<'_>>) -> WireError {
     let found = match found {
         None => "nothing",
-        Some(Value::Null) => "null",
-        Some(Value::Bool(_)) => "true or false",
-        Some(Value::Number(_)) => "a number of another kind",
-        Some(Value::String(_)) => "a string",
-        Some(Value::Array(_)) => "a list",
-        Some(Value::Object(_)) => "an object",
+        Some(Tree::Text(_)) => "a string",
+        Some(Tree::List(_)) => "a list",
+        Some(Tree::Object(_)) => "an object",
+        Some(Tree::Other(Value::Null)) => "null",
+        Some(Tree::Other(Value::Bool(_))) => "true or false",
+        Some(Tree::Other(_)) => "a number of another kind",
     };
     let place = if pointer.is_empty() { "the document" } else { &pointer };
     let message = format!("{place}: expected {expected}, found {found}");

@@ -3,10 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, wrong};
+use super::tree::{Tree, find, into_map};
 use crate::{Block, Message, Role, WireError};
 
 /// Reads one message of a conversation.
-pub(super) fn message(value: Value, at: String) -> Result<Message, WireError> {
+pub(super) fn message(value: Tree<'_>, at: String) -> Result<Message, WireError> {
     let mut fields = Fields::of(value, at)?;
     let name = fields.required_text("role")?;
     let role = match name.as_str() {
@@ -20,7 +21,7 @@ pub(super) fn message(value: Value, at: String) -> Result<Message, WireError> {
             return Err(WireError::at(fields.pointer("role"), message));
         }
     };
-    let content = if name == "tool" && fields.get("content").is_some_and(Value::is_string) {
+    let content = if name == "tool" && fields.get("content").is_some_and(|content| content.text().is_some()) {
         vec![Block::ToolResult { id: fields.required_text("tool_call_id")?, content: fields.required_text("content")? }]
     } else {
         blocks(&mut fields)?
@@ -32,15 +33,15 @@ pub(super) fn message(value: Value, at: String) -> Result<Message, WireError> {
 }
 
 /// Takes out what a message says, in the order thinking, content, refusal, tool calls.
-pub(super) fn blocks(fields: &mut Fields) -> Result<Vec<Block>, WireError> {
+pub(super) fn blocks(fields: &mut Fields<'_>) -> Result<Vec<Block>, WireError> {
     let mut blocks = Vec::new();
     if let Some(text) = fields.text("reasoning_content")? {
         blocks.push(Block::Thinking { text, signature: None });
     }
     match fields.take("content") {
         None => {}
-        Some(Value::String(text)) => blocks.push(Block::Text(text)),
-        Some(Value::Array(parts)) => {
+        Some(Tree::Text(text)) => blocks.push(Block::Text(text.into_owned())),
+        Some(Tree::List(parts)) => {
             for (index, value) in parts.into_iter().enumerate() {
                 blocks.push(part(value, || format!("{}/{index}", fields.pointer("content")))?);
             }
@@ -62,23 +63,21 @@ pub(super) fn blocks(fields: &mut Fields) -> Result<Vec<Block>, WireError> {
 }
 
 /// Text that is nothing but text, or a part kept as it came.
-fn part(value: Value, at: impl Fn() -> String) -> Result<Block, WireError> {
-    let Value::Object(mut map) = value else { return Err(wrong(at(), "an object", Some(&value))) };
-    if !map.get("type").is_some_and(Value::is_string) {
-        return Err(wrong(format!("{}/type", at()), "a string", map.get("type")));
+fn part(value: Tree<'_>, at: impl Fn() -> String) -> Result<Block, WireError> {
+    let Tree::Object(entries) = value else { return Err(wrong(at(), "an object", Some(&value))) };
+    let kind = find(&entries, "type");
+    let Some(name) = kind.and_then(Tree::text) else { return Err(wrong(format!("{}/type", at()), "a string", kind)) };
+    if let (2, "text", Some(text)) = (entries.len(), name, find(&entries, "text").and_then(Tree::text)) {
+        return Ok(Block::Text(text.to_owned()));
     }
-    let plain = map.len() == 2 && map.get("type").is_some_and(|kind| kind == "text");
-    if let (true, Some(Value::String(text))) = (plain, map.get_mut("text")) {
-        return Ok(Block::Text(std::mem::take(text)));
-    }
-    Ok(Block::Opaque(Value::Object(map)))
+    Ok(Block::Opaque(Value::Object(into_map(entries))))
 }
 
 /// Reads one tool call and gives what is left of it: all of it, where it is of a kind that the
 /// canonical form does not know.
-fn call(value: Value, at: String, blocks: &mut Vec<Block>) -> Result<Map<String, Value>, WireError> {
+fn call(value: Tree<'_>, at: String, blocks: &mut Vec<Block>) -> Result<Map<String, Value>, WireError> {
     let mut fields = Fields::of(value, at)?;
-    if fields.get("type").is_some_and(|kind| kind != "function") {
+    if fields.get("type").is_some_and(|kind| kind.text() != Some("function")) {
         return Ok(fields.left());
     }
     fields.take("type");

@@ -17,12 +17,13 @@ mod message;
 mod request;
 mod response;
 mod stream;
+mod tree;
 mod usage;
 mod write;
 
 pub use error::{decode_error, encode_error};
 pub use request::{decode_request, include_usage, take_params};
-pub use response::{decode_response, encode_response};
+pub use response::{decode_response, encode_response, write_response};
 pub use stream::decode::{StreamDecoder, decode_stream};
 pub use stream::encode::StreamEncoder;
 pub use write::{encode_request, encode_request_for};

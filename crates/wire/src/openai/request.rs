@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Fields, wrong};
 use super::message::message;
+use super::tree::Tree;
 use crate::{ChatRequest, Params, ResponseFormat, Tool, WireError};
 
 /// Reads a request. Documents nested deeper than 127 levels are refused.
@@ -13,7 +14,7 @@ use crate::{ChatRequest, Params, ResponseFormat, Tool, WireError};
 /// Caller's fault: the body is not JSON (code `invalid_json`), or the field that `param` points at
 /// (JSON pointer) is not as the format says.
 pub fn decode_request(body: &[u8]) -> Result<ChatRequest, WireError> {
-    let document: Value = serde_json::from_slice(body).map_err(|error| WireError {
+    let document: Tree<'_> = serde_json::from_slice(body).map_err(|error| WireError {
         code: Some("invalid_json".to_owned()),
         ..WireError::new(Disposition::CallersFault, format!("the body is not JSON: {error}"))
     })?;
@@ -24,7 +25,7 @@ pub fn decode_request(body: &[u8]) -> Result<ChatRequest, WireError> {
     let messages = each(messages, "/messages", message)?;
     let params = take_fields(&mut fields)?;
     let tools = each(fields.list("tools")?.unwrap_or_default(), "/tools", tool)?;
-    let tool_choice = fields.take("tool_choice");
+    let tool_choice = fields.take("tool_choice").map(Tree::into_value);
     let response_format = response_format(&mut fields)?;
     let stream = fields.flag("stream")?.unwrap_or(false);
     if fields.count("n")?.is_some_and(|n| n != 1) {
@@ -46,13 +47,13 @@ pub fn include_usage(request: &ChatRequest) -> bool {
 /// # Errors
 /// Caller's fault: the parameter that `param` points at is of the wrong type.
 pub fn take_params(map: &mut Map<String, Value>) -> Result<Params, WireError> {
-    let mut fields = Fields::of(Value::Object(std::mem::take(map)), String::new())?;
+    let mut fields = Fields::of(Value::Object(std::mem::take(map)).into(), String::new())?;
     let params = take_fields(&mut fields);
     *map = fields.left();
     params
 }
 
-fn take_fields(fields: &mut Fields) -> Result<Params, WireError> {
+fn take_fields(fields: &mut Fields<'_>) -> Result<Params, WireError> {
     let max_tokens = match (fields.count("max_completion_tokens")?, fields.count("max_tokens")?) {
         (Some(new), Some(old)) if new != old => {
             let message = "/max_tokens: max_completion_tokens says otherwise; give one of them".to_owned();
@@ -69,13 +70,13 @@ fn take_fields(fields: &mut Fields) -> Result<Params, WireError> {
     })
 }
 
-fn stop(fields: &mut Fields) -> Result<Vec<String>, WireError> {
+fn stop(fields: &mut Fields<'_>) -> Result<Vec<String>, WireError> {
     let at = fields.pointer("stop");
     match fields.take("stop") {
         None => Ok(Vec::new()),
-        Some(Value::String(one)) => Ok(vec![one]),
-        Some(Value::Array(list)) => each(list, &at, |value, at| match value {
-            Value::String(text) => Ok(text),
+        Some(Tree::Text(one)) => Ok(vec![one.into_owned()]),
+        Some(Tree::List(list)) => each(list, &at, |value, at| match value {
+            Tree::Text(text) => Ok(text.into_owned()),
             other => Err(wrong(at, "a string", Some(&other))),
         }),
         Some(other) => Err(wrong(at, "a string or a list of strings", Some(&other))),
@@ -83,9 +84,9 @@ fn stop(fields: &mut Fields) -> Result<Vec<String>, WireError> {
 }
 
 /// A function; any other tool is kept whole in `extra`, its `type` included.
-fn tool(value: Value, at: String) -> Result<Tool, WireError> {
+fn tool(value: Tree<'_>, at: String) -> Result<Tool, WireError> {
     let mut fields = Fields::of(value, at)?;
-    if fields.get("type").is_some_and(|kind| kind != "function") {
+    if fields.get("type").is_some_and(|kind| kind.text() != Some("function")) {
         return Ok(Tool { name: String::new(), description: None, parameters: Value::Null, extra: fields.left() });
     }
     fields.take("type");
@@ -94,15 +95,15 @@ fn tool(value: Value, at: String) -> Result<Tool, WireError> {
     };
     let name = function.required_text("name")?;
     let description = function.text("description")?;
-    let parameters = function.take("parameters").unwrap_or(Value::Null);
+    let parameters = function.take("parameters").map_or(Value::Null, Tree::into_value);
     fields.put_back("function", Value::Object(function.left()));
     Ok(Tool { name, description, parameters, extra: fields.left() })
 }
 
 /// Text, JSON or a schema; any other form is kept whole in `extra`, its `type` included.
-fn response_format(fields: &mut Fields) -> Result<ResponseFormat, WireError> {
+fn response_format(fields: &mut Fields<'_>) -> Result<ResponseFormat, WireError> {
     let Some(mut form) = fields.object("response_format")? else { return Ok(ResponseFormat::Text) };
-    let kind = form.get("type").and_then(Value::as_str).map(str::to_owned);
+    let kind = form.get("type").and_then(Tree::text).map(str::to_owned);
     let format = match kind.as_deref() {
         None => return Err(wrong(form.pointer("type"), "a string", form.get("type"))),
         Some("text") => ResponseFormat::Text,
@@ -112,7 +113,7 @@ fn response_format(fields: &mut Fields) -> Result<ResponseFormat, WireError> {
                 return Err(wrong(form.pointer("json_schema"), "an object", None));
             };
             let name = inner.required_text("name")?;
-            let schema = inner.take("schema").unwrap_or(Value::Null);
+            let schema = inner.take("schema").map_or(Value::Null, Tree::into_value);
             form.put_back("json_schema", Value::Object(inner.left()));
             ResponseFormat::Schema { name, schema }
         }
@@ -126,10 +127,10 @@ fn response_format(fields: &mut Fields) -> Result<ResponseFormat, WireError> {
     Ok(format)
 }
 
-fn each<T>(
-    list: Vec<Value>,
+fn each<'a, T>(
+    list: Vec<Tree<'a>>,
     at: &str,
-    read: impl Fn(Value, String) -> Result<T, WireError>,
+    read: impl Fn(Tree<'a>, String) -> Result<T, WireError>,
 ) -> Result<Vec<T>, WireError> {
     list.into_iter().enumerate().map(|(index, value)| read(value, format!("{at}/{index}"))).collect()
 }

@@ -5,13 +5,16 @@
 //! no completion says that the model's server answered something unusable: a bad answer.
 
 use baton_core::Disposition;
+use serde::Serialize;
+use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
 
 use super::error::{body_error, not_json};
 use super::fields::{Fields, wrong};
 use super::message::blocks;
+use super::tree::Tree;
 use super::usage::{self, Counted};
-use super::write::completion_message;
+use super::write::{PlainMessage, answer, completion_message};
 use crate::{Block, Completion, FinishReason, WireError};
 
 /// Reads the body of a 200.
@@ -20,7 +23,7 @@ use crate::{Block, Completion, FinishReason, WireError};
 /// Transient: not JSON, or cut off. Bad answer: JSON, but no completion. Where the body is an error
 /// after all, the disposition of its code or type.
 pub fn decode_response(body: &[u8]) -> Result<Completion, WireError> {
-    let document: Value = serde_json::from_slice(body).map_err(|error| not_json(body, &error))?;
+    let document: Tree<'_> = serde_json::from_slice(body).map_err(|error| not_json(body, &error))?;
     if let Some(error) = body_error(&document) {
         return Err(error);
     }
@@ -30,17 +33,16 @@ pub fn decode_response(body: &[u8]) -> Result<Completion, WireError> {
     })
 }
 
-fn completion(document: Value) -> Result<Completion, WireError> {
+fn completion(document: Tree<'_>) -> Result<Completion, WireError> {
     let mut fields = Fields::of(document, String::new())?;
     let id = fields.text("id")?.unwrap_or_default();
     let model = fields.text("model")?.unwrap_or_default();
     fields.take("object");
     fields.take("created");
-    let usage = match fields.take("usage") {
+    let usage = match fields.object("usage")? {
         None => None,
-        Some(value) => {
-            let counted: Counted = serde_json::from_value(value)
-                .map_err(|e| WireError::at("/usage".to_owned(), format!("/usage: {e}")))?;
+        Some(count) => {
+            let counted = Counted::of(count)?;
             let usage = counted.usage();
             fields.put_back("usage", Value::Object(counted.into_left()));
             Some(usage)
@@ -57,9 +59,9 @@ fn completion(document: Value) -> Result<Completion, WireError> {
 }
 
 /// What it says, why it stopped, and what is left.
-type Choice = (Vec<Block>, FinishReason, Map<String, Value>);
+type Taken = (Vec<Block>, FinishReason, Map<String, Value>);
 
-fn choice(value: Value) -> Result<Choice, WireError> {
+fn choice(value: Tree<'_>) -> Result<Taken, WireError> {
     if let Some(error) = body_error(&value) {
         return Err(error);
     }
@@ -72,9 +74,10 @@ fn choice(value: Value) -> Result<Choice, WireError> {
         return Err(wrong(choice.pointer("message"), "an object", None));
     };
     message.take("role");
-    if message.get("reasoning").is_some_and(Value::is_string) && message.get("reasoning_content").is_none() {
-        let reasoning = message.take("reasoning").unwrap_or_default();
-        message.put_back("reasoning_content", reasoning);
+    if message.get("reasoning").is_some_and(|reasoning| reasoning.text().is_some())
+        && message.get("reasoning_content").is_none()
+    {
+        message.rename("reasoning", "reasoning_content");
     }
     let content = blocks(&mut message)?;
     choice.put_back("message", Value::Object(message.left()));
@@ -126,6 +129,35 @@ pub fn encode_response(completion: &Completion, created: u64) -> Value {
     }
     merge_object(&mut document, &completion.extra);
     document
+}
+
+/// Writes the fields of the same answer into an object that others go into as well.
+///
+/// # Errors
+/// The serializer's.
+pub fn write_response<M: SerializeMap>(completion: &Completion, created: u64, map: &mut M) -> Result<(), M::Error> {
+    if !completion.extra.is_empty() {
+        let document = encode_response(completion, created);
+        return document
+            .as_object()
+            .into_iter()
+            .flatten()
+            .try_for_each(|(name, value)| map.serialize_entry(name, value));
+    }
+    map.serialize_entry("id", &completion.id)?;
+    map.serialize_entry("object", "chat.completion")?;
+    map.serialize_entry("created", &created)?;
+    map.serialize_entry("model", &completion.model)?;
+    let message = answer(&completion.content, None);
+    map.serialize_entry("choices", &[Choice { index: 0, message, finish_reason: finish_name(&completion.finish) }])?;
+    completion.usage.as_ref().map_or(Ok(()), |usage| map.serialize_entry("usage", &usage::Written::of(usage)))
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    message: PlainMessage<'a>,
+    finish_reason: &'a str,
 }
 
 /// Adds what `left` has and `document` has not, at every level; lists go element by element.

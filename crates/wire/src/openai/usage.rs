@@ -1,83 +1,108 @@
 //! Tokens, as vendors count them.
 
 use baton_core::Usage;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde_json::{Map, Value};
+
+use super::fields::Fields;
+use super::tree::Tree;
+use crate::WireError;
 
 /// A vendor's count; anything else in it is left over.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug)]
 pub(super) struct Counted {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
     total_tokens: Option<u64>,
-    prompt_tokens_details: Option<InputDetails>,
-    completion_tokens_details: Option<OutputDetails>,
-    /// DeepSeek's name for cached tokens.
-    prompt_cache_hit_tokens: Option<u64>,
-    #[serde(flatten)]
-    pub(super) left: Map<String, Value>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct InputDetails {
     cached_tokens: Option<u64>,
-    #[serde(flatten)]
+    reasoning_tokens: Option<u64>,
     left: Map<String, Value>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct OutputDetails {
-    reasoning_tokens: Option<u64>,
-    #[serde(flatten)]
-    left: Map<String, Value>,
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let tree = Tree::deserialize(deserializer)?;
+        Fields::of(tree, "/usage".to_owned()).and_then(Self::of).map_err(|error| D::Error::custom(error.message))
+    }
 }
 
 impl Counted {
+    pub(super) fn of(mut fields: Fields<'_>) -> Result<Self, WireError> {
+        let prompt_tokens = fields.count("prompt_tokens")?;
+        let completion_tokens = fields.count("completion_tokens")?;
+        let total_tokens = fields.count("total_tokens")?;
+        // DeepSeek's name.
+        let hit = fields.count("prompt_cache_hit_tokens")?;
+        let cached_tokens = detail(&mut fields, "prompt_tokens_details", "cached_tokens")?.or(hit);
+        let reasoning_tokens = detail(&mut fields, "completion_tokens_details", "reasoning_tokens")?;
+        let left = fields.left();
+        Ok(Self { prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens, left })
+    }
+
     /// The canonical count. Where the total says more than prompt and completion together, the rest
     /// is output: xAI and Gemini leave reasoning out of `completion_tokens`, and charge for it.
     pub(super) fn usage(&self) -> Usage {
         let input_tokens = self.prompt_tokens.unwrap_or_default();
         let output_tokens = self.completion_tokens.unwrap_or_default();
         let unlisted = self.total_tokens.unwrap_or_default().saturating_sub(input_tokens.saturating_add(output_tokens));
-        let cached = self.prompt_tokens_details.as_ref().and_then(|d| d.cached_tokens);
         Usage {
             input_tokens,
             output_tokens: output_tokens.saturating_add(unlisted),
-            cached_tokens: cached.or(self.prompt_cache_hit_tokens).unwrap_or_default(),
-            reasoning_tokens: self
-                .completion_tokens_details
-                .as_ref()
-                .and_then(|d| d.reasoning_tokens)
-                .unwrap_or_default(),
+            cached_tokens: self.cached_tokens.unwrap_or_default(),
+            reasoning_tokens: self.reasoning_tokens.unwrap_or_default(),
             estimated: false,
         }
     }
 
     /// What the canonical count does not know, nested as it came.
-    pub(super) fn into_left(mut self) -> Map<String, Value> {
-        let details = [
-            ("prompt_tokens_details", self.prompt_tokens_details.map(|d| d.left)),
-            ("completion_tokens_details", self.completion_tokens_details.map(|d| d.left)),
-        ];
-        for (name, left) in details {
-            if let Some(left) = left.filter(|l| !l.is_empty()) {
-                self.left.insert(name.to_owned(), Value::Object(left));
-            }
-        }
+    pub(super) fn into_left(self) -> Map<String, Value> {
         self.left
     }
 }
 
+/// A count within a count; what else stands beside it is left over.
+fn detail(fields: &mut Fields<'_>, name: &'static str, count: &str) -> Result<Option<u64>, WireError> {
+    let Some(mut details) = fields.object(name)? else { return Ok(None) };
+    let counted = details.count(count)?;
+    fields.put_back(name, Value::Object(details.left()));
+    Ok(counted)
+}
+
 /// The count as OpenAI writes it.
+#[derive(Serialize)]
+pub(super) struct Written {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: Cached,
+    completion_tokens_details: Reasoning,
+}
+
+#[derive(Serialize)]
+struct Cached {
+    cached_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct Reasoning {
+    reasoning_tokens: u64,
+}
+
+impl Written {
+    pub(super) fn of(usage: &Usage) -> Self {
+        Self {
+            prompt_tokens: usage.input_tokens,
+            completion_tokens: usage.output_tokens,
+            total_tokens: usage.input_tokens.saturating_add(usage.output_tokens),
+            prompt_tokens_details: Cached { cached_tokens: usage.cached_tokens },
+            completion_tokens_details: Reasoning { reasoning_tokens: usage.reasoning_tokens },
+        }
+    }
+}
+
+/// The same as a value.
 pub(super) fn encode(usage: &Usage) -> Value {
-    json!({
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens.saturating_add(usage.output_tokens),
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    })
+    #[expect(clippy::unwrap_used, reason = "keys are strings and counts are whole: this cannot fail")]
+    serde_json::to_value(Written::of(usage)).unwrap()
 }

@@ -153,7 +153,7 @@ impl Serialize for ResultMessage<'_> {
 }
 
 /// A message without the results in it.
-struct PlainMessage<'a> {
+pub(super) struct PlainMessage<'a> {
     role: Role,
     content: &'a [Block],
     extra: Option<&'a Map<String, Value>>,
@@ -186,9 +186,13 @@ impl Serialize for PlainMessage<'_> {
 
 /// The message of an answer; `left` is what the canonical form did not know of it.
 pub(super) fn completion_message(content: &[Block], left: Option<&Value>) -> Value {
-    let message = PlainMessage { role: Role::Assistant, content, extra: left.and_then(Value::as_object) };
     #[expect(clippy::unwrap_used, reason = "keys are strings: this cannot fail")]
-    serde_json::to_value(message).unwrap()
+    serde_json::to_value(answer(content, left)).unwrap()
+}
+
+/// The same, to be written.
+pub(super) fn answer<'a>(content: &'a [Block], left: Option<&'a Value>) -> PlainMessage<'a> {
+    PlainMessage { role: Role::Assistant, content, extra: left.and_then(Value::as_object) }
 }
 
 fn joined<'a>(content: &'a [Block], pick: impl Fn(&'a Block) -> Option<&'a String>) -> Option<String> {

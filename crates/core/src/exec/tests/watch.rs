@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::breaker::PROBE_EXPIRY;
+use crate::exec::machine::PROBE_MAX;
 use crate::exec::pace::Pace;
 use crate::{
     Admission, Attempt, AttemptKind, AttemptOutcome, Breach, BreakerState, Candidate, Commit, Decision, Disposition,
@@ -293,7 +293,7 @@ impl Watch {
                 let Some(flight) = self.take(attempt) else { return Err(format!("{attempt} is not in the air")) };
                 self.may_end(now, &flight, disposition)?;
                 hold!(flight.probes && flight.first_token.is_none(), "detaches who probes nothing");
-                let most = self.candidates[flight.attempt.candidate].timeout.min(PROBE_EXPIRY);
+                let most = self.candidates[flight.attempt.candidate].timeout.min(PROBE_MAX);
                 hold!(began == flight.started && until == began + most && now < until, "{began:?} to {until:?}");
                 Ok(())
             }
@@ -323,7 +323,7 @@ impl Watch {
         let (lane, timeout) = (self.lane(candidate), self.candidates[candidate].timeout);
         self.is_due(now, attempt, lanes)?;
         match kind {
-            AttemptKind::Probe => hold!(budget == timeout.min(PROBE_EXPIRY), "a probe's budget of {budget:?}"),
+            AttemptKind::Probe => hold!(budget == timeout.min(PROBE_MAX), "a probe's budget of {budget:?}"),
             _ => hold!(budget <= self.left(now) && budget <= timeout, "a budget of {budget:?}"),
         }
         hold!(!budget.is_zero() && !self.left(now).is_zero(), "starts without time");
@@ -433,7 +433,7 @@ impl Watch {
         let (why, breach) = why;
         let Some(flight) = self.take(attempt) else { return Err(format!("{attempt} is not in the air")) };
         self.may_end(now, &flight, why)?;
-        let until = flight.started + self.candidates[flight.attempt.candidate].timeout.min(PROBE_EXPIRY);
+        let until = flight.started + self.candidates[flight.attempt.candidate].timeout.min(PROBE_MAX);
         let goes_on = flight.probes && flight.first_token.is_none() && now < until;
         hold!(!goes_on, "nobody learns whether the lane of {attempt} is back");
         let expected = flight.breach(now).filter(|_| why == Disposition::Slow);

@@ -10,13 +10,13 @@ use super::{Case, Verdict, View, hold, oracle};
 use crate::simulate::run::{Ran, started_us};
 use crate::simulate::tap::{End, Exchange};
 
-/// Failures in a row that open a breaker, and for how long at least, as docs/when-models-fail.md says.
+/// Failures in a row that open a breaker, and for how long at least, as ARCHITECTURE.md says.
 const ROW_MAX: usize = 8;
 const PERIOD_US: u64 = 5_000_000;
 /// So many calls within so many seconds, half of them failed, open it too.
 const CALLS_MIN: usize = 10;
 const WINDOW_S: u64 = 10;
-/// The longest that a breaker stays open, and then that a probe keeps its slot.
+/// The longest that a breaker stays open after the last sign of trouble, and that a probe may take.
 const OPEN_MAX_US: u64 = 60_000_000;
 const PROBE_MAX_US: u64 = 30_000_000;
 /// An attempt that ran out of less time than this is never counted.
