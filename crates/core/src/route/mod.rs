@@ -150,7 +150,6 @@ pub struct RouteRecord {
     pub candidates: Vec<RouteCandidate>,
 }
 
-#[expect(clippy::float_cmp, reason = "exactly nothing is left out")]
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
