@@ -3,11 +3,10 @@
 use serde_json::Value;
 
 /// Keys, by pointer (`*` is any one segment), with the name that a person knows them by.
-const KEYS: [(&str, &str); 2] =
-    [("/batch", "[batch]"), ("/cache/semantic_error_max", "the semantic cache (`cache.semantic_error_max`)")];
+const KEYS: [(&str, &str); 1] = [("/batch", "[batch]")];
 
 /// Values, by pointer.
-const VALUES: [(&str, &str); 2] = [("/objective/unproven", "judge"), ("/privacy/store", "redacted")];
+const VALUES: [(&str, &str); 1] = [("/privacy/store", "redacted")];
 
 /// Message and help for a key of a later version.
 pub(crate) fn feature(pointer: &str) -> Option<(String, String)> {

@@ -5,9 +5,11 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use baton_core::Price;
+use baton_core::Prices;
 
-use crate::compile::{House, IntentSources, compile_intent, compile_judge, intent_settings, store_and_teams, webhooks};
+use crate::compile::{
+    House, IntentSources, compile_intent, compile_judges, intent_settings, store_and_teams, webhooks,
+};
 use crate::diagnostics::{Diagnostic, Level, Report, Sink, Source};
 use crate::document::Document;
 use crate::effective::{Effective, Origin, settings};
@@ -34,8 +36,8 @@ pub struct Given<'a> {
     pub flags: &'a [(&'a str, &'a str)],
     /// The names of the built-in providers.
     pub known_providers: &'a [&'a str],
-    /// The built-in price of a model (`provider/model`).
-    pub price: &'a dyn Fn(&str) -> Option<Price>,
+    /// The built-in prices of a model (`provider/model`).
+    pub price: &'a dyn Fn(&str) -> Option<Prices>,
 }
 
 /// A configuration without errors.
@@ -85,7 +87,7 @@ pub fn load(dir: &Path, given: &Given<'_>) -> Result<Loaded, Report> {
         let Some(file) = shape.check(&sources.policy, &mut sink) else { continue };
         effective.extend(intent_settings(&sources, &file));
         if let Some(plan) = compile_intent(&sources, &file, &mut house, &mut sink) {
-            if let Some(judge) = compile_judge(&sources, &file, &plan, &mut house, &mut sink) {
+            for judge in compile_judges(&sources, &file, &plan, &mut house, &mut sink) {
                 intents.insert(judge.name.clone(), std::sync::Arc::new(judge));
             }
             intents.insert(plan.name.clone(), std::sync::Arc::new(plan));

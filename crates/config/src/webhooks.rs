@@ -19,11 +19,14 @@ pub enum Topic {
     Journal,
     /// A changed configuration is refused.
     Configuration,
+    /// A model that an intent uses is to be turned off by its vendor.
+    Retirement,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Objective, Self::Budget, Self::Breaker, Self::Journal, Self::Configuration];
+    pub const ALL: [Self; 6] =
+        [Self::Objective, Self::Budget, Self::Breaker, Self::Journal, Self::Configuration, Self::Retirement];
 }
 
 /// One `[[webhooks]]` entry.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckResult, Disposition, ModelId, NanoUsd, Usage};
+use crate::{CheckResult, Disposition, Judgement, ModelId, NanoUsd, Usage};
 
 /// Why an attempt was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +152,9 @@ pub struct AttemptRecord {
     /// The checks that its answer went through.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckResult>,
+    /// What a judge said before its answer was given, where one was to be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judgement>,
     /// What the provider says of its answer, where there is a whole one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<ProviderResponse>,

@@ -35,6 +35,27 @@ pub struct Score {
     pub result: ScoreResult,
 }
 
+/// What came of showing an answer to a judge before it was given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The execution that judged it, where one began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<ExecutionId>,
+    /// Microseconds that it took.
+    pub took_us: u64,
+    /// What it said, or why it said nothing.
+    #[serde(flatten)]
+    pub result: ScoreResult,
+}
+
+impl Judgement {
+    /// The probability that the answer passes, where there is a verdict.
+    #[must_use]
+    pub fn value(&self) -> Option<f64> {
+        self.result.value()
+    }
+}
+
 /// How judging ended. No verdict is no verdict, never a fail.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]

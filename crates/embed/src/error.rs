@@ -9,8 +9,6 @@ use crate::NAMES;
 pub enum Error {
     #[error("there is no embedding `{name}`; there are: {}", NAMES.join(", "))]
     Unknown { name: String },
-    #[error("this build is without `{name}`: build it with `--features {name}`, or use another of: {}", NAMES.join(", "))]
-    NotBuilt { name: &'static str },
     #[error("{} is not there: run `baton embeddings pull {name}`", path.display())]
     Missing { name: &'static str, path: PathBuf },
     #[error("cannot read {}: {source}", path.display())]

@@ -5,19 +5,23 @@
 //! milliseconds (MiniLM): it belongs on the compute pool, never on a thread that serves requests.
 //! Nothing here fetches anything. Weights are read from a folder that `baton embeddings pull` fills.
 
+mod bert;
 mod bpe;
 mod error;
 mod hashed;
+mod minilm;
 mod source;
 mod static_tokens;
 mod weights;
+mod wordpiece;
 
 use std::path::Path;
 use std::sync::Arc;
 
 pub use error::Error;
 pub use hashed::Hashed;
-pub use source::{File, Pin, SOURCES, Source};
+pub use minilm::MiniLm;
+pub use source::{FOLDER, File, Pin, SOURCES, Source};
 pub use static_tokens::StaticTokens;
 
 /// The longest text that is embedded, bytes. A part of a text would pass for the whole: two
@@ -55,7 +59,7 @@ pub fn open(name: &str, folder: &Path) -> Result<Arc<dyn Embedder>, Error> {
     match name {
         "hashed" => Ok(Arc::new(Hashed::new())),
         "wordllama" => Ok(Arc::new(StaticTokens::open(&folder.join(name))?)),
-        "minilm" => Err(Error::NotBuilt { name: "minilm" }),
+        "minilm" => Ok(Arc::new(MiniLm::open(&folder.join(name))?)),
         _ => Err(Error::Unknown { name: name.to_owned() }),
     }
 }

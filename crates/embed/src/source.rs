@@ -27,6 +27,23 @@ pub struct Pin {
     pub blake3: &'static str,
 }
 
+impl Pin {
+    /// Whether these are the bytes.
+    ///
+    /// # Errors
+    /// What is different, to stand after the name of what they are.
+    pub fn check(&self, bytes: &[u8]) -> Result<(), String> {
+        if bytes.len() as u64 != self.bytes {
+            return Err(format!("has {} bytes, not {}", bytes.len(), self.bytes));
+        }
+        let found = blake3::hash(bytes).to_hex();
+        match found.as_str() == self.blake3 {
+            true => Ok(()),
+            false => Err(format!("has the blake3 hash {found}, not {}", self.blake3)),
+        }
+    }
+}
+
 /// A file of a wheel.
 #[derive(Debug)]
 pub struct File {
@@ -36,6 +53,9 @@ pub struct File {
     pub name: &'static str,
     pub pin: Pin,
 }
+
+/// The folder of all weights within the data folder, unless it is said to be elsewhere.
+pub const FOLDER: &str = "embeddings";
 
 /// All weights that there are.
 pub const SOURCES: &[Source] = &[

@@ -6,6 +6,8 @@
 
 use std::path::Path;
 
+use ndarray::Array2;
+
 use crate::bpe::Bpe;
 use crate::weights::{Weights, id};
 use crate::{Embedder, Error, TEXT_BYTES_MAX, normalise};
@@ -16,27 +18,21 @@ const NAME: &str = "wordllama";
 pub struct StaticTokens {
     id: String,
     bpe: Bpe,
-    /// Row by row.
-    vectors: Vec<f32>,
-    dimensions: usize,
+    /// A row a token.
+    vectors: Array2<f32>,
 }
 
 impl StaticTokens {
-    /// Reads `model.safetensors` (`embedding.weight`, F16) and `tokenizer.json` of a folder.
+    /// Reads `model.safetensors` (`embedding.weight`) and `tokenizer.json` of a folder.
     ///
     /// # Errors
     /// Which file is missing or is not what it should be.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let model = Weights::read(NAME, folder, "model.safetensors")?;
         let tokenizer = Weights::read(NAME, folder, "tokenizer.json")?;
-        let (vectors, dimensions) = model.matrix("embedding.weight")?;
-        let bpe = Bpe::new(&tokenizer, vectors.len() / dimensions)?;
-        Ok(Self { id: id(NAME, &[&model, &tokenizer]), bpe, vectors, dimensions })
-    }
-
-    fn row(&self, token: u32) -> &[f32] {
-        let start = token as usize * self.dimensions;
-        &self.vectors[start..start + self.dimensions]
+        let vectors = model.tensors()?.matrix("embedding.weight")?;
+        let bpe = Bpe::new(&tokenizer, vectors.nrows())?;
+        Ok(Self { id: id(NAME, &[&model, &tokenizer]), bpe, vectors })
     }
 }
 
@@ -46,16 +42,16 @@ impl Embedder for StaticTokens {
     }
 
     fn dimensions(&self) -> usize {
-        self.dimensions
+        self.vectors.ncols()
     }
 
     fn embed(&self, text: &str) -> Vec<f32> {
-        let mut sum = vec![0.0; self.dimensions];
+        let mut sum = vec![0.0; self.vectors.ncols()];
         if text.len() > TEXT_BYTES_MAX {
             return sum;
         }
         for token in self.bpe.encode(text) {
-            for (sum, value) in sum.iter_mut().zip(self.row(token)) {
+            for (sum, value) in sum.iter_mut().zip(self.vectors.row(token as usize)) {
                 *sum += value;
             }
         }
@@ -118,7 +114,7 @@ mod tests {
             let told = StaticTokens::open(folder.path()).err().unwrap().to_string();
             assert!(told.contains("model.safetensors") && told.contains(expected), "{told}");
         };
-        check(folder(Dtype::BF16), "not F16 of [rows, columns]");
+        check(folder(Dtype::BF16), "not F16 or F32");
         let cut = folder(Dtype::F16);
         let path = cut.path().join("model.safetensors");
         let bytes = std::fs::read(&path).unwrap();
@@ -133,7 +129,7 @@ mod tests {
         check(infinite, "not finite");
     }
 
-    /// Needs the weights: `baton embeddings pull wordllama --to target/embeddings`, then
+    /// Needs the weights: `baton embeddings pull wordllama --at target/embeddings`, then
     /// `BATON_EMBEDDINGS=$PWD/target/embeddings cargo nextest run -p baton-embed --run-ignored only`.
     /// The figures are those of the Python package 0.4.0.post1, `embed(text, norm=True)`.
     #[test]

@@ -3,6 +3,9 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use half::f16;
+use ndarray::{Array1, Array2};
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::Error;
@@ -39,23 +42,65 @@ impl Weights {
         Error::Broken { name: self.name, path: self.path.clone(), what: what.to_string() }
     }
 
-    /// A matrix of f16 as f32, row by row, with its number of columns.
-    pub(crate) fn matrix(&self, tensor: &str) -> Result<(Vec<f32>, usize), Error> {
-        let tensors = SafeTensors::deserialize(&self.bytes).map_err(|error| self.broken(error))?;
-        let found = tensors.tensor(tensor).map_err(|error| self.broken(error))?;
-        let (&[rows, columns], Dtype::F16) = (found.shape(), found.dtype()) else {
-            let what = format!("`{tensor}` is {:?} of {:?}, not F16 of [rows, columns]", found.dtype(), found.shape());
-            return Err(self.broken(what));
+    pub(crate) fn tensors(&self) -> Result<Tensors<'_>, Error> {
+        let found = SafeTensors::deserialize(&self.bytes).map_err(|error| self.broken(error))?;
+        Ok(Tensors { file: self, found })
+    }
+}
+
+/// The tensors of one file.
+pub(crate) struct Tensors<'a> {
+    file: &'a Weights,
+    found: SafeTensors<'a>,
+}
+
+impl Tensors<'_> {
+    /// A vector of this length.
+    pub(crate) fn vector(&self, name: &str, length: usize) -> Result<Array1<f32>, Error> {
+        let values = self.read(name)?;
+        if values.len() != length {
+            return Err(self.file.broken(format!("`{name}` has {} values, not {length}", values.len())));
+        }
+        Ok(Array1::from(values))
+    }
+
+    /// A matrix of this shape.
+    pub(crate) fn shaped(&self, name: &str, shape: (usize, usize)) -> Result<Array2<f32>, Error> {
+        let matrix = self.matrix(name)?;
+        if matrix.dim() != shape {
+            return Err(self.file.broken(format!("`{name}` is of {:?}, not of {shape:?}", matrix.dim())));
+        }
+        Ok(matrix)
+    }
+
+    /// A matrix, row by row; never an empty one.
+    pub(crate) fn matrix(&self, name: &str) -> Result<Array2<f32>, Error> {
+        let values = self.read(name)?;
+        let shape = self.view(name)?.shape().to_vec();
+        let wrong = || self.file.broken(format!("`{name}` is of {shape:?}, not of [rows, columns]"));
+        let &[rows, columns] = shape.as_slice() else { return Err(wrong()) };
+        if values.is_empty() {
+            return Err(wrong());
+        }
+        Array2::from_shape_vec((rows, columns), values).map_err(|_| wrong())
+    }
+
+    fn view(&self, name: &str) -> Result<TensorView<'_>, Error> {
+        self.found.tensor(name).map_err(|error| self.file.broken(error))
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<f32>, Error> {
+        let view = self.view(name)?;
+        let data = view.data();
+        let values: Vec<f32> = match view.dtype() {
+            Dtype::F16 => data.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
+            Dtype::F32 => data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+            other => return Err(self.file.broken(format!("`{name}` holds {other:?}, not F16 or F32"))),
         };
-        if rows == 0 || columns == 0 {
-            return Err(self.broken(format!("`{tensor}` is empty")));
-        }
-        let pairs = found.data().chunks_exact(2);
-        let values: Vec<f32> = pairs.map(|pair| half::f16::from_le_bytes([pair[0], pair[1]]).to_f32()).collect();
         if values.iter().any(|value| !value.is_finite()) {
-            return Err(self.broken(format!("`{tensor}` holds values that are not finite")));
+            return Err(self.file.broken(format!("`{name}` holds values that are not finite")));
         }
-        Ok((values, columns))
+        Ok(values)
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use baton_config::OnExhausted;
 use baton_core::{
-    Answer, AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Finish, NanoUsd, Quality, Record, Status,
-    Trace, Usage, Via,
+    Answer, AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Finish, NanoUsd, Quality, Record,
+    ScoreResult, Status, Trace, Usage, Via,
 };
 use baton_store::Entry;
 use baton_wire::{Block, Delta};
@@ -132,6 +132,17 @@ fn told(attempts: &[AttemptRecord]) -> String {
 
 /// Why the one that answered did.
 fn reason(request: &Request, attempts: &[AttemptRecord]) -> String {
+    let why = chosen(request, attempts);
+    let passed = attempts.iter().find(|attempt| attempt.outcome == AttemptOutcome::Passed);
+    match passed.and_then(|attempt| attempt.judged.as_ref()).map(|judged| &judged.result) {
+        Some(ScoreResult::Errored { reason } | ScoreResult::Skipped { reason }) => {
+            format!("{why}; given without a judge's word: {reason}")
+        }
+        Some(ScoreResult::Scored { .. }) | None => why,
+    }
+}
+
+fn chosen(request: &Request, attempts: &[AttemptRecord]) -> String {
     // Who was asked beside the one that answered is no reason for it.
     let lost = |a: &AttemptRecord| {
         matches!(a.kind, AttemptKind::Hedge | AttemptKind::Probe) && a.outcome == AttemptOutcome::Cancelled
@@ -188,10 +199,13 @@ pub(crate) async fn recorded(
     write(engine, log, record, outcome, until).await
 }
 
-/// Microseconds in which at least one attempt was in the air, or waited for a place.
+/// Microseconds in which at least one attempt was in the air, waited for a place, or was judged.
 fn waited(attempts: &[AttemptRecord]) -> u64 {
-    let mut spans: Vec<(u64, u64)> =
-        attempts.iter().map(|a| (a.start_us.saturating_sub(a.queued_us), a.start_us + a.duration_us)).collect();
+    let span = |a: &AttemptRecord| {
+        let judged_us = a.judged.as_ref().map_or(0, |judged| judged.took_us);
+        (a.start_us.saturating_sub(a.queued_us), a.start_us + a.duration_us + judged_us)
+    };
+    let mut spans: Vec<(u64, u64)> = attempts.iter().map(span).collect();
     spans.sort_unstable();
     let until =
         |(sum, until): (u64, u64), (from, to): (u64, u64)| (sum + to.saturating_sub(from.max(until)), to.max(until));
@@ -247,6 +261,8 @@ fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outco
     record.repairs = outcome.repairs.clone();
     record.simulated = outcome.simulated;
     record.source = outcome.source;
+    record.saved = outcome.saved;
+    record.semantic = request.asked.as_ref().map(|asked| Box::new(asked.told(outcome)));
     record.input = content.then(|| request.input.clone());
     record.output = (content && outcome.status == Status::Succeeded).then(|| outcome.output.clone());
     record
@@ -284,6 +300,8 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         stream: call.stream,
         simulated: false,
         source: None,
+        saved: None,
+        semantic: None,
         parent: call.parent,
         judged: None,
         metadata: call.metadata.clone(),

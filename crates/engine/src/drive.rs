@@ -1,6 +1,7 @@
 //! Performs what [`baton_core::Exec`] decides: opens attempts, reads them, releases text. It
 //! decides nothing.
 
+mod judging;
 mod spend;
 
 use std::future::poll_fn;
@@ -10,10 +11,10 @@ use std::time::Duration;
 
 use baton_core::{
     Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Breach, Candidate, Disposition, Event, ExecutionId, Failure,
-    ModelId, Moment, NanoUsd, ProviderResponse, Quality, Reservation, SpanId, Ticket, Unproven, Usage, Verdict,
+    ModelId, Moment, NanoUsd, ProviderResponse, Quality, Reservation, ScoreResult, SpanId, Ticket, Usage, Verdict,
     verdict,
 };
-use baton_eval::{Finish as AnswerFinish, Seen};
+use baton_eval::Finish as AnswerFinish;
 use baton_wire::{Block, ChatRequest, Completion, Delta, FinishReason, StreamEvent};
 use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
@@ -24,6 +25,7 @@ use crate::call::Call;
 use crate::engine::Engine;
 use crate::flying::{Arrival, Flying, arrive, fly};
 use crate::intent::text_of;
+use crate::judge::Asking;
 use crate::log::{EventLog, LogEvent};
 use crate::places::{Waiting, woken};
 use crate::probe::{Probe, glance, sent};
@@ -58,8 +60,18 @@ struct Flight {
     /// Pieces that arrived before the commit.
     held: Vec<Delta>,
     given: Option<Given>,
+    /// Whether neither its checks nor labels decided what becomes of it.
+    undecided: bool,
+    /// The judge that looks at it.
+    asking: Option<Asking>,
     /// What it may use at most, until that is settled.
     reservation: Option<Reservation>,
+}
+
+/// What somebody says to an execution.
+enum Heard {
+    Model(Arrival),
+    Judge(ScoreResult),
 }
 
 /// The attempts of one execution.
@@ -101,8 +113,9 @@ impl<'a> Drive<'a> {
         let (number, place) = (attempt.number, self.records.len());
         let (assembly, held, flying) = (Assembly::default(), Vec::new(), Flying::Landed);
         debug_assert_eq!(number, self.flights.len());
-        let (early, given, reservation) = (None, None, None);
-        self.flights.push(Flight { attempt, place, flying, early, assembly, held, given, reservation });
+        let (early, given, undecided, asking, reservation) = (None, None, false, None, None);
+        let flight = Flight { attempt, place, flying, early, assembly, held, given, undecided, asking, reservation };
+        self.flights.push(flight);
         let record = self.blank(attempt.candidate, attempt.kind, AttemptOutcome::Cancelled);
         self.records.push(record);
         if candidate.model.as_str() == "local" {
@@ -152,6 +165,9 @@ impl<'a> Drive<'a> {
 
     /// Stops an attempt.
     pub(crate) fn cancel(&mut self, number: usize, disposition: Disposition, breach: Option<Breach>) -> Event {
+        if self.flights[number].given.is_some() {
+            return self.withdraw(number, disposition);
+        }
         self.flights[number].flying = Flying::Landed;
         let why = match (breach, disposition) {
             (Some(breach), _) => breach.to_string(),
@@ -212,17 +228,25 @@ impl<'a> Drive<'a> {
                 let early = flight.early.take().map_or(Poll::Pending, Poll::Ready);
                 let arrived = if early.is_ready() { early } else { arrive(&mut flight.flying, cx) };
                 if let Poll::Ready(arrival) = arrived {
-                    return Poll::Ready((number, arrival));
+                    return Poll::Ready((number, Heard::Model(arrival)));
+                }
+                let said = flight.asking.as_mut().map(|asking| asking.said.as_mut().poll(cx));
+                if let Some(Poll::Ready(result)) = said {
+                    return Poll::Ready((number, Heard::Judge(result)));
                 }
             }
             Poll::Pending
         });
-        let (number, arrival) = tokio::select! {
+        let (number, heard) = tokio::select! {
             biased;
             () = self.log.abandoned() => return Event::Abandoned,
-            arrival = any => arrival,
+            heard = any => heard,
             () = woken(self.waiting.as_ref()) => return Event::Woke,
             () = sleep_until(self.engine.clock.instant(until)) => return Event::Woke,
+        };
+        let arrival = match heard {
+            Heard::Judge(result) => return self.judged(number, result),
+            Heard::Model(arrival) => arrival,
         };
         match arrival {
             Arrival::Opened(stream) => {
@@ -330,42 +354,6 @@ impl<'a> Drive<'a> {
         self.answered(number, given, said)
     }
 
-    /// What labels and judges say of such answers, besides the checks. What is given already is not
-    /// taken back for it.
-    fn learnt(&mut self, number: usize, given: &mut Given, said: Verdict) -> Verdict {
-        if self.request.calibration.is_none() {
-            return said;
-        }
-        let released = self.released();
-        let record = self.record(number);
-        let (checks, model) = (record.checks.clone(), record.model.clone());
-        let seen = Seen { model: &model, checks: &checks, repaired: !given.repairs.is_empty(), judge: None };
-        let (quality, learnt) = self.request.quality(&seen, said);
-        if said == Verdict::Undecided && learnt == Verdict::Fail {
-            if released {
-                return Verdict::Undecided;
-            }
-            let score = quality.as_ref().and_then(|quality| quality.score);
-            let score = score.map_or_else(String::new, |score| format!(" ({score} likely to be acceptable)"));
-            self.record(number).error =
-                Some(format!("it ranks below what people's labels show to be good enough{score}"));
-        }
-        given.quality = quality;
-        learnt
-    }
-
-    /// Until the state machine accepts it, an answer counts as a bad one.
-    fn answered(&mut self, number: usize, mut given: Given, verdict: Verdict) -> Event {
-        let verdict = self.learnt(number, &mut given, verdict);
-        let fails = self.request.intent.as_ref().is_some_and(|intent| intent.plan.unproven == Unproven::Fail);
-        if verdict == Verdict::Undecided && fails {
-            self.record(number).error = Some("its quality is not known yet, and `unproven` is \"fail\"".into());
-        }
-        self.close(number, AttemptOutcome::BadAnswer);
-        self.flights[number].given = Some(given);
-        Event::Answered { attempt: number, verdict }
-    }
-
     /// Those that may answer, ranked.
     pub(crate) fn candidates(&self) -> Arc<[Candidate]> {
         Arc::clone(&self.request.candidates)
@@ -383,6 +371,8 @@ impl<'a> Drive<'a> {
 
     /// The state machine accepted the answer of this attempt: what is given, and who gave it.
     pub(crate) fn accept(&mut self, number: usize) -> Option<(Given, ModelId)> {
+        self.dismiss(number);
+        self.excuse(number);
         let record = self.record(number);
         record.outcome = AttemptOutcome::Passed;
         record.error = None;
@@ -444,6 +434,7 @@ impl<'a> Drive<'a> {
             error: None,
             response: None,
             checks: Vec::new(),
+            judged: None,
             simulated: false,
         }
     }

@@ -1,5 +1,8 @@
-//! Judging, off the request path: an answer that was drawn is judged by another intent, and ends with
-//! exactly one score: scored, errored, or skipped with a reason.
+//! Judging: an answer that was drawn is judged by another intent, off the request path, and ends with
+//! exactly one score: scored, errored, or skipped with a reason. An answer that was judged in the path
+//! is not judged again.
+
+mod path;
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -8,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use baton_config::JUDGE_SUFFIX;
-use baton_core::{CallConfig, ExecutionId, IntentName, NanoUsd, Record, Score, ScoreResult, Status, Via};
+use baton_core::{
+    AttemptOutcome, CallConfig, ExecutionId, IntentName, NanoUsd, Record, Score, ScoreResult, Status, Via,
+};
 use baton_eval::{JudgeRate, verdicts};
 use baton_stats::SplitMix64;
 use baton_store::Entry;
@@ -19,11 +24,13 @@ use tokio::sync::Semaphore;
 use crate::call::{Call, Caller, Target};
 use crate::engine::Engine;
 use crate::intent::{Intent, text_of_output};
-use crate::log::{Delivered, EventLog, LogEvent};
+use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::resolve::Request;
 use crate::review::seed;
 use crate::run::run;
+
+pub(crate) use path::{Asking, ask};
 
 /// Answers that wait to be judged at the most; the next ones are skipped.
 const WAITING_MAX: usize = 256;
@@ -77,12 +84,12 @@ impl Judges {
     /// Has an answer judged that was drawn, or that people are to see: its record says so. The task
     /// counts as a running execution, so that a shutdown waits for it.
     pub(crate) fn consider(&self, engine: &Arc<Engine>, call: &Call, request: &Request, done: (&Record, &Outcome)) {
-        let Some((job, refused)) = self.job(call, request, done) else { return };
+        let Some((job, known)) = self.job(call, request, done) else { return };
         let running = engine.tasks.begin(&job.call.caller.team);
         let (engine, waiting, places) = (Arc::clone(engine), Arc::clone(&self.waiting), Arc::clone(&self.places));
         tokio::spawn(async move {
-            let result = match refused {
-                Some(reason) => (None, ScoreResult::Skipped { reason }),
+            let result = match known {
+                Some(known) => known,
                 None => {
                     let place = places.acquire().await;
                     let judged = AssertUnwindSafe(judge(&engine, &job)).catch_unwind().await;
@@ -96,53 +103,78 @@ impl Judges {
         });
     }
 
-    /// What is to be judged; with it the reason why it is skipped, where it is.
-    fn job(
-        &self,
-        call: &Call,
-        request: &Request,
-        (record, outcome): (&Record, &Outcome),
-    ) -> Option<(Job, Option<String>)> {
+    /// What is to be judged; with it the result, where that is known without asking.
+    fn job(&self, call: &Call, request: &Request, (record, outcome): (&Record, &Outcome)) -> Option<(Job, Known)> {
         let intent = request.intent.as_deref()?;
-        let spec = intent.plan.judge.as_ref()?;
-        let answered = outcome.status == Status::Succeeded && outcome.via == Some(Via::Model);
+        intent.plan.judge.as_ref()?;
+        // By the record: an answer whose record came too late for its caller is one all the same.
+        let answered = record.status == Status::Succeeded && record.via == Some(Via::Model);
         let seen = record.review.as_ref().is_some_and(|draw| draw.rejected.is_none());
-        if record.judged.is_none() && !(answered && seen) {
+        let in_path = record.attempts.iter().find(|attempt| attempt.outcome == AttemptOutcome::Passed);
+        let in_path = in_path.filter(|_| answered).and_then(|attempt| attempt.judged.clone());
+        let wanted = record.judged.is_some() || (answered && seen);
+        if !wanted && in_path.is_none() {
             return None;
         }
-        let name = IntentName::new(&format!("{}{JUDGE_SUFFIX}", intent.plan.name));
-        let judge = request.live.intent(&name);
-        let version = judge.as_deref().map_or("", |judge| judge.plan.hashes.answer.get(..8).unwrap_or_default());
-        let score = Score {
-            execution: record.execution,
-            team: record.team.clone(),
-            intent: intent.plan.name.clone(),
-            lineage: record.lineage.clone(),
-            evaluator: format!("{}@{version}", spec.model),
-            probability: record.judged.unwrap_or(1.0),
-            drawn: record.judged.is_some(),
-            at_us: 0,
-            judge: None,
-            result: ScoreResult::Skipped { reason: String::new() },
-        };
-        let input = json!({ "asked": asked(intent, request), "answer": answer(intent, &outcome.output) });
-        let call = Call {
-            caller: Caller { team: call.caller.team.clone(), ..Caller::default() },
-            config: CallConfig::default(),
-            metadata: call.metadata.clone(),
-            subject: call.subject.clone(),
-            parent: Some(record.execution),
-            received: tokio::time::Instant::now(),
-            ..Call::of(Target::Intent { name, input })
-        };
-        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let full = waiting >= WAITING_MAX;
-        if full {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let given = outcome.status == Status::Succeeded;
+        let output = if given { Some(&outcome.output) } else { record.output.as_ref() };
+        let call = call_of(call, request, record.execution, output.unwrap_or(&Value::Null))?;
+        let job = Job { call, score: score(request, record)?, of: intent.plan.name.clone() };
+        // Without a verdict it is asked again, where one is wanted: now there is time.
+        if let Some(said) = in_path.filter(|said| !wanted || said.value().is_some()) {
+            return Some((job, Some((said.judge, said.result))));
         }
-        let refused = full.then(|| format!("{WAITING_MAX} answers wait to be judged already"));
-        Some((Job { call, score, of: intent.plan.name.clone() }, refused))
+        let skipped = |reason| Some((None, ScoreResult::Skipped { reason }));
+        if output.is_none() {
+            return Some((job, skipped("its record came too late, and its content is not stored".into())));
+        }
+        if self.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX {
+            return Some((job, None));
+        }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some((job, skipped(format!("{WAITING_MAX} answers wait to be judged already"))))
     }
+}
+
+/// What came of a judgement, where that is known; with the execution that judged.
+type Known = Option<(Option<ExecutionId>, ScoreResult)>;
+
+/// The score of an answer, its result still open.
+fn score(request: &Request, record: &Record) -> Option<Score> {
+    let plan = &request.intent.as_deref()?.plan;
+    let judge = request.live.intent(&judge_of(&plan.name));
+    let version = judge.as_deref().map_or("", |judge| judge.plan.hashes.answer.get(..8).unwrap_or_default());
+    Some(Score {
+        execution: record.execution,
+        team: record.team.clone(),
+        intent: plan.name.clone(),
+        lineage: record.lineage.clone(),
+        evaluator: format!("{}@{version}", plan.judge.as_ref()?.model),
+        probability: record.judged.unwrap_or(1.0),
+        drawn: record.judged.is_some(),
+        at_us: 0,
+        judge: None,
+        result: ScoreResult::Skipped { reason: String::new() },
+    })
+}
+
+pub(crate) fn judge_of(intent: &IntentName) -> IntentName {
+    IntentName::new(&format!("{intent}{JUDGE_SUFFIX}"))
+}
+
+/// The call that judges this answer of this execution.
+fn call_of(call: &Call, request: &Request, execution: ExecutionId, output: &Value) -> Option<Call> {
+    let intent = request.intent.as_deref()?;
+    let input = json!({ "asked": asked(intent, request), "answer": answer(intent, output) });
+    Some(Call {
+        caller: Caller { team: call.caller.team.clone(), ..Caller::default() },
+        config: CallConfig::default(),
+        metadata: call.metadata.clone(),
+        subject: call.subject.clone(),
+        parent: Some(execution),
+        received: tokio::time::Instant::now(),
+        ..Call::of(Target::Intent { name: judge_of(&intent.plan.name), input })
+    })
 }
 
 /// What the model was asked, as it was: the judge reads it as the model did.
@@ -158,18 +190,23 @@ fn answer(intent: &Intent, output: &Value) -> String {
 /// Asks the judge: an execution like any other, with a record of its own.
 async fn judge(engine: &Arc<Engine>, job: &Job) -> (Option<ExecutionId>, ScoreResult) {
     let call = Call { received: tokio::time::Instant::now(), ..job.call.clone() };
-    let (log, mut events) = EventLog::begin(engine.clock.execution_id());
+    let (log, events) = EventLog::begin(engine.clock.execution_id());
     run(engine, &call, &log).await;
+    (Some(log.execution), heard(engine, &job.of, events).await)
+}
+
+/// Waits for what a judge says of an answer of this intent.
+async fn heard(engine: &Engine, of: &IntentName, mut events: Cursor) -> ScoreResult {
     loop {
         match events.next().await {
             Some(LogEvent::End(delivered)) => {
                 let cost = delivered.answer.cost_usd.as_deref().and_then(|usd| usd.parse().ok());
-                engine.judges.judged(&job.of, cost.unwrap_or(NanoUsd(0)));
-                return (Some(log.execution), said(&delivered));
+                engine.judges.judged(of, cost.unwrap_or(NanoUsd(0)));
+                return said(&delivered);
             }
-            Some(LogEvent::Error(failure)) => return (Some(log.execution), errored(&failure.message)),
+            Some(LogEvent::Error(failure)) => return errored(&failure.message),
             Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
-            None => return (Some(log.execution), errored("the judge's execution ended without a word")),
+            None => return errored("the judge's execution ended without a word"),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use baton_config::Plan;
-use baton_core::{AttemptOutcome, ExecutionId, IntentName, Quality, Record, TeamId, Verdict};
+use baton_core::{AttemptOutcome, ExecutionId, IntentName, Judgement, Quality, Record, TeamId, Unproven, Verdict};
 use baton_eval::{Calibration, Features, JudgedAnswer, Known, LabelledAnswer, Seen};
 use baton_store::{CalibrationVersion, ExecutionFilter, Label, LabelQuery, Store, StoreError};
 
@@ -57,7 +57,7 @@ struct Pass {
     /// As the labels were when they were last fitted.
     mark: Option<(i64, u64)>,
     fitted_us: i64,
-    features: HashMap<ExecutionId, Features>,
+    features: HashMap<ExecutionId, Shown>,
 }
 
 impl Learning {
@@ -226,18 +226,19 @@ async fn known(
     }
     let mut labelled = Vec::with_capacity(labels.len());
     for label in labels {
-        let features = match pass.features.get(&label.execution) {
-            Some(features) => features.clone(),
+        let shown = match pass.features.get(&label.execution) {
+            Some(shown) => shown.clone(),
             None => {
                 let Some(record) = store.execution(team, label.execution).await? else { continue };
-                let Some(features) = features(plan, &record) else { continue };
-                pass.features.insert(label.execution, features.clone());
-                features
+                let Some(shown) = shown(plan, &record) else { continue };
+                pass.features.insert(label.execution, shown.clone());
+                shown
             }
         };
         let judge = scores.get(&label.execution).copied();
         labelled.push(LabelledAnswer {
-            features: features.with_judge(judge),
+            features: shown.features.with_judge(judge),
+            by_judge: shown.by_judge,
             good: label.pass,
             probability: label.probability,
             half: label.execution.as_bytes()[15] & 1 == 1,
@@ -254,21 +255,35 @@ async fn known(
     let recent = store.executions(team, filter).await?;
     let traffic = recent.iter().filter(|record| record.lineage == plan.hashes.lineage).filter_map(|record| {
         let judge = scores.get(&record.execution).copied();
-        Some(features(plan, record)?.with_judge(judge))
+        Some(shown(plan, record)?.features.with_judge(judge))
     });
     Ok(Known { labels: labelled, judged: judged.collect(), answered: evidence.answered, traffic: traffic.collect() })
 }
 
-/// What an answer showed of itself; `None` where no model gave one.
-fn features(plan: &Plan, record: &Record) -> Option<Features> {
+/// What an answer showed of itself.
+#[derive(Clone)]
+struct Shown {
+    features: Features,
+    /// Whether it was given on a judge's word.
+    by_judge: bool,
+}
+
+/// `None` where no model gave an answer.
+fn shown(plan: &Plan, record: &Record) -> Option<Shown> {
     let attempt = record.attempts.iter().find(|attempt| attempt.outcome == AttemptOutcome::Passed)?;
     let (model, checks) = (&attempt.model, attempt.checks.as_slice());
-    Some(Features::of(plan, &Seen { model, checks, repaired: !record.repairs.is_empty(), judge: None }))
+    let seen = Seen { model, checks, repaired: !record.repairs.is_empty(), judge: None };
+    let by_judge = attempt.judged.as_ref().and_then(Judgement::value).is_some();
+    Some(Shown { features: Features::of(plan, &seen), by_judge })
 }
 
 /// What is known of one answer's quality, and what that means for it.
 pub(crate) fn decided(in_force: &InForce, plan: &Plan, seen: &Seen<'_>) -> (Quality, Verdict) {
-    in_force.calibration.decide(&Features::of(plan, seen))
+    let features = Features::of(plan, seen);
+    if plan.unproven == Unproven::Judge && seen.judge.is_none() {
+        return in_force.calibration.before_judge(&features);
+    }
+    in_force.calibration.decide(&features)
 }
 
 /// Why a version cannot be put back in force.

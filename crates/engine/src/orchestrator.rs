@@ -34,6 +34,7 @@ use crate::review::Reviews;
 use crate::route::ranked;
 use crate::routing::{self, Routing};
 use crate::run::run;
+use crate::semantic::{self, Semantic, SemanticState, Written};
 use crate::tasks::Tasks;
 
 /// Bytes of answers that the exact cache keeps in memory.
@@ -68,6 +69,14 @@ pub enum BuildError {
         intent: IntentName,
         /// Why.
         message: String,
+    },
+    /// What an intent's semantic cache embeds with is not there.
+    #[error("intent `{intent}`: `cache.embedding`: {error}")]
+    Embedding {
+        /// The intent.
+        intent: IntentName,
+        /// Why, and what to do.
+        error: baton_embed::Error,
     },
     /// A simulated provider without a simulator.
     #[error("provider `{provider}` is simulated, and no simulator was given for it")]
@@ -171,6 +180,7 @@ impl Builder {
         let connections = Connections::new(self.transports, self.connect, self.keys)?;
         let clock = self.seed.map_or_else(Clock::real, Clock::simulated);
         let mut lanes = Lanes::default();
+        let semantic = Semantic::new(self.store.is_durable());
         let Past { spends, repeats } = self.store.past(clock.unix_us());
         let configured = Configured::new(self.snapshot, connections, &mut lanes, clock.unix_us())?;
         Ok(Orchestrator(Arc::new(Engine {
@@ -190,6 +200,7 @@ impl Builder {
             judges: Judges::default(),
             learning: Learning::default(),
             routing: Routing::default(),
+            semantic,
         })))
     }
 }
@@ -278,6 +289,7 @@ impl Orchestrator {
         let changes = self.0.configured.reload(snapshot, lanes, self.0.clock.unix_us());
         // There may be more places now.
         self.0.change(|_| ());
+        self.0.semantic.follow(&self.0.live().snapshot);
         changes
     }
 
@@ -352,6 +364,9 @@ impl Orchestrator {
     pub async fn maintain(&self) {
         loop {
             tokio::time::sleep(MAINTENANCE).await;
+            if let Err(error) = semantic::sweep(&self.0).await {
+                tracing::warn!(%error, "old entries of the semantic cache could not be deleted");
+            }
             let snapshot = self.snapshot();
             let keep = snapshot.intents.values().map(|plan| (plan.name.clone(), plan.privacy.keep));
             let retention = Retention { intents: keep.collect(), others: RAW_KEEP };
@@ -367,8 +382,15 @@ impl Orchestrator {
     /// seconds. Run it beside a long-lived orchestrator, and drop it to stop.
     pub async fn learn(&self) {
         loop {
+            semantic::begin_loading(&self.0);
             if let Err(error) = self.calibrate().await {
                 tracing::warn!(%error, "labels could not be learnt from; what was in force stays");
+            }
+            if let Err(error) = self.hear().await {
+                tracing::warn!(%error, "bad labels could not be heard: what they are of may be given again");
+            }
+            if let Err(error) = semantic::keep(&self.0, Written::Due).await {
+                tracing::warn!(%error, "the semantic cache could not be kept: this much of it is lost with the process");
             }
             tokio::time::sleep(LEARNING).await;
         }
@@ -405,6 +427,31 @@ impl Orchestrator {
             Failure::new(ErrorCode::UnsupportedFeature, "a raw model call has one candidate: name an intent")
         })?;
         Ok(ranked(engine, call, &request, (&intent.plan, engine.clock.execution_id())).record)
+    }
+
+    /// Forgets the answers that people called bad since the last time, in both caches; how many. At once
+    /// what [`Orchestrator::learn`] does within seconds.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn hear(&self) -> Result<usize, StoreError> {
+        semantic::hear(&self.0).await
+    }
+
+    /// Writes what the semantic cache learnt since the last time, and reads no more. [`Orchestrator::learn`]
+    /// writes all the time; this is for before the store is closed.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn keep(&self) -> Result<(), StoreError> {
+        semantic::end_loading(&self.0);
+        semantic::keep(&self.0, Written::All).await
+    }
+
+    /// How the semantic caches stand, by intent and team.
+    #[must_use]
+    pub fn semantic(&self) -> Vec<SemanticState> {
+        semantic::states(&self.0)
     }
 
     /// What is in force for a team's calls of an intent; `None` before the first labels.

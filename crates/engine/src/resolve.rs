@@ -6,7 +6,7 @@ use std::time::Duration;
 use baton_cache::Key;
 use baton_config::{IntentKind, PromptRole};
 use baton_core::{
-    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, Limits, Moment, Policy, Quality, Quota, RouteRecord,
+    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, LaneId, Limits, Moment, Policy, Quality, Quota, RouteRecord,
     SERVER_CEILINGS, Scope, Severity, StreamLimits, Unproven, Verdict, handover,
 };
 use baton_eval::Seen;
@@ -18,8 +18,10 @@ use crate::call::{Call, Caller, Target};
 use crate::engine::Engine;
 use crate::flights::FlightKey;
 use crate::intent::Intent;
+use crate::judge::judge_of;
 use crate::learn::{InForce, decided};
 use crate::live::Live;
+use crate::semantic::Asked;
 
 /// A call that is valid: what it asks for, within which limits, for whom.
 pub(crate) struct Request {
@@ -47,6 +49,10 @@ pub(crate) struct Request {
     pub(crate) calibration: Option<Arc<InForce>>,
     /// Where answers may be remembered.
     pub(crate) flight: Option<FlightKey>,
+    /// What the semantic cache was asked, after it was.
+    pub(crate) asked: Option<Box<Asked>>,
+    /// Whom it is about, for deletion.
+    pub(crate) subject: Option<String>,
 }
 
 /// Plan and limits; the input validated.
@@ -81,6 +87,8 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
                 routed: None,
                 calibration: None,
                 flight: None,
+                asked: None,
+                subject: call.subject.clone(),
             })
         }
     }
@@ -140,6 +148,8 @@ fn resolve_intent(
         routed: None,
         calibration: None,
         flight,
+        asked: None,
+        subject: call.subject.clone(),
     })
 }
 
@@ -191,7 +201,7 @@ impl Request {
         let gated = gated || self.calibration.as_ref().is_some_and(|in_force| in_force.calibration.gates());
         let unverified = plan.is_none_or(|plan| plan.stream_unverified);
         let unproven = plan.map_or(Unproven::Pass, |plan| plan.unproven);
-        let at_verdict = !stream || (!unverified && (gated || unproven == Unproven::Fail));
+        let at_verdict = !stream || (!unverified && (gated || unproven != Unproven::Pass));
         Policy {
             started: self.started,
             deadline: self.deadline,
@@ -199,10 +209,18 @@ impl Request {
             retries: self.limits.retries,
             commit: if at_verdict { Commit::AtVerdict } else { Commit::After { chunks: 1, bytes: 1 } },
             unproven,
+            judge: self.judge(),
             stream: stream.then_some(self.stream),
             hedge_share: plan.map_or(0.0, |plan| plan.hedge_share),
             who: self.claimant(),
         }
+    }
+
+    /// The lane of the judge that is asked before an answer is given, where one is.
+    fn judge(&self) -> Option<LaneId> {
+        let plan = &self.intent.as_ref().filter(|intent| intent.plan.unproven == Unproven::Judge)?.plan;
+        let judge = self.live.intent(&judge_of(&plan.name))?;
+        judge.candidates.first().map(|candidate| candidate.lane)
     }
 
     /// Who asks for places, with its team's share.

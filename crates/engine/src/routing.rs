@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use baton_config::Plan;
-use baton_core::{AttemptOutcome, ExecutionId, ModelId, NanoUsd, Price, Record, Strategy, TeamId, Usage};
+use baton_core::{AttemptOutcome, ExecutionId, ModelId, NanoUsd, Prices, Record, Strategy, TeamId, Usage};
 use baton_eval::{RoutedOutcome, RoutingKnown, score_meaning};
 use baton_store::{ExecutionFilter, Label, Store, StoreError};
 
@@ -39,8 +39,8 @@ pub(crate) struct Known {
 
 impl Known {
     /// What an answer of a model is expected to cost.
-    pub(crate) fn cost(&self, model: &ModelId, price: &Price) -> Option<NanoUsd> {
-        self.tokens.get(model).or(self.all.as_ref()).map(|usage| price.cost(usage))
+    pub(crate) fn cost(&self, model: &ModelId, prices: &Prices, unix_us: i64) -> Option<NanoUsd> {
+        prices.cost(self.tokens.get(model).or(self.all.as_ref())?, unix_us)
     }
 }
 

@@ -19,7 +19,7 @@ mod text;
 
 pub use calibration::{Calibration, Features, JudgedAnswer, Known, LabelledAnswer, QualityEstimate, Seen, Side};
 pub use checks::Checks;
-pub use judge::{JudgeRate, verdicts};
+pub use judge::{Better, JudgeRate, Paired, better, paired, verdicts};
 pub use judged::{Finish, Given, Judged};
 pub use margin::{TokenProbability, token_probabilities};
 pub use promptfoo::{Assertion, Facts, Grade, NotRead, TYPES as PROMPTFOO_TYPES};

@@ -11,8 +11,8 @@ use baton_core::{AttemptOutcome, CallConfig, Record, Status};
 use baton_engine::{Call, LogEvent, Orchestrator};
 use baton_sim::{Behaviour, Scenario, Sim};
 use baton_stats::SplitMix64;
-use baton_store::{Handling, Store};
-use serde_json::json;
+use baton_store::{Entry, Handling, Store};
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 /// Two models that any intent may name, and what they are.
@@ -24,8 +24,16 @@ pub(crate) const TRUTH: [(&str, &str); 4] =
 /// See the module.
 pub(crate) struct House {
     pub(crate) orchestrator: Orchestrator,
+    store: Store,
     records: Arc<Mutex<Vec<Record>>>,
     origin: Instant,
+}
+
+/// The models of a house, and what they know besides [`TRUTH`].
+pub(crate) struct Models {
+    pub(crate) behaviours: Vec<(&'static str, Behaviour)>,
+    /// By task: (input, expected).
+    pub(crate) cases: Vec<Vec<(Value, Value)>>,
 }
 
 /// What is called, how often, for how long.
@@ -71,6 +79,12 @@ pub(crate) fn run<T>(world: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
 impl House {
     /// Two models that do this, and the intents `sort` (labels) and `write` (text) with this policy.
     pub(crate) fn open(main: Behaviour, spare: Behaviour, policy: &str, seed: u64) -> Result<Self> {
+        let behaviours = vec![("main", main), ("spare", spare)];
+        Self::with(Models { behaviours, cases: Vec::new() }, policy, seed)
+    }
+
+    /// The same with other models besides.
+    pub(crate) fn with(known: Models, policy: &str, seed: u64) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let put = |path: &str, text: &str| crate::house::write(&folder.path().join(path), text);
         put("baton.toml", "[providers.sim]\nkind = \"simulated\"\nscenario = \"scenario.toml\"\n")?;
@@ -84,17 +98,29 @@ impl House {
         let loaded = load(folder.path(), &given);
         let snapshot = loaded.map_err(|report| anyhow::anyhow!("the folder of this measure is wrong:\n{report}"))?;
         let cases = TRUTH.map(|(input, label)| (json!(input), json!({ "label": label })));
-        let scenario = Scenario::default().model("main", main)?.model("spare", spare)?.cases(cases)?;
+        let mut scenario = Scenario::default().cases(cases)?;
+        for (name, behaviour) in known.behaviours {
+            scenario = scenario.model(name, behaviour)?;
+        }
+        for task in known.cases {
+            scenario = scenario.cases(task)?;
+        }
         let records: Arc<Mutex<Vec<Record>>> = Arc::default();
         let observer = Arc::clone(&records);
-        let orchestrator = Orchestrator::builder(snapshot.snapshot, Store::scripted(Arc::new(|_| Handling::default())))
+        let store = Store::scripted(Arc::new(|_| Handling::default()));
+        let orchestrator = Orchestrator::builder(snapshot.snapshot, store.clone())
             .transport("sim", Arc::new(Sim::new(scenario, seed).transport()))
             .simulated(seed)
             .on_record(Arc::new(move |record| {
                 observer.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
             }))
             .build()?;
-        Ok(Self { orchestrator, records, origin: Instant::now() })
+        Ok(Self { orchestrator, store, records, origin: Instant::now() })
+    }
+
+    /// All that its journal holds.
+    pub(crate) fn entries(&self) -> Result<Vec<Entry>> {
+        Ok(self.store.journal().entries(0)?.into_iter().map(|(_, entry)| entry).collect())
     }
 
     /// Makes the calls when they are due; each in the order in which it came.

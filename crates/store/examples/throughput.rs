@@ -35,6 +35,7 @@ fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRe
         error: None,
         response: None,
         checks: Vec::new(),
+        judged: None,
         simulated: true,
     }
 }

@@ -53,6 +53,8 @@ pub(crate) fn record() -> Record {
         stream: true,
         simulated: false,
         source: None,
+        saved: None,
+        semantic: None,
         parent: None,
         judged: None,
         metadata: BTreeMap::from([("customer".into(), SECRETS[0].into())]),
@@ -86,6 +88,7 @@ pub(crate) fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -
         cost: answered.then_some(NanoUsd(1500)),
         error: None,
         checks: Vec::new(),
+        judged: None,
         response: answered.then(|| ProviderResponse {
             id: "chatcmpl-1".into(),
             model: "a-2026".into(),

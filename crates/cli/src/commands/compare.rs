@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use baton_config::{IntentKind, canonical};
 use baton_core::{IntentName, TeamId};
+use baton_eval::Paired;
 use baton_lab::{
-    AnswerCache, Case, Column, Comparison, Options, Rules, Verdict, Wanted, compare_bounded, from_traffic, results,
+    AnswerCache, Case, Column, Comparison, Options, Preferences, Rules, Shown, Verdict, Wanted, compare_bounded,
+    from_traffic, prefer, results,
 };
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -27,6 +29,7 @@ use crate::transports::Fixtures;
 Examples:
   baton compare gpt-4 claude-3-haiku --on cases classify-ticket
   baton compare gpt-4 claude-3-haiku --on traffic --limit 300 classify-ticket
+  baton compare gpt-4 claude-3-haiku --on traffic --judge draft-reply
   baton compare intent gpt-4 --on cases classify-ticket      the intent as declared against one model
 
 Exit status: 0 yes, 1 no or not enough evidence.")]
@@ -46,6 +49,11 @@ pub(crate) struct Compare {
     /// Of traffic: at most so many different inputs, the latest first
     #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
+    /// Where nobody said which of two answers is right, has the intent's `[judge]` compare them, in both
+    /// orders: so many pairs at the most, two calls each
+    #[arg(long, value_name = "PAIRS", num_args = 0..=1, require_equals = true, default_missing_value = "200",
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    judge: Option<u32>,
     /// Of traffic: whose calls
     #[arg(long, default_value = "default")]
     team: String,
@@ -75,8 +83,14 @@ impl Compare {
         if self.on == On::Traffic && (self.asked.cases.is_some() || self.asked.repeat > 1) {
             return Err(Exit::usage("--cases and --repeat are for `--on cases`: each recorded call is asked once"));
         }
+        if self.judge.is_some() && self.asked.repeat > 1 {
+            return Err(Exit::usage("--judge compares one answer with one: leave --repeat out"));
+        }
         let names = [self.a.clone(), self.b.clone()];
         let side = side(&self.folder, &self.intent, &names, &self.fixtures, "")?;
+        if self.judge.is_some() && side.plan.judge.is_none() {
+            return Err(Exit::usage(format!("`{}` has no judge: add [judge] and [[criteria]]", self.intent)));
+        }
         let mut notes = Vec::new();
         let (cases, kept) = match self.on {
             On::Cases => (self.asked.cases(&side, &mut notes)?.0, cache(&side, !self.asked.no_cache, &mut notes)?),
@@ -86,8 +100,12 @@ impl Compare {
         let options: Options = self.asked.options();
         let columns = run(&side.variants, &cases, &kept, options).await;
         somebody_answered(&columns)?;
-        let comparison = compared(&side, &columns, &cases, rules, &mut notes);
-        self.end(&comparison, &columns, &notes)
+        let judged = match self.judge {
+            Some(pairs) => Some(judge(&side, &columns, &cases, (pairs, options), &mut notes).await),
+            None => None,
+        };
+        let comparison = compared(&side, &columns, &cases, (rules, judged.as_ref()), &mut notes);
+        self.end(&comparison, &columns, (&notes, judged.as_ref()))
     }
 
     async fn traffic(&self, side: &Side, notes: &mut Vec<String>) -> Result<Vec<Case>, Exit> {
@@ -118,12 +136,20 @@ impl Compare {
         Ok(drawn.cases)
     }
 
-    fn end(&self, comparison: &Comparison, columns: &[Column], notes: &[String]) -> Result<(), Exit> {
+    fn end(
+        &self,
+        comparison: &Comparison,
+        columns: &[Column],
+        (notes, judged): (&[String], Option<&Preferences>),
+    ) -> Result<(), Exit> {
         let simulated = columns.iter().any(|column| column.cells.iter().any(|cell| cell.given.simulated));
         let sentence = comparison.sentence();
         let mut document = comparison.document();
         document["notes"] = json!(notes);
         document["simulated"] = json!(simulated);
+        if let Some(judged) = judged {
+            document["judge"] = json!(judged);
+        }
         if !self.json {
             differences(comparison, &Paint::of_stdout());
             say!();
@@ -144,16 +170,49 @@ impl Compare {
     }
 }
 
+/// Whether nobody said which answer to this case is right, nor what would tell.
+fn is_unknown(case: &Case) -> bool {
+    case.expected.is_none() && case.asserts.is_empty()
+}
+
+/// What the intent's judge says of pairs of answers.
+async fn judge(
+    side: &Side,
+    columns: &[Column],
+    cases: &[Case],
+    (pairs, options): (u32, Options),
+    notes: &mut Vec<String>,
+) -> Preferences {
+    let ([a, b], Some(asks)) = (columns, side.variants.first()) else { unreachable!("two candidates were asked") };
+    // A good text need not be the one that was written down.
+    let text = side.plan.kind == IntentKind::Generation;
+    let wanted = |case: &Case| is_unknown(case) || (text && case.asserts.is_empty());
+    let shown = Shown { pairs_max: pairs as usize, max_concurrency: options.max_concurrency };
+    let said = prefer((&asks.baton, &side.plan), cases, (a, b), wanted, shown).await;
+    let model = side.plan.judge.as_ref().map(|judge| judge.model.to_string()).unwrap_or_default();
+    notes.push(said.told(&model));
+    said
+}
+
 /// The comparison; where it is not known of a case which answer is right, with bounds that hold
-/// either way.
-fn compared(side: &Side, columns: &[Column], cases: &[Case], rules: Rules, notes: &mut Vec<String>) -> Comparison {
+/// either way, or with what a judge said.
+fn compared(
+    side: &Side,
+    columns: &[Column],
+    cases: &[Case],
+    (rules, judged): (Rules, Option<&Preferences>),
+    notes: &mut Vec<String>,
+) -> Comparison {
     let [a, b] = columns else { unreachable!("two candidates were asked") };
     let mut bounds: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     let (mut unknown, mut differ) = (0, 0);
     for (ours, theirs) in a.cells.iter().zip(&b.cells) {
         let case = &cases[ours.case];
-        // A text is graded by its checks; so is an answer whose case has assertions.
-        if case.expected.is_some() || !case.asserts.is_empty() || side.plan.kind == IntentKind::Generation {
+        // A text is graded by its checks; so is an answer whose case has assertions. A judge says more of
+        // two texts that hold.
+        let held = ours.grade.passed && theirs.grade.passed && judged.is_some();
+        let text = side.plan.kind == IntentKind::Generation;
+        if !case.asserts.is_empty() || (text && !held) || (!text && case.expected.is_some()) {
             continue;
         }
         unknown += 1;
@@ -164,15 +223,20 @@ fn compared(side: &Side, columns: &[Column], cases: &[Case], rules: Rules, notes
             (false, false) => (0.0, 0.0),
             (true, false) => (-1.0, 0.0),
             (false, true) => (0.0, 1.0),
-            (true, true) => (-1.0, 1.0),
+            (true, true) => match judged.and_then(|judged| judged.by_case.get(&ours.case).copied().flatten()) {
+                Some(Paired::A) => (-1.0, -1.0),
+                Some(Paired::B) => (1.0, 1.0),
+                Some(Paired::Tie | Paired::Disagrees) => (0.0, 0.0),
+                None => (-1.0, 1.0),
+            },
         };
         differ += usize::from(bound.0 < bound.1);
         bounds.insert(case.key.clone(), bound);
     }
     if unknown > 0 {
         notes.push(format!(
-            "Of {unknown} inputs nobody said what is right; on {differ} of them the two differ, which counts against \
-             either verdict."
+            "Of {unknown} inputs nobody said what is right; on {differ} of them the two differ and nothing tells which \
+             is better, which counts against either verdict."
         ));
     }
     let bounds = (unknown > 0).then_some(&bounds);

@@ -340,6 +340,8 @@ fn what_people_said_becomes_what_is_expected() {
     assert_eq!(lines[0], json!({ "input": ticket(1), "expected": label(1) }));
     assert_eq!(lines[1], json!({ "input": ticket(0), "expected": { "label": "bug" } }));
     assert!(made.err.contains("1 left out, nobody said what is right"), "{}", made.err);
+    let export = folder.run(&["cases", "export", "sort"]).ends(0, "2 cases; replaced: nothing");
+    assert_eq!(export.out, made.out);
 }
 
 #[test]
@@ -381,4 +383,63 @@ fn what_is_wrong_is_named() {
     check("eval sort --cases wrong.jsonl", 2, "line 1: not a case: unknown field `expect`");
     let json = folder.run(&["eval", "sort", "--json", "--candidates", "none"]).ends(2, "").json();
     assert!(json["error"]["message"].as_str().unwrap().contains("no model"));
+}
+
+/// Replies to 200 tickets; the judge says of two that the one which stands there is better.
+fn replies(better: impl Fn(&str) -> Vec<(String, &'static str)>) -> Folder {
+    let reply = |n: usize| format!("Thank you for ticket {n:04}. We look into it.");
+    let (mut cases, mut verdicts) = (String::new(), String::new());
+    for n in 0..200 {
+        let case = json!({ "input": ticket(n), "expected": { "text": reply(n) }, "share": "evaluation" });
+        cases.push_str(&format!("{case}\n"));
+        for (mark, said) in better(&reply(n)) {
+            let expected = json!({ "reasoning": "I read both.", "better": said });
+            let verdict = json!({ "input": { "ticket": ticket(n), "mark": mark }, "expected": expected });
+            verdicts.push_str(&format!("{verdict}\n"));
+        }
+    }
+    let scenario = "truth = [\"intents/reply/cases.jsonl\", \"verdicts.jsonl\"]\n[models.good]\n[models.bad]\nwrong = 0.4\n\
+                    [models.twin]\n";
+    let intent = "models = [\"good\"]\n[judge]\nmodel = \"twin\"\n[[criteria]]\nid = \"true\"\nask = \"Is it true?\"\n";
+    Folder::with(&[
+        ("baton.toml", HOUSE),
+        ("scenario.toml", scenario),
+        ("verdicts.jsonl", &verdicts),
+        ("intents/reply/intent.toml", intent),
+        ("intents/reply/prompt.md", "Answer this ticket: {{ input }}\n"),
+        ("intents/reply/cases.jsonl", &cases),
+    ])
+}
+
+#[test]
+fn a_judge_compares_texts_in_both_orders() {
+    let fair = |right: &str| {
+        vec![(format!("<first>\n{right}\n</first>"), "first"), (format!("<second>\n{right}\n</second>"), "second")]
+    };
+    let house = replies(fair);
+    let compare = |house: &Folder, more: &[&str], status, said: &str| {
+        let asked = ["compare", "good", "bad", "--on", "cases", "reply", "--json"];
+        house.run(&[&asked[..], more].concat()).ends(status, said).json()
+    };
+    // Both hold all checks: without a judge nothing tells them apart.
+    assert_eq!(compare(&house, &[], 0, "")["quality"]["mean"], 0.0);
+    let judged = compare(&house, &["--judge"], 1, "No: `bad` is more than 2.0 points worse");
+    let said = &judged["judge"];
+    let worse = said["baseline_better"].as_u64().unwrap();
+    assert!((50..=110).contains(&worse), "{said}");
+    assert_eq!(
+        (&said["candidate_better"], &said["order_decides"], &said["no_verdict"]),
+        (&json!(0), &json!(0), &json!(0))
+    );
+    assert!(judged["notes"][0].as_str().unwrap().contains("in both orders"), "{judged}");
+    // What is not shown may be either way.
+    assert_eq!(compare(&house, &["--judge=3"], 1, "")["judge"]["not_shown"], worse - 3);
+
+    // Whoever stands first: the order decides, and that is a tie.
+    let house = replies(|_| vec![("The other answered:".to_owned(), "first")]);
+    let tied = compare(&house, &["--judge"], 0, "");
+    assert_eq!((&tied["judge"]["order_decides"], &tied["quality"]["mean"]), (&json!(worse), &json!(0.0)));
+    house.run(&["compare", "good", "bad", "--on", "cases", "--judge", "--repeat", "2", "reply"]).ends(2, "--repeat");
+    let none = house.run(&["compare", "good", "bad", "--on", "cases", "--judge=0", "reply"]);
+    none.ends(2, "0 is not in 1..=10000");
 }

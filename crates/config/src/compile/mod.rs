@@ -1,6 +1,7 @@
 //! From files in their shape to what the request path reads.
 
 mod budget;
+mod cache;
 mod checks;
 mod house;
 mod intent;
@@ -15,7 +16,7 @@ mod webhooks;
 
 pub(crate) use house::House;
 pub(crate) use intent::{IntentSources, compile_intent, intent_settings};
-pub use judge::JUDGE_SUFFIX;
-pub(crate) use judge::compile as compile_judge;
+pub(crate) use judge::compile as compile_judges;
+pub use judge::{JUDGE_SUFFIX, PAIR_SUFFIX};
 pub(crate) use store::store_and_teams;
 pub(crate) use webhooks::webhooks;

@@ -107,12 +107,15 @@ impl Exec {
     }
 
     /// The 90th percentile and the timeout of the fastest admissible candidate that was not
-    /// considered yet; one without figures stands behind those that have some.
+    /// considered yet, with what judging its answer takes; one without figures stands behind those
+    /// that have some.
     pub(super) fn fallback(&self, now: Moment, lanes: &Lanes) -> Option<(Option<Duration>, Duration)> {
+        let judge = self.judge_takes(now, lanes);
         self.others(now, lanes)
             .map(|candidate| {
                 let candidate = &self.candidates[candidate];
-                (self.figures(now, candidate.lane, lanes).p90, candidate.timeout)
+                let p90 = self.figures(now, candidate.lane, lanes).p90;
+                (p90.map(|p90| p90 + judge), candidate.timeout + judge)
             })
             .min_by_key(|(p90, timeout)| (p90.is_none(), *p90, *timeout))
     }
@@ -201,7 +204,10 @@ impl Exec {
                     running.role = Role::Main;
                     self.extend(now, 0);
                 }
-                None => self.exhausted(now, lanes),
+                None => match self.judging.first_mut() {
+                    Some(judging) => judging.running.role = Role::Main,
+                    None => self.exhausted(now, lanes),
+                },
             },
         }
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::judging::Judging;
 use super::pace::Pace;
 use super::wait::{Full, Queued};
 use super::{Attempt, Commit, Decision, Event, Finish, Policy, Unproven};
@@ -49,6 +50,10 @@ impl Running {
         self.pace.map_or(self.ends, |pace| pace.due().min(self.ends))
     }
 
+    pub(super) fn is_committed(&self) -> bool {
+        self.committed
+    }
+
     /// The limit of its stream that it broke.
     fn breach(&self, now: Moment) -> Option<Breach> {
         self.pace.filter(|pace| pace.due() <= now && pace.due() < self.ends).map(|pace| pace.breach())
@@ -78,6 +83,8 @@ pub struct Exec {
     pub(super) turned_away: Option<(ErrorCode, Duration)>,
     /// In the order in which they began.
     pub(super) running: Vec<Running>,
+    /// Answers that a judge looks at.
+    pub(super) judging: Vec<Judging>,
     /// The back-off of a retry, and of which candidate.
     pub(super) retry: Option<(Moment, usize)>,
     pub(super) retries: u32,
@@ -112,6 +119,7 @@ impl Exec {
             queued: None,
             turned_away: None,
             running: Vec::new(),
+            judging: Vec::new(),
             retry: None,
             retries: 0,
             made: 0,
@@ -153,12 +161,13 @@ impl Exec {
         if self.done {
             return Some(Moment::from_micros(u64::MAX));
         }
-        if self.retry.is_none() && self.queued.is_none() && !self.running.iter().any(|r| r.role == Role::Main) {
+        if self.retry.is_none() && self.queued.is_none() && !self.has_main() {
             return None;
         }
         let ends = self.running.iter().map(|r| r.hedge_at.map_or(r.due(), |at| at.min(r.due())));
         let queued = self.queued.map(|queued| queued.wakes());
-        let until = ends.chain(self.retry.map(|(at, _)| at)).chain(queued).min()?;
+        let judged = self.judging.iter().map(|judging| judging.until);
+        let until = ends.chain(judged).chain(self.retry.map(|(at, _)| at)).chain(queued).min()?;
         (now < until).then_some(until)
     }
 
@@ -169,6 +178,8 @@ impl Exec {
             let running = self.running.remove(place);
             self.end(now, running, Disposition::Slow, lanes);
             self.failed(now, running, Disposition::Slow, lanes);
+        } else if let Some(place) = self.judging.iter().position(|judging| judging.until <= now) {
+            self.unjudged(now, place, lanes);
         } else if let Some(place) = self.running.iter().position(|r| due(r.hedge_at)) {
             self.hedge(now, place, lanes);
         } else if due(self.retry.map(|(at, _)| at)) {
@@ -194,6 +205,7 @@ impl Exec {
                 self.progress(now, attempt, (chunks, bytes), lanes);
             }
             Event::Answered { attempt, verdict } => self.answered(now, attempt, verdict, lanes),
+            Event::Judged { attempt, verdict } => self.judged(now, attempt, verdict, lanes),
             Event::Failed { attempt, disposition } => {
                 let Some(running) = self.take(attempt) else {
                     return;
@@ -244,6 +256,14 @@ impl Exec {
             return self.failed(now, running, Disposition::BadAnswer, lanes);
         }
         self.observe(now, running, None, lanes);
+        if verdict == Verdict::Pass || !self.judge(now, running, lanes) {
+            self.accept(now, running, verdict, lanes);
+        }
+    }
+
+    /// This attempt's answer is given.
+    pub(super) fn accept(&mut self, now: Moment, running: Running, verdict: Verdict, lanes: &mut Lanes) {
+        let attempt = running.number;
         // Before the commit, which may have to wait.
         self.leave(now, lanes);
         self.cancel_others(now, None, lanes);
@@ -254,7 +274,7 @@ impl Exec {
     }
 
     /// An attempt is over without an answer that may be given.
-    fn failed(&mut self, now: Moment, running: Running, disposition: Disposition, lanes: &mut Lanes) {
+    pub(super) fn failed(&mut self, now: Moment, running: Running, disposition: Disposition, lanes: &mut Lanes) {
         use Disposition::{Abstained, BadAnswer, CallersFault, Cancelled, RateLimited, TooLong};
         if running.committed {
             let gate = disposition == BadAnswer;
@@ -279,7 +299,7 @@ impl Exec {
                 let finish = Finish::Failed { code: ErrorCode::UpstreamRejected, retry_after: None };
                 self.finish(now, finish, lanes);
             }
-            (Role::Main, _) => match self.running.iter_mut().find(|r| r.role == Role::Hedge) {
+            (Role::Main, _) => match self.hedge_mut() {
                 Some(hedge) => hedge.role = Role::Main,
                 None => {
                     self.retry = self.retry(now, running.candidate, disposition, lanes);
@@ -368,6 +388,10 @@ impl Exec {
         self.running = kept;
         let others: Vec<Running> = others;
         others.into_iter().for_each(|running| self.end(now, running, Disposition::Cancelled, lanes));
+        for Judging { running, .. } in std::mem::take(&mut self.judging) {
+            let (attempt, disposition) = (running.number, Disposition::Cancelled);
+            self.decisions.push_back(Decision::Cancel { attempt, disposition, breach: None });
+        }
     }
 
     /// Ends an attempt that has not ended by itself. What probes a lane, and has said nothing yet, goes
@@ -406,6 +430,7 @@ impl Exec {
         for running in std::mem::take(&mut self.running) {
             self.observe(now, running, Some(Disposition::Cancelled), lanes);
         }
+        self.judging.clear();
         self.leave(now, lanes);
         for decision in std::mem::take(&mut self.decisions) {
             if let Decision::Detach { candidate, began, until, .. } = decision {

@@ -12,8 +12,12 @@
 //! An attempt needs a place at its lane. Where a lane has none, the next candidate that has one is
 //! asked; where nobody has one, the machine waits in the queue of the lane that is likely to be free
 //! first, as long as an answer may still come in time. Hedges and probes never wait for a place.
+//!
+//! Where the policy names a judge, an answer that nothing is proven of is shown to it before it is
+//! given, as long as the deadline has room for what nine of ten verdicts take.
 
 mod choose;
+mod judging;
 mod machine;
 mod pace;
 #[cfg(test)]
@@ -25,7 +29,7 @@ use std::time::Duration;
 pub use machine::Exec;
 pub use pace::{Breach, StreamLimits};
 
-use crate::{AttemptKind, AttemptOutcome, Claimant, Disposition, ErrorCode, Moment, Ticket, Verdict};
+use crate::{AttemptKind, AttemptOutcome, Claimant, Disposition, ErrorCode, LaneId, Moment, Ticket, Verdict};
 
 /// When the log is released to its readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub enum Commit {
 pub enum Unproven {
     /// It is given, marked unverified.
     Pass,
+    /// A judge is asked first, where there is time: without its word it is given as with `Pass`.
+    Judge,
     /// It is not given.
     Fail,
 }
@@ -65,6 +71,8 @@ pub struct Policy {
     pub commit: Commit,
     /// What happens to answers without evidence.
     pub unproven: Unproven,
+    /// The lane of the judge that is shown them, where one is.
+    pub judge: Option<LaneId>,
     /// Where the answer is asked for as a stream: what each attempt's must keep to. Its first token
     /// is the progress that a hedge waits for.
     pub stream: Option<StreamLimits>,
@@ -109,6 +117,13 @@ pub enum Event {
         /// The attempt's number.
         attempt: usize,
         /// What they said.
+        verdict: Verdict,
+    },
+    /// A judge looked at an answer, and this is what it comes to; undecided where it said nothing.
+    Judged {
+        /// The attempt's number.
+        attempt: usize,
+        /// What it says.
         verdict: Verdict,
     },
     /// An attempt failed.
@@ -166,6 +181,14 @@ pub enum Decision {
         began: Moment,
         /// When it ends.
         until: Moment,
+    },
+    /// Show this attempt's answer to the judge. [`Event::Judged`] is waited for so long, and no longer:
+    /// no word is no fail.
+    Judge {
+        /// The attempt's number.
+        attempt: usize,
+        /// The time that is left.
+        budget: Duration,
     },
     /// Release this attempt's text to the readers. At most one attempt is ever committed.
     Commit(usize),

@@ -37,7 +37,7 @@ per_day = 100000
 double = 0
 "#;
 
-fn verdict(word: &str) -> Says {
+pub(crate) fn verdict(word: &str) -> Says {
     let said = json!({ "right-team": { "reasoning": "I looked.", "verdict": word } });
     Says::Verbatim(
         json!({ "id": "1", "model": "judge", "choices": [{ "index": 0, "finish_reason": "stop",
@@ -142,7 +142,12 @@ async fn label(house: &Open, record: &Record) {
 
 /// `a` says `bug` where it is right; every third answer of it is wrong.
 async fn labelled(count: usize) -> Open {
-    let house = House::sort(&format!("{SORT}{SIGNAL}")).open();
+    labelled_with(count, "").await
+}
+
+async fn labelled_with(count: usize, policy: &str) -> Open {
+    let house = House::sort(&format!("{SORT}{SIGNAL}{policy}")).open();
+    house.models.say("judge", &[verdict("pass")]);
     let says: Vec<Says> = (0..count)
         .map(|n| Says::Text(0, if n % 3 == 2 { "billing" } else { "bug" }))
         .chain([Says::Text(0, "bug")])
@@ -152,8 +157,9 @@ async fn labelled(count: usize) -> Open {
     for n in 0..count {
         house.execute(sort(&format!("ticket {n}"))).await.unwrap();
     }
-    for record in house.records() {
-        label(&house, &record).await;
+    house.orchestrator.idle().await;
+    for record in house.records().iter().filter(|record| record.parent.is_none()) {
+        label(&house, record).await;
     }
     house
 }
@@ -213,6 +219,19 @@ async fn labels_move_the_gate_bad_answers_stop_and_a_roll_back_stays() {
     label(&house, &house.records().into_iter().rfind(|r| r.execution == before.answer.execution_id).unwrap()).await;
     assert_eq!(house.orchestrator.calibrate().await.unwrap(), 1);
     assert_eq!(house.orchestrator.calibration(&team, &intent).unwrap().calibration.labels, 93);
+}
+
+/// The judge spoke of all of them, after they were given: the gate in the path sees none of it.
+#[tokio::test(start_paused = true)]
+async fn labels_of_judged_answers_move_the_gate_that_sees_no_judge() {
+    let house = labelled_with(90, "[judge]\nmodel = \"sim/judge\"\n").await;
+    assert_eq!(scores(&house).len(), 90);
+    assert_eq!(house.orchestrator.calibrate().await.unwrap(), 1);
+    house.models.say("a", &[Says::Text(0, "bug"), Says::Text(0, "billing")]);
+    house.execute(sort("uses up what was said before")).await.unwrap();
+    assert!(house.execute(sort("good")).await.unwrap().answer.quality.verified);
+    let held = house.execute(sort("bad")).await.unwrap();
+    assert_eq!((held.answer.output.clone(), held.answer.attempts.len()), (json!({ "label": "bug" }), 2), "b answered");
 }
 
 #[tokio::test(start_paused = true)]

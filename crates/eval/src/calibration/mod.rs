@@ -1,8 +1,9 @@
 //! From evidence to decisions: what labels, judges and checks say of one intent's answers becomes the
 //! quality that each answer carries and the threshold that it must reach.
 //!
-//! Answers with a judge's score and answers without one are calibrated apart: those that took long
-//! are the ones that nobody judged in time, and they need not be like the others.
+//! Answers are calibrated apart by what is known when they are to be given: with a judge's score, and
+//! without one. A score that comes later says nothing to the gate that it comes too late for; an
+//! answer that was given on a judge's word says nothing of those that are given without.
 
 mod features;
 mod side;
@@ -24,8 +25,10 @@ const WINDOW_MAX: u64 = 200_000;
 /// An answer that people labelled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelledAnswer {
-    /// What is known of it besides.
+    /// What is known of it besides, a judge's score included, whenever it came.
     pub features: Features,
+    /// Whether it was given on that score: then it is no sample of answers that nobody judged.
+    pub by_judge: bool,
     /// Whether a reviewer passes it.
     pub good: bool,
     /// The probability with which it was drawn for review, in (0, 1]; `None` where somebody spoke of
@@ -85,7 +88,7 @@ pub struct Calibration {
     pub labels: u64,
     /// Labels that a promise takes at the least.
     pub needed: u64,
-    /// For answers that nobody judged.
+    /// For answers that no judge spoke of yet.
     pub plain: Side,
     /// For answers with a judge's score.
     pub judged: Side,
@@ -134,12 +137,35 @@ impl Calibration {
     }
 }
 
+impl Calibration {
+    /// What it says of an answer that a judge may yet be asked about: undecided where it is the judge's
+    /// word that counts. What passes without a judge, and what would end the same way whatever the judge
+    /// said, is decided at once.
+    #[must_use]
+    pub fn before_judge(&self, features: &Features) -> (Quality, Verdict) {
+        let (quality, plain) = self.decide(&features.clone().with_judge(None));
+        let verdict = match plain {
+            Verdict::Pass => Verdict::Pass,
+            _ => {
+                let [worst, best] =
+                    [0.0, 1.0].map(|said| self.judged.verdict(&features.clone().with_judge(Some(said))));
+                if worst == best { worst } else { Verdict::Undecided }
+            }
+        };
+        (Quality { verified: quality.score.is_some() && verdict == Verdict::Pass, ..quality }, verdict)
+    }
+}
+
 /// Four digits: more are noise.
 fn round(p: f64) -> f64 {
     (p * 1e4).round() / 1e4
 }
 
 /// The centred prediction-powered estimate of `baton_stats::estimate`.
+///
+/// What was drawn for review and not labelled yet is stood for by what was: the probabilities of those are
+/// scaled so that 1 / π sums to the window (Hájek's ratio). Taken as drawn, the others would count as if
+/// their labels were known to be average, and the interval would be far too narrow.
 fn estimated(known: &Known) -> Option<QualityEstimate> {
     let unjudged = known.labels.iter().filter(|label| label.features.judge.is_none());
     let unjudged = unjudged.filter_map(|label| Some((label.good, label.probability?)));
@@ -158,6 +184,11 @@ fn estimated(known: &Known) -> Option<QualityEstimate> {
         .collect();
     let answered = known.answered.clamp(window.len() as u64, WINDOW_MAX.max(window.len() as u64));
     window.resize(usize::try_from(answered).unwrap_or(window.len()), blank);
+    #[expect(clippy::cast_precision_loss, reason = "a number of answers")]
+    let all = window.len() as f64;
+    let labelled: f64 = window.iter().filter(|seen| seen.label.is_some()).map(|seen| 1.0 / seen.pi).sum();
+    let done = (labelled / all).min(1.0);
+    window.iter_mut().filter(|seen| seen.label.is_some()).for_each(|seen| seen.pi *= done);
     let said = estimate(&window, ESTIMATE_DELTA).ok()?;
     Some(QualityEstimate {
         value: round(said.value),

@@ -32,11 +32,19 @@ pub struct Side {
 impl Side {
     /// Fits one side.
     pub(super) fn fit(promise: Promise, known: &Known, judged: bool) -> Self {
-        let mine = |features: &Features| features.judge.is_some() == judged;
-        let labels: Vec<&LabelledAnswer> = known.labels.iter().filter(|label| mine(&label.features)).collect();
+        // As it was known when it was to be given.
+        let seen = |features: &Features| match judged {
+            true => features.judge.is_some().then(|| features.clone()),
+            false => Some(features.clone().with_judge(None)),
+        };
+        let label = |label: &LabelledAnswer| {
+            let features = seen(&label.features).filter(|_| judged || !label.by_judge)?;
+            Some(LabelledAnswer { features, ..label.clone() })
+        };
+        let labels: Vec<LabelledAnswer> = known.labels.iter().filter_map(label).collect();
         let ranking = learnt(&labels);
         let rank = |features: &Features| ranked(ranking.as_ref(), features);
-        let traffic: Vec<f64> = known.traffic.iter().filter(|features| mine(features)).map(rank).collect();
+        let traffic: Vec<f64> = known.traffic.iter().filter_map(seen).map(|features| rank(&features)).collect();
         // What is labelled is traffic, too: without records of any other it is all there is.
         let of_labels = || labels.iter().map(|label| rank(&label.features)).collect();
         let scores = if traffic.is_empty() { of_labels() } else { traffic.clone() };
@@ -54,7 +62,7 @@ impl Side {
         let passing = threshold
             .filter(|_| !traffic.is_empty())
             .map(|least| traffic.iter().filter(|rank| **rank >= least).count() as f64 / traffic.len() as f64);
-        let quality = Fusion::fit(&examples(labels.iter().copied())).ok();
+        let quality = Fusion::fit(&examples(labels.iter())).ok();
         Self { threshold, tested, bad, next_look: history.looks_at(), passing, quality, ranking }
     }
 
@@ -75,7 +83,7 @@ impl Side {
 
 /// A ranking from one half of the labels, fitted anew at doubling numbers of them only, so that
 /// what is tested does not choose what it is tested with.
-fn learnt(labels: &[&LabelledAnswer]) -> Option<Fusion> {
+fn learnt(labels: &[LabelledAnswer]) -> Option<Fusion> {
     if labels.len() < LEARN_MIN {
         return None;
     }
@@ -83,7 +91,7 @@ fn learnt(labels: &[&LabelledAnswer]) -> Option<Fusion> {
     while upto * 2 <= labels.len() {
         upto *= 2;
     }
-    Fusion::fit(&examples(labels[..upto].iter().copied().filter(|label| !label.half))).ok()
+    Fusion::fit(&examples(labels[..upto].iter().filter(|label| !label.half))).ok()
 }
 
 fn examples<'a>(labels: impl Iterator<Item = &'a LabelledAnswer>) -> Vec<Example> {

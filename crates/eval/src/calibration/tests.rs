@@ -19,7 +19,7 @@ fn world(seed: u64, labels: usize) -> Known {
     let mut rng = SplitMix64::new(seed);
     let label = |rng: &mut SplitMix64, n: usize| {
         let (features, good) = answer(rng, true);
-        LabelledAnswer { features, good, probability: Some(0.2), half: n.is_multiple_of(2) }
+        LabelledAnswer { features, by_judge: true, good, probability: Some(0.2), half: n.is_multiple_of(2) }
     };
     let labels = (0..labels).map(|n| label(&mut rng, n)).collect();
     let traffic = (0..300).map(|_| answer(&mut rng, true).0).collect();
@@ -119,4 +119,57 @@ fn it_survives_being_written_down() {
     let read: Calibration = serde_json::from_str(&json).unwrap();
     let (features, _) = answer(&mut SplitMix64::new(9), true);
     assert_eq!(read.decide(&features), calibration.decide(&features));
+}
+
+/// Answers that a check tells apart, and that a judge tells apart better.
+fn told_apart(by_judge: bool) -> Known {
+    let mut rng = SplitMix64::new(3);
+    let mut known = Known::default();
+    for n in 0..120 {
+        let good = rng.next_f64() < 0.6;
+        let judge = Some(if good { 0.9 } else { 0.1 });
+        let signals = vec![f64::from(good)];
+        let features = Features { judge, repaired: false, signals, model: Some(0), models: 1 };
+        let half = n % 2 == 0;
+        known.labels.push(LabelledAnswer { features, by_judge, good, probability: Some(1.0), half });
+    }
+    known
+}
+
+#[test]
+fn a_judge_is_asked_where_its_word_counts() {
+    let answer = |signal| Features { judge: None, repaired: false, signals: vec![signal], model: Some(0), models: 1 };
+    // Nobody spoke of answers without a judge: it is asked, whatever the check says.
+    let judged = Calibration::fit(&told_apart(true), 0.2, 0.1);
+    assert!(judged.judged.threshold.is_some() && judged.plain.threshold.is_none());
+    for signal in [0.0, 1.0] {
+        assert_eq!(judged.before_judge(&answer(signal)).1, Verdict::Undecided);
+    }
+    // Where the check says enough, it is not.
+    let both = Calibration::fit(&told_apart(false), 0.2, 0.1);
+    let (quality, verdict) = both.before_judge(&answer(1.0));
+    assert_eq!((verdict, quality.verified, quality.basis.as_str()), (Verdict::Pass, true, "checks"));
+    assert_eq!(both.before_judge(&answer(0.0)).1, Verdict::Undecided);
+    assert_eq!(both.decide(&answer(0.0)).1, Verdict::Fail);
+    assert_eq!(both.decide(&answer(0.0).with_judge(Some(1.0))).1, Verdict::Pass);
+}
+
+/// All answers were drawn, and people have come to a quarter of them.
+#[test]
+fn labels_that_lag_behind_the_drawing_narrow_nothing() {
+    let (mut covered, worlds) = (0, 200);
+    for seed in 0..worlds {
+        let mut rng = SplitMix64::new(seed);
+        let mut known = Known { answered: 400, ..Known::default() };
+        for n in 0..400 {
+            let (features, good) = answer(&mut rng, true);
+            let label = (n % 4 == 0).then_some((good, 1.0));
+            let value = features.judge.unwrap_or_default();
+            known.judged.push(JudgedAnswer { value, probability: 1.0, drawn: true, label });
+        }
+        let said = estimated(&known).unwrap();
+        assert_eq!((said.labels, said.method.as_str()), (100, "labels+judge"));
+        covered += u32::from(said.lower <= 0.7 && 0.7 <= said.upper);
+    }
+    assert!(covered >= 184, "{covered} of {worlds} intervals hold the truth");
 }

@@ -1,7 +1,9 @@
 //! Judges: what is drawn for them, and what their answers mean. Pure; a judge itself is an intent.
 
+mod pairs;
 mod rate;
 mod verdicts;
 
+pub use pairs::{Better, Paired, better, paired};
 pub use rate::JudgeRate;
 pub use verdicts::verdicts;

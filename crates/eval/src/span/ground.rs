@@ -1,36 +1,13 @@
 //! Grounding of generated text: the numbers and names that it states and the input does not.
 
+use baton_core::{NUMBER_WORDS, TENS_WORDS};
+
 use super::number::{literals, readings, same_literal, same_value};
 use super::source::Source;
 use super::words::words;
 
 /// So many numbers or names of a text are looked for.
 const CLAIMS_MAX: usize = 500;
-
-/// Numbers below a hundred are often written as words.
-const NUMBER_WORDS: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
 /// What a text states, and what of that the input does not have.
 pub(crate) struct Grounding<'t> {
@@ -60,7 +37,7 @@ fn in_words(number: usize) -> Option<String> {
     if let Some(word) = NUMBER_WORDS.get(number) {
         return Some((*word).to_owned());
     }
-    let tens = TENS.get(number / 10 - 2)?;
+    let tens = TENS_WORDS.get(number / 10)?;
     Some(if number.is_multiple_of(10) { (*tens).to_owned() } else { format!("{tens}-{}", NUMBER_WORDS[number % 10]) })
 }
 

@@ -1,6 +1,7 @@
 //! Figures for Prometheus, derived from records. Labels are configured names and enums: bounded.
 
 mod budgets;
+mod caches;
 mod labels;
 mod lanes;
 mod state;
@@ -21,6 +22,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use budgets::Budgets;
+use caches::Caches;
 use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByOutcome, ByTokens, TokenKind};
 use lanes::Lanes;
 use state::States;
@@ -47,6 +49,7 @@ pub struct Metrics {
     states: States,
     outlets: Outlets,
     budgets: Budgets,
+    caches: Caches,
 }
 
 impl Metrics {
@@ -71,6 +74,7 @@ impl Metrics {
             states: States::default(),
             outlets,
             budgets: Budgets::default(),
+            caches: Caches::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -98,6 +102,7 @@ impl Metrics {
         self.lanes.register(r);
         self.states.register(r);
         self.budgets.register(r);
+        self.caches.register(r);
     }
 
     /// Counts one record. A few hash look-ups: about a microsecond.
@@ -110,6 +115,7 @@ impl Metrics {
         if let Some(error) = &record.error {
             self.errors.get_or_create(&ByCode { intent: intent.clone(), code: error.code }).inc();
         }
+        self.caches.observe(record);
         for attempt in &record.attempts {
             let model = attempt.model.clone();
             self.attempts.get_or_create(&ByAttempt { model: model.clone(), outcome: attempt.outcome }).inc();
@@ -136,6 +142,7 @@ impl Metrics {
         self.lanes.read(orchestrator);
         self.states.read(orchestrator, &self.outlets.states());
         self.budgets.read(&orchestrator.budgets());
+        self.caches.read(&orchestrator.semantic());
         self.text()
     }
 

@@ -7,6 +7,7 @@ mod check;
 mod dice;
 mod intents;
 mod journal;
+mod judges;
 mod models;
 mod places;
 mod run;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use baton_core::{ExecutionId, Record};
+use baton_core::{ExecutionId, Record, Score};
 use baton_engine::{BudgetState, LaneState, Orchestrator};
 use baton_sim::Stats;
 use baton_store::{Entry, Opened, Store};
@@ -42,6 +42,8 @@ pub(crate) struct Ran {
     pub(crate) journal: Vec<String>,
     /// Its records.
     pub(crate) records: Vec<Record>,
+    /// What judges said, as it was journalled.
+    pub(crate) scores: Vec<Score>,
     /// Its openings.
     pub(crate) opened: Vec<Opened>,
     /// Executions that still ran when all traffic was over.
@@ -94,7 +96,7 @@ async fn traffic_of(seed: u64, calls: usize, world: World, snapshot: baton_confi
             None => strays += 1,
         }
     }
-    let (mut journal, mut records, mut opened) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut journal, mut records, mut opened, mut scores) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (_, entry) in store.journal().entries(0)? {
         match entry {
             Entry::Finished(record) => {
@@ -105,7 +107,11 @@ async fn traffic_of(seed: u64, calls: usize, world: World, snapshot: baton_confi
                 journal.push(serde_json::to_string(&entry)?);
                 opened.push(entry);
             }
-            Entry::Feedback(_) | Entry::Control(_) | Entry::Score(_) => {}
+            Entry::Score(score) => {
+                journal.push(serde_json::to_string(&score)?);
+                scores.push(*score);
+            }
+            Entry::Feedback(_) | Entry::Control(_) => {}
         }
     }
     let observed = notes.into_iter().map(|(_, observed)| observed).collect();
@@ -119,6 +125,7 @@ async fn traffic_of(seed: u64, calls: usize, world: World, snapshot: baton_confi
         appends,
         journal,
         records,
+        scores,
         opened,
         running,
         budgets,

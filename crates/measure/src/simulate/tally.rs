@@ -12,7 +12,7 @@ use crate::simulate::check::pace;
 use crate::simulate::run::Ran;
 
 /// What must come up in a run of a hundred worlds.
-const EXPECTED: [(&str, &[&str]); 8] = [
+const EXPECTED: [(&str, &[&str]); 10] = [
     ("kinds", &["fallback", "hedge", "primary", "probe", "retry"]),
     ("places", &["dead keys", "waited and asked", "waited for nothing", "with one of several keys"]),
     ("statuses", &["cancelled", "failed", "interrupted", "succeeded"]),
@@ -39,6 +39,8 @@ const EXPECTED: [(&str, &[&str]); 8] = [
             "upstream_rejected",
         ],
     ),
+    ("judged in the path", &["errored", "scored", "skipped"]),
+    ("scores", &["errored", "scored", "skipped"]),
     (
         "attempts",
         &[
@@ -117,11 +119,15 @@ impl Tally {
                     let asked = attempt.outcome.was_made();
                     tally.count("places", if asked { "waited and asked" } else { "waited for nothing" }, 1);
                 }
+                if let Some(judged) = &attempt.judged {
+                    tally.count("judged in the path", judged.result.status(), 1);
+                }
                 if attempt.key.is_some() {
                     tally.count("places", "with one of several keys", 1);
                 }
             }
         }
+        ran.scores.iter().for_each(|score| tally.count("scores", score.result.status(), 1));
         for seen in &ran.seen {
             match seen.last() {
                 Some((_, LogEvent::Error(failure))) => tally.count("errors", failure.code.as_str(), 1),

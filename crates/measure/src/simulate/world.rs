@@ -14,6 +14,7 @@ use crate::simulate::budgets::{self, Keys};
 use crate::simulate::dice::Dice;
 use crate::simulate::intents::{self, Folder};
 use crate::simulate::journal::JournalPlan;
+use crate::simulate::judges;
 use crate::simulate::models;
 use crate::simulate::places::Places;
 
@@ -70,8 +71,15 @@ pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> 
         toml = budgets::teams(&mut purse, &toml);
         folders.iter_mut().for_each(|folder| folder.policy().push_str(&budgets::intent(&mut purse)));
     }
+    let mut similar = Dice::new(seed, 5);
+    folders.iter_mut().filter(|_| similar.chance(0.5)).for_each(Folder::remember_similar);
     for folder in &folders {
         scenario = scenario.cases(folder.cases.iter().cloned())?;
+    }
+    // Last, and of a stream of its own, too.
+    if let Some(bench) = judges::random(&mut Dice::new(seed, 5), &mut folders) {
+        toml.push_str(&bench.toml);
+        scenario = scenario.cases(bench.cases)?.model(judges::JUDGE, bench.behaviour)?;
     }
     for (file, key) in places.files() {
         std::fs::write(dir.join(file), key)?;

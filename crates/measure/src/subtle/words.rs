@@ -2,29 +2,7 @@
 
 use std::ops::Range;
 
-const UNITS: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 10] = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+use baton_core::{NUMBER_WORDS, TENS_WORDS};
 
 /// One word: where it stands, and itself in lower case.
 pub(crate) struct Word {
@@ -68,7 +46,7 @@ pub(crate) fn value(word: &str) -> Option<f64> {
         "thousand" => Some(1e3),
         "million" => Some(1e6),
         "billion" => Some(1e9),
-        _ => among(&UNITS).or_else(|| among(&TENS).map(|tens| 10.0 * tens)),
+        _ => among(&NUMBER_WORDS).or_else(|| among(&TENS_WORDS).map(|tens| 10.0 * tens)),
     }
 }
 

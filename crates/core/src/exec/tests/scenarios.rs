@@ -49,6 +49,7 @@ pub(super) fn world<const N: usize>(models: [(&'static str, &'static str); N]) -
             retries: 2,
             commit: Commit::AtVerdict,
             unproven: Unproven::Pass,
+            judge: None,
             stream: None,
             hedge_share: 0.0,
             who: Claimant { team: TeamId::new("a"), share: 1 },
@@ -141,7 +142,7 @@ impl World {
                     events.retain(|(_, event)| attempt_of(event) != Some(attempt))
                 }
                 Decision::Done(_) => return log,
-                Decision::Skip { .. } | Decision::Queue { .. } | Decision::Commit(_) => {}
+                Decision::Skip { .. } | Decision::Queue { .. } | Decision::Judge { .. } | Decision::Commit(_) => {}
             }
         }
         panic!("it never ends:\n{log}");
@@ -163,6 +164,7 @@ impl World {
                 format!("detach {attempt} {disposition:?} until {}", (*until - START).as_millis())
             }
             Decision::Queue { candidate, .. } => format!("queue at {}", name(*candidate)),
+            Decision::Judge { attempt, budget } => format!("judge {attempt} within {} ms", budget.as_millis()),
             Decision::Commit(attempt) => format!("commit {attempt}"),
             Decision::Wait(until) => format!("wait until {}", (*until - START).as_millis()),
             Decision::Done(Finish::Answered { attempt, verified }) => {
@@ -183,6 +185,7 @@ fn show_event(event: Event) -> String {
         Event::Woke => "woke".into(),
         Event::Progress { attempt, chunks, .. } => format!("{attempt} has {chunks} chunks"),
         Event::Answered { attempt, verdict } => format!("{attempt} answered, {verdict:?}"),
+        Event::Judged { attempt, verdict } => format!("{attempt} judged, {verdict:?}"),
         Event::Failed { attempt, disposition } => format!("{attempt} failed, {disposition:?}"),
         Event::Abandoned => "abandoned".into(),
     }
@@ -190,9 +193,10 @@ fn show_event(event: Event) -> String {
 
 fn attempt_of(event: &Event) -> Option<usize> {
     match *event {
-        Event::Progress { attempt, .. } | Event::Answered { attempt, .. } | Event::Failed { attempt, .. } => {
-            Some(attempt)
-        }
+        Event::Progress { attempt, .. }
+        | Event::Answered { attempt, .. }
+        | Event::Judged { attempt, .. }
+        | Event::Failed { attempt, .. } => Some(attempt),
         Event::Woke | Event::Abandoned => None,
     }
 }
@@ -207,6 +211,9 @@ fn parse(attempt: usize, started: Moment, script: &str) -> Vec<(Moment, Event)> 
             "pass" => answered(Verdict::Pass),
             "undecided" => answered(Verdict::Undecided),
             "fail" => answered(Verdict::Fail),
+            "judged_pass" => Event::Judged { attempt, verdict: Verdict::Pass },
+            "judged_fail" => Event::Judged { attempt, verdict: Verdict::Fail },
+            "no_verdict" => Event::Judged { attempt, verdict: Verdict::Undecided },
             "callers_fault" => failed(Disposition::CallersFault),
             "too_long" => failed(Disposition::TooLong),
             "transient" => failed(Disposition::Transient),

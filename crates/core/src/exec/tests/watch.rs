@@ -73,6 +73,9 @@ pub(super) struct Watch {
     /// The most that arrived of whom, just now: chunks, bytes.
     arrived: Option<(usize, u32, u64)>,
     told: Vec<(Attempt, End)>,
+    /// Answers that a judge looks at, and until when; the one that it is to be shown.
+    judging: Vec<(Attempt, Moment)>,
+    shows: Option<usize>,
     started: usize,
     retries: u32,
     hedged: bool,
@@ -114,6 +117,8 @@ impl Watch {
             committing: None,
             arrived: None,
             told: Vec::new(),
+            judging: Vec::new(),
+            shows: None,
             started: 0,
             retries: 0,
             hedged: false,
@@ -168,7 +173,7 @@ impl Watch {
     }
 
     fn acceptable(&self, verdict: Verdict) -> bool {
-        verdict == Verdict::Pass || (verdict == Verdict::Undecided && self.policy.unproven == Unproven::Pass)
+        verdict == Verdict::Pass || (verdict == Verdict::Undecided && self.policy.unproven != Unproven::Fail)
     }
 
     fn take(&mut self, number: usize) -> Option<Flight> {
@@ -229,7 +234,19 @@ impl Watch {
                 if let Some(flight) = (!late).then(|| self.take(attempt)).flatten() {
                     let failed = (!self.acceptable(verdict)).then_some(Disposition::BadAnswer);
                     self.learn(now, &flight, failed, lanes);
-                    self.ended(flight.attempt, End::Answered(verdict));
+                    if verdict == Verdict::Undecided && self.may_judge(now, &flight, lanes) {
+                        self.judging.push((flight.attempt, now + self.left(now)));
+                        self.shows = Some(attempt);
+                    } else {
+                        self.ended(flight.attempt, End::Answered(verdict));
+                    }
+                }
+            }
+            Event::Judged { attempt, verdict } => {
+                let place = self.judging.iter().position(|(judged, _)| judged.number == attempt);
+                if let Some(place) = place.filter(|_| now <= self.policy.deadline) {
+                    let (judged, _) = self.judging.remove(place);
+                    self.ended(judged, End::Answered(verdict));
                 }
             }
             Event::Failed { attempt, disposition } => {
@@ -257,6 +274,19 @@ impl Watch {
             flight.first_token = Some(now - flight.started);
             lanes.shadow.progress(flight.lane, now, flight.started);
         }
+    }
+
+    /// Whether the judge has time for this answer.
+    fn may_judge(&self, now: Moment, flight: &Flight, lanes: &Ledger) -> bool {
+        let Some(judge) = self.policy.judge else { return false };
+        let takes = lanes.shadow.get(judge).answers(now).p90.unwrap_or_default();
+        !self.is_committed(flight) && !self.left(now).is_zero() && takes <= self.left(now)
+    }
+
+    /// The judge says no more of this answer.
+    fn unjudged(&mut self, attempt: usize) -> Option<(Attempt, Moment)> {
+        let place = self.judging.iter().position(|(judged, _)| judged.number == attempt)?;
+        Some(self.judging.remove(place))
     }
 
     fn ended(&mut self, attempt: Attempt, end: End) {
@@ -295,6 +325,11 @@ impl Watch {
                 hold!(flight.probes && flight.first_token.is_none(), "detaches who probes nothing");
                 let most = self.candidates[flight.attempt.candidate].timeout.min(PROBE_MAX);
                 hold!(began == flight.started && until == began + most && now < until, "{began:?} to {until:?}");
+                Ok(())
+            }
+            Decision::Judge { attempt, budget } => {
+                hold!(self.shows.take() == Some(attempt), "shows {attempt} to the judge");
+                hold!(budget == self.left(now), "the judge has {budget:?}");
                 Ok(())
             }
             Decision::Commit(attempt) => self.commit(now, attempt),
@@ -394,7 +429,8 @@ impl Watch {
             }
             _ => {}
         }
-        hold!(kind == AttemptKind::Probe || beside.is_none(), "{kind:?} while another is waited for");
+        let waits = beside.is_some() || !self.judging.is_empty();
+        hold!(kind == AttemptKind::Probe || !waits, "{kind:?} while another is waited for");
         Ok(())
     }
 
@@ -431,6 +467,12 @@ impl Watch {
 
     fn cancel(&mut self, now: Moment, attempt: usize, why: (Disposition, Option<Breach>), lanes: &mut Ledger) -> Held {
         let (why, breach) = why;
+        if let Some((_, until)) = self.unjudged(attempt) {
+            let late = now >= until && now > self.policy.deadline;
+            hold!(why == Disposition::Cancelled || late, "ends an answer that is judged as {why:?}");
+            self.cancelled |= why == Disposition::Cancelled;
+            return Ok(());
+        }
         let Some(flight) = self.take(attempt) else { return Err(format!("{attempt} is not in the air")) };
         self.may_end(now, &flight, why)?;
         let until = flight.started + self.candidates[flight.attempt.candidate].timeout.min(PROBE_MAX);
@@ -457,6 +499,11 @@ impl Watch {
         hold!(now <= self.policy.deadline, "commits after the deadline");
         hold!(self.running.iter().all(|f| f.attempt.number == attempt), "commits beside others");
         hold!(self.queued.is_none(), "commits and waits for a place");
+        if let Some((judged, until)) = self.unjudged(attempt) {
+            hold!(now >= until, "gives {attempt} before {until:?} without a word of the judge");
+            self.ended(judged, End::Answered(Verdict::Undecided));
+        }
+        hold!(self.judging.is_empty(), "commits while another is judged");
         match (self.running.first_mut(), self.told.last()) {
             (Some(flight), _) => {
                 flight.ends = self.policy.stream_end;
@@ -483,6 +530,10 @@ impl Watch {
             let (number, bound) = (flight.attempt.number, self.bound(flight));
             hold!(until <= bound, "waits until {until:?} for {number}, which is over at {bound:?}");
         }
+        hold!(self.shows.is_none(), "waits before it shows {:?} to the judge", self.shows);
+        for (attempt, bound) in &self.judging {
+            hold!(until <= *bound, "waits until {until:?} for a word on {}, for which {bound:?} is", attempt.number);
+        }
         let Commit::After { chunks, bytes } = self.policy.commit else {
             return self.has_reason(until, lanes);
         };
@@ -496,7 +547,7 @@ impl Watch {
         if let Some((candidate, ticket)) = self.queued {
             let waits = lanes.real.waits(self.lane(candidate), ticket, &self.policy.who.team);
             hold!(waits && until <= self.latest(), "waits in no queue, or too long");
-        } else if self.running.is_empty() {
+        } else if self.running.is_empty() && self.judging.is_empty() {
             let of = self.scheduled.and_then(|(_, candidate)| self.last_of(candidate));
             let again = matches!(of, Some(End::Failed(d)) if d.retry_same());
             hold!(again && self.retries < self.policy.retries && !self.fault, "waits for nothing");
@@ -507,6 +558,7 @@ impl Watch {
 
     fn done(&mut self, finish: Finish) -> Held {
         hold!(self.running.is_empty() && self.queued.is_none(), "done while an attempt runs or waits");
+        hold!(self.judging.is_empty(), "done while an answer is judged");
         let of = |number: usize| self.told.iter().find(|(attempt, _)| attempt.number == number).map(|(_, end)| *end);
         match finish {
             Finish::Answered { attempt, verified } => {
@@ -559,5 +611,6 @@ impl Watch {
             self.learn(now, &flight, Some(Disposition::Cancelled), lanes);
         }
         self.queued = None;
+        self.judging.clear();
     }
 }

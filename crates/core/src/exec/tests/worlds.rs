@@ -62,6 +62,8 @@ struct Call {
     scripts: Vec<Vec<(Duration, Act)>>,
     /// What comes at a time after the start, whoever runs: duplicates, foreign attempts, plain wakes.
     noise: Vec<(Duration, Event)>,
+    /// What the judge says of the n-th attempt's answer, and after how long: likewise.
+    verdicts: Vec<Option<(Duration, Verdict)>>,
     leaves: Option<Leaves>,
     /// By how much its driver is late, in turn; and how long a commit takes to be performed.
     late: Vec<Duration>,
@@ -98,8 +100,12 @@ fn disposition() -> impl Strategy<Value = Disposition> {
     ]
 }
 
+fn verdict() -> impl Strategy<Value = Verdict> {
+    proptest::sample::select(vec![Verdict::Pass, Verdict::Pass, Verdict::Fail, Verdict::Undecided])
+}
+
 fn act() -> impl Strategy<Value = Act> {
-    let verdict = proptest::sample::select(vec![Verdict::Pass, Verdict::Pass, Verdict::Fail, Verdict::Undecided]);
+    let verdict = verdict();
     prop_oneof![
         3 => (0..6_u32, 0..600_u64).prop_map(|(chunks, bytes)| Act::Progress(chunks, bytes)),
         3 => verdict.prop_map(Act::Answer),
@@ -108,7 +114,11 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![1 => Just(Event::Woke), 2 => (0..6_usize, act()).prop_map(|(attempt, act)| act.of(attempt))]
+    prop_oneof![
+        1 => Just(Event::Woke),
+        4 => (0..6_usize, act()).prop_map(|(attempt, act)| act.of(attempt)),
+        1 => (0..6_usize, verdict()).prop_map(|(attempt, verdict)| Event::Judged { attempt, verdict }),
+    ]
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -116,11 +126,12 @@ fn policy() -> impl Strategy<Value = Policy> {
         1 => Just(Commit::AtVerdict),
         1 => (1..5_u32, 1..500_u64).prop_map(|(chunks, bytes)| Commit::After { chunks, bytes }),
     ];
-    let unproven = proptest::sample::select(vec![Unproven::Pass, Unproven::Fail]);
+    let judge = (0..LANES).prop_map(|lane| (Unproven::Judge, Some(LaneId(lane))));
+    let unproven = prop_oneof![Just((Unproven::Pass, None)), Just((Unproven::Fail, None)), judge];
     let hedges = proptest::sample::select(vec![0.0, 0.2, 1.0, 1.0]);
     let times = (micros(3000), micros(4000), micros(3000));
     (times, 0..4_u32, (commit, any::<bool>()), unproven, hedges, 0..3_u32).prop_map(
-        |((begins, time, more), retries, (commit, streams), unproven, hedge_share, team)| {
+        |((begins, time, more), retries, (commit, streams), (unproven, judge), hedge_share, team)| {
             let started = START + begins;
             let limits = streams || commit != Commit::AtVerdict;
             Policy {
@@ -130,6 +141,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 retries,
                 commit,
                 unproven,
+                judge,
                 stream: limits.then_some(LIMITS),
                 hedge_share,
                 who: Claimant { team: TeamId::new(&format!("team-{team}")), share: 1 + team },
@@ -160,18 +172,14 @@ fn call() -> impl Strategy<Value = Call> {
     let runs = (
         proptest::collection::vec(script, 1..5),
         proptest::collection::vec((micros(4000), event()), 0..3),
+        proptest::collection::vec(proptest::option::weighted(0.8, (micros(1500), verdict())), 1..4),
         proptest::option::weighted(0.25, leaves),
         proptest::collection::vec(late, 1..4),
         prop_oneof![2 => Just(Duration::ZERO), 1 => micros(800)],
     );
-    (policy(), candidates(), runs).prop_map(|(policy, candidates, (scripts, noise, leaves, late, commit_takes))| Call {
-        policy,
-        candidates,
-        scripts,
-        noise,
-        leaves,
-        late,
-        commit_takes,
+    (policy(), candidates(), runs).prop_map(|(policy, candidates, runs)| {
+        let (scripts, noise, verdicts, leaves, late, commit_takes) = runs;
+        Call { policy, candidates, scripts, noise, verdicts, leaves, late, commit_takes }
     })
 }
 
@@ -337,6 +345,11 @@ impl World {
                 }
                 Decision::Detach { candidate, began, until, .. } => {
                     self.alone.push((until, call.call.candidates[candidate].lane, began));
+                }
+                Decision::Judge { attempt, .. } => {
+                    let said = call.call.verdicts[attempt % call.call.verdicts.len()];
+                    let said = said.map(|(after, verdict)| (now + after, Event::Judged { attempt, verdict }));
+                    call.events.extend(said);
                 }
                 Decision::Commit(_) if !call.call.commit_takes.is_zero() => {
                     (call.wakes, call.blocked) = (now, now + call.call.commit_takes);

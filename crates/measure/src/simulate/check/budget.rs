@@ -2,7 +2,9 @@
 //! is what the records add up to; nobody is refused without a limit of theirs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use baton_config::Plan;
 use baton_core::{Account, Allowance, AttemptOutcome, AttemptRecord, ErrorCode, NanoUsd, Record, Usage};
 
 use super::{Case, Verdict, View, hold};
@@ -42,15 +44,15 @@ fn payers(ran: &Ran, record: &Record) -> Vec<(Account, Allowance)> {
 pub(super) fn of_seed(view: &View<'_>) -> Verdict {
     let ran = view.ran;
     let mut all: BTreeMap<Account, (Allowance, Used)> = BTreeMap::new();
-    for case in &view.cases {
-        let record = case.record;
+    for (record, _) in view.records() {
+        let plan = record.intent.as_ref().and_then(|name| ran.world.plans.get(name));
         let began = started_us(record);
         // One that was refused before it was admitted is no call.
         let admitted = record.deadline_us > 0;
         for (account, allowance) in payers(ran, record) {
             let (_, used) = all.entry(account).or_insert_with(|| (allowance, Used::default()));
             used.cost += record.cost;
-            for (cost, tokens) in record.attempts.iter().map(|attempt| beyond(case, ran, attempt)) {
+            for (cost, tokens) in record.attempts.iter().map(|attempt| beyond(plan, ran, attempt)) {
                 used.beyond = (used.beyond.0 + cost, used.beyond.1 + tokens);
             }
             used.calls.extend(admitted.then_some((began, 1)));
@@ -76,12 +78,12 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
 }
 
 /// Money and tokens of what was written over the limit of the call, or over what is held where it has none.
-fn beyond(case: &Case<'_>, ran: &Ran, attempt: &AttemptRecord) -> (NanoUsd, u64) {
-    let max = case.plan.and_then(|plan| plan.params.get("max_tokens")?.as_u64()).unwrap_or(OUTPUT_TOKENS);
+fn beyond(plan: Option<&Arc<Plan>>, ran: &Ran, attempt: &AttemptRecord) -> (NanoUsd, u64) {
+    let max = plan.and_then(|plan| plan.params.get("max_tokens")?.as_u64()).unwrap_or(OUTPUT_TOKENS);
     let written = attempt.usage.map_or(0, |usage| usage.output_tokens).saturating_sub(max);
-    let price = ran.world.models.iter().find(|model| model.id == attempt.model).and_then(|model| model.price);
+    let model = ran.world.models.iter().find(|model| model.id == attempt.model);
     let usage = Usage { output_tokens: written, ..Usage::default() };
-    (price.map_or(NanoUsd(0), |price| price.cost(&usage)), written)
+    (model.and_then(|model| model.price.as_ref()).map_or(NanoUsd(0), |price| price.cost_ever(&usage)), written)
 }
 
 fn within(account: &Account, allowance: &Allowance, used: &mut Used) -> Verdict {

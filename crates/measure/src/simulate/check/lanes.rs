@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use baton_core::{AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Via};
+use baton_core::{AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Record, Via};
 
 use super::{Case, Verdict, View, hold, oracle};
 use crate::simulate::run::{Ran, started_us};
@@ -105,13 +105,15 @@ fn in_order(case: &Case<'_>) -> Verdict {
 }
 
 /// The attempts that asked a model, each with its exchange.
-pub(super) fn pairs<'a>(case: &Case<'a>) -> Result<Vec<(&'a AttemptRecord, &'a Exchange)>, String> {
-    let mut exchanges = case.exchanges.iter().peekable();
+pub(super) fn pairs<'a>(
+    (record, exchanges): (&'a Record, &'a [Exchange]),
+) -> Result<Vec<(&'a AttemptRecord, &'a Exchange)>, String> {
+    let mut exchanges = exchanges.iter().peekable();
     let mut pairs = Vec::new();
-    for attempt in case.record.attempts.iter().filter(|a| a.outcome.was_made() && a.model.as_str() != "local") {
+    for attempt in record.attempts.iter().filter(|a| a.outcome.was_made() && a.model.as_str() != "local") {
         // Left before it was sent.
         let unsent = attempt.outcome == AttemptOutcome::Cancelled && attempt.duration_us == 0;
-        let from = started_us(case.record) + attempt.start_us;
+        let from = started_us(record) + attempt.start_us;
         let asks = |exchange: &Exchange| {
             exchange.began_us == from && exchange.key == attempt.key && model_of(exchange) == attempt.model.name()
         };
@@ -136,7 +138,7 @@ pub(super) fn goes_on(attempt: &AttemptRecord) -> bool {
 
 /// An exchange is of its attempt's model, and begins and ends with it.
 fn exchanged(case: &Case<'_>) -> Verdict {
-    for (attempt, exchange) in pairs(case)? {
+    for (attempt, exchange) in pairs((case.record, case.exchanges))? {
         let from = started_us(case.record) + attempt.start_us;
         let alone = goes_on(attempt);
         let to = from + if alone { PROBE_MAX_US.max(attempt.duration_us) } else { attempt.duration_us };
@@ -182,10 +184,11 @@ fn priced(view: &View<'_>, attempt: &AttemptRecord) -> Verdict {
         hold!(attempt.cost.is_some_and(|cost| cost.0 == 0), "no tokens, and it costs {:?}", attempt.cost);
         return Ok(());
     };
-    let price = view.ran.world.models.iter().find(|model| model.id == attempt.model).and_then(|model| model.price);
-    let cost = price.map(|price| {
-        let nano = i128::from(usage.input_tokens) * i128::from(price.input_per_million.0)
-            + i128::from(usage.output_tokens) * i128::from(price.output_per_million.0);
+    let model = view.ran.world.models.iter().find(|model| model.id == attempt.model);
+    let cost = model.and_then(|model| model.price.as_ref()).map(|prices| {
+        let rates = &prices.rows()[0].price.rates;
+        let nano = i128::from(usage.input_tokens) * i128::from(rates.input_per_million.0)
+            + i128::from(usage.output_tokens) * i128::from(rates.output_per_million.0);
         (nano * 2 + 1_000_000).div_euclid(2_000_000)
     });
     let recorded = attempt.cost.map(|cost| i128::from(cost.0));
@@ -209,7 +212,8 @@ fn no_wait(case: &Case<'_>) -> Verdict {
         let retry = (n..attempts.len()).any(|later| is_retry(later) && starts(&attempts[later]) == start);
         let waited = start > end && !retry;
         hold!(!waited, "before {} ({:?}) it waited for {} µs", attempt.model, attempt.kind, start - end);
-        end = end.max(attempt.start_us + attempt.duration_us);
+        let judged_us = attempt.judged.as_ref().map_or(0, |judged| judged.took_us);
+        end = end.max(attempt.start_us + attempt.duration_us + judged_us);
     }
     let skipped = attempts.last().filter(|a| !a.outcome.was_made());
     let answered = matches!(case.record.via, Some(Via::CacheExact | Via::Coalesced));
@@ -230,17 +234,14 @@ enum Happened<'a> {
 /// Replays every lane's attempts against what the records allow to be said for certain.
 pub(super) fn of_seed(view: &View<'_>) -> Verdict {
     let mut lanes: BTreeMap<String, Vec<(u64, Happened<'_>)>> = BTreeMap::new();
-    for case in &view.cases {
-        let begin = started_us(case.record);
-        let asked = pairs(case)?;
-        for attempt in &case.record.attempts {
+    for (record, exchanges) in view.records() {
+        let begin = started_us(record);
+        let asked = pairs((record, exchanges))?;
+        for attempt in &record.attempts {
             let exchange = asked.iter().find(|(asked, _)| std::ptr::eq(*asked, attempt));
             // Each intent's `local` is a lane of its own.
-            let own = if attempt.model.as_str() == "local" {
-                case.record.intent.as_ref().map(ToString::to_string)
-            } else {
-                None
-            };
+            let own =
+                if attempt.model.as_str() == "local" { record.intent.as_ref().map(ToString::to_string) } else { None };
             let lane =
                 lanes.entry(format!("{} {:?}{}", attempt.model, attempt.key, own.unwrap_or_default())).or_default();
             let start = begin + attempt.start_us;
@@ -314,13 +315,15 @@ fn replay(happened: &[(u64, Happened<'_>)]) -> Verdict {
 /// Whoever answers is up, be it badly; a call that is its caller's fault was answered too.
 fn answers(attempt: &AttemptRecord) -> bool {
     use AttemptOutcome::{Abstained, BadAnswer, CallersFault, Passed, TooLong};
-    matches!(attempt.outcome, Passed | BadAnswer | CallersFault | TooLong | Abstained)
+    // One that a judge was looking at when its execution ended had answered.
+    attempt.judged.is_some() || matches!(attempt.outcome, Passed | BadAnswer | CallersFault | TooLong | Abstained)
 }
 
 /// What may count as a failure; whether the budget of a slow one was fair is not known.
 fn fails(attempt: &AttemptRecord) -> bool {
     use AttemptOutcome::{HardDown, Slow, Transient};
     match attempt.outcome {
+        _ if attempt.judged.is_some() => false,
         HardDown | Transient => true,
         Slow => attempt.duration_us >= SLOW_MIN_US,
         _ => false,

@@ -4,6 +4,7 @@
 mod budget;
 mod deadline;
 mod isolation;
+mod judges;
 mod lanes;
 mod oracle;
 pub(crate) mod pace;
@@ -124,6 +125,20 @@ impl<'a> View<'a> {
         Ok(Self { ran, cases, places })
     }
 
+    /// The records of judges' executions.
+    pub(crate) fn children(&self) -> impl Iterator<Item = &'a Record> {
+        self.ran.observed.iter().map(|observed| &observed.record).filter(|record| record.parent.is_some())
+    }
+
+    /// All records, those of judges included, each with what was exchanged for it.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (&'a Record, &'a [Exchange])> {
+        let exchanged = |record: &'a Record| {
+            let exchanges = self.ran.exchanges.get(&record.execution);
+            (record, exchanges.map(Vec::as_slice).unwrap_or_default())
+        };
+        self.cases.iter().map(|case| (case.record, case.exchanges)).chain(self.children().map(exchanged))
+    }
+
     fn case(&self, id: ExecutionId) -> Option<&Case<'a>> {
         self.places.get(&id).map(|place| &self.cases[*place])
     }
@@ -155,12 +170,13 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
         Err(broken) => return broken,
     };
     let mut broken = Vec::new();
-    let whole: [(&'static str, Verdict); 5] = [
+    let whole: [(&'static str, Verdict); 6] = [
         ("Record", record::of_seed(&view)),
         ("Bounds", bounds(ran)),
         ("Breaker", lanes::of_seed(&view)),
         ("Budgets", budget::of_seed(&view)),
         ("Places", places::of_seed(&view)),
+        ("Judges", judges::of_seed(&view)),
     ];
     broken.extend(
         whole.into_iter().filter_map(|(invariant, verdict)| {
@@ -168,7 +184,7 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
         }),
     );
     for case in &view.cases {
-        let verdicts: [(&'static str, Verdict); 9] = [
+        let verdicts: [(&'static str, Verdict); 10] = [
             ("Record", record::of(case)),
             ("Truth", truth::of(&view, case)),
             ("Isolation", isolation::of(&view, case)),
@@ -178,6 +194,7 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
             ("Streams", truth::stream(case)),
             ("Budgets", budget::of(&view, case)),
             ("Limits of streams", pace::of(case)),
+            ("Judges", judges::of(&view, case)),
         ];
         broken.extend(verdicts.into_iter().filter_map(|(invariant, verdict)| {
             verdict.err().map(|what| Violation { invariant, what, execution: Some(case.seen.id) })

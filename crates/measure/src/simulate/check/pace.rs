@@ -19,7 +19,7 @@ pub(crate) fn limit(attempt: &AttemptRecord) -> Option<&'static str> {
 
 pub(super) fn of(case: &Case<'_>) -> Verdict {
     let limits = case.plan.map_or(StreamLimits::default(), |plan| plan.stream);
-    for (attempt, exchange) in lanes::pairs(case)? {
+    for (attempt, exchange) in lanes::pairs((case.record, case.exchanges))? {
         let broken = limit(attempt);
         hold!(case.seen.ask.stream || broken.is_none(), "{} is no stream, and broke {broken:?}", attempt.model);
         if !case.seen.ask.stream || lanes::goes_on(attempt) {

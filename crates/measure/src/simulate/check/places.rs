@@ -18,14 +18,14 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
     }
     let places = &view.ran.world.places;
     let mut lanes: BTreeMap<(String, Option<u32>), (Spans, Spans)> = BTreeMap::new();
-    for case in &view.cases {
-        let begin = started_us(case.record);
-        for attempt in case.record.attempts.iter().filter(|a| a.model.as_str() != "local") {
+    for (record, _) in view.records() {
+        let begin = started_us(record);
+        for attempt in record.attempts.iter().filter(|a| a.model.as_str() != "local") {
             let (calls, waits) = lanes.entry((attempt.model.to_string(), attempt.key)).or_default();
             let start = begin + attempt.start_us;
             if attempt.queued_us > 0 {
-                let late = attempt.start_us > case.record.deadline_us;
-                hold!(!late, "{} waited for a place past its deadline", case.record.execution);
+                let late = attempt.start_us > record.deadline_us;
+                hold!(!late, "{} waited for a place past its deadline", record.execution);
                 span(waits, start - attempt.queued_us, start);
             }
             // A probe needs no place: it is to show whether there is anybody.
@@ -33,6 +33,8 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
                 span(calls, start, start + attempt.duration_us);
             }
         }
+    }
+    for case in &view.cases {
         refused(case)?;
     }
     for ((model, key), (calls, waits)) in &mut lanes {

@@ -28,13 +28,13 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
         }
         Via::Stale => hold!(plan.on_exhausted == OnExhausted::Stale, "a stale answer that the intent does not allow"),
         Via::Model | Via::CacheExact | Via::Coalesced => {}
-        Via::CacheSemantic => hold!(false, "a semantic hit, where there is no semantic cache"),
+        Via::CacheSemantic => hold!(plan.cache.semantic.is_some(), "a semantic hit, where there is no semantic cache"),
     }
     if answer.via != Via::Default {
         gates(view, case, plan, &answer.output)?;
         let local = answer.model.as_ref().is_some_and(|model| model.as_str() == "local");
         hold!(answer.simulated != local, "simulated = {} of {:?}", answer.simulated, answer.model);
-        hold!(plan.unproven == baton_core::Unproven::Pass, "given without evidence, against the intent's `unproven`");
+        hold!(plan.unproven != baton_core::Unproven::Fail, "given without evidence, against the intent's `unproven`");
     }
     match (&answer.model, answer.via) {
         (Some(model), Via::Model) if model.as_str() != "local" => said(case, delivered, Some(plan)),
@@ -75,7 +75,7 @@ fn gates(view: &View<'_>, case: &Case<'_>, plan: &Plan, output: &Value) -> Verdi
 
 /// The answer is what the bytes say, and they say all of it.
 fn said(case: &Case<'_>, delivered: &Delivered, plan: Option<&Plan>) -> Verdict {
-    let exchanges = lanes::pairs(case)?;
+    let exchanges = lanes::pairs((case.record, case.exchanges))?;
     let passed = exchanges.into_iter().find(|(attempt, _)| attempt.outcome == AttemptOutcome::Passed);
     let Some((_, exchange)) = passed else { return Err("a model's answer, and no model was asked".into()) };
     hold!(exchange.end != End::Failed, "the exchange broke, and was given as a success");
@@ -124,7 +124,7 @@ pub(super) fn stream(case: &Case<'_>) -> Verdict {
     if let Some(plan) = case.plan {
         let gated = !matches!(plan.kind, IntentKind::Generation)
             || plan.checks.iter().any(|check| check.on_fail == Severity::Gate);
-        let held = (gated || plan.unproven == baton_core::Unproven::Fail) && !plan.stream_unverified;
+        let held = (gated || plan.unproven != baton_core::Unproven::Pass) && !plan.stream_unverified;
         hold!(!(held && case.released()), "text was given before the verdict, which the intent does not allow");
     }
     if let Some(LogEvent::Error(failure)) = events.last() {

@@ -1,0 +1,137 @@
+//! What labels and a judge say of an answer, besides its checks.
+
+use std::time::Duration;
+
+use baton_core::{AttemptOutcome, Disposition, Event, ExecutionId, Judgement, ScoreResult, Unproven, Verdict};
+use baton_eval::Seen;
+use baton_wire::Block;
+
+use super::{Drive, Given, micros};
+use crate::judge::ask;
+
+/// Where labels do not say from which score on answers are good enough, a judge's word is taken as it is.
+const PASSES_FROM: f64 = 0.5;
+
+impl Drive<'_> {
+    /// Until the state machine accepts it, an answer counts as a bad one.
+    pub(super) fn answered(&mut self, number: usize, mut given: Given, said: Verdict) -> Event {
+        let verdict = self.learnt(number, &mut given, (said, None));
+        let undecided = verdict == Verdict::Undecided;
+        if undecided && self.unproven() == Unproven::Fail {
+            self.record(number).error = Some("its quality is not known yet, and `unproven` is \"fail\"".into());
+        }
+        self.close(number, AttemptOutcome::BadAnswer);
+        let flight = &mut self.flights[number];
+        (flight.given, flight.undecided) = (Some(given), undecided);
+        Event::Answered { attempt: number, verdict }
+    }
+
+    fn unproven(&self) -> Unproven {
+        self.request.intent.as_ref().map_or(Unproven::Pass, |intent| intent.plan.unproven)
+    }
+
+    /// What labels say of such answers, after the checks said this, and a judge that. What is given
+    /// already is not taken back for it.
+    fn learnt(&mut self, number: usize, given: &mut Given, (said, judge): (Verdict, Option<f64>)) -> Verdict {
+        if self.request.calibration.is_none() {
+            return said;
+        }
+        let released = self.released();
+        let record = self.record(number);
+        let (checks, model) = (record.checks.clone(), record.model.clone());
+        let seen = Seen { model: &model, checks: &checks, repaired: !given.repairs.is_empty(), judge };
+        let (quality, learnt) = self.request.quality(&seen, said);
+        if said == Verdict::Undecided && learnt == Verdict::Fail {
+            if released {
+                return Verdict::Undecided;
+            }
+            let score = quality.as_ref().and_then(|quality| quality.score);
+            let score = score.map_or_else(String::new, |score| format!(" ({score} likely to be acceptable)"));
+            self.record(number).error =
+                Some(format!("it ranks below what people's labels show to be good enough{score}"));
+        }
+        given.quality = quality;
+        learnt
+    }
+
+    /// Shows an answer to the judge.
+    pub(crate) fn judge(&mut self, number: usize, budget: Duration) -> Event {
+        let given = self.flights[number].given.as_ref();
+        let tools = given.is_some_and(|given| given.content.iter().any(|b| matches!(b, Block::ToolUse { .. })));
+        let answer = given.filter(|_| !tools).map(|given| (self.log.execution, &given.output));
+        match answer.and_then(|answer| ask(self.engine, self.call, self.request, answer, budget)) {
+            Some(asking) => {
+                let reason = "it said nothing before somebody else had answered, or the time was up".into();
+                self.note(number, Some(asking.judge), ScoreResult::Errored { reason });
+                self.flights[number].asking = Some(asking);
+                Event::Woke
+            }
+            None => {
+                let reason = if tools { "calls of tools are not judged" } else { NO_TIME };
+                self.note(number, None, ScoreResult::Skipped { reason: reason.into() });
+                Event::Judged { attempt: number, verdict: Verdict::Undecided }
+            }
+        }
+    }
+
+    /// The judge spoke, or cannot. No verdict is no verdict, never a fail.
+    pub(super) fn judged(&mut self, number: usize, result: ScoreResult) -> Event {
+        self.dismiss(number);
+        let (value, failed) = (result.value(), failed(&result));
+        if let Some(judged) = self.record(number).judged.as_mut() {
+            judged.result = result;
+        }
+        let silent = Event::Judged { attempt: number, verdict: Verdict::Undecided };
+        let Some(value) = value else { return silent };
+        let Some(mut given) = self.flights[number].given.take() else { return silent };
+        let mut verdict = self.learnt(number, &mut given, (Verdict::Undecided, Some(value)));
+        if verdict == Verdict::Undecided && value < PASSES_FROM {
+            verdict = Verdict::Fail;
+            self.record(number).error = Some(format!("the judge fails it: {failed}"));
+        }
+        self.flights[number].given = Some(given);
+        Event::Judged { attempt: number, verdict }
+    }
+
+    /// An answer that was being judged is not waited for any more.
+    pub(super) fn withdraw(&mut self, number: usize, disposition: Disposition) -> Event {
+        self.dismiss(number);
+        self.flights[number].given = None;
+        let record = self.record(number);
+        record.outcome = disposition.into();
+        record.error = Some("it was being judged when the execution ended".into());
+        Event::Woke
+    }
+
+    /// Nobody waits for the judge any more.
+    pub(super) fn dismiss(&mut self, number: usize) {
+        let Some(asking) = self.flights[number].asking.take() else { return };
+        let took_us = micros(self.engine.clock.now() - asking.since);
+        if let Some(judged) = self.record(number).judged.as_mut() {
+            judged.took_us = took_us;
+        }
+    }
+
+    /// Says why an answer is given that a judge was to see, and did not.
+    pub(super) fn excuse(&mut self, number: usize) {
+        let unseen = self.flights[number].undecided && self.record(number).judged.is_none();
+        if unseen && self.unproven() == Unproven::Judge {
+            let flowed = self.released == Some(number);
+            let reason = if flowed { "its text was given as it came" } else { NO_TIME };
+            self.note(number, None, ScoreResult::Skipped { reason: reason.into() });
+        }
+    }
+
+    fn note(&mut self, number: usize, judge: Option<ExecutionId>, result: ScoreResult) {
+        self.record(number).judged = Some(Judgement { judge, took_us: 0, result });
+    }
+}
+
+const NO_TIME: &str = "the deadline has no room for a judge";
+
+/// The criteria that a judge finds an answer to fail.
+fn failed(result: &ScoreResult) -> String {
+    let ScoreResult::Scored { criteria, .. } = result else { return String::new() };
+    let failed = criteria.iter().filter(|(_, value)| **value < PASSES_FROM).map(|(id, _)| id.as_str());
+    failed.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,138 @@
+//! What the scenario stands on: receipts whose values are known, simulated models that read them, a
+//! judge that is right about most answers, and the folder that the server is started with.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Result;
+use baton_stats::SplitMix64;
+use serde_json::{Value, json};
+
+use crate::house;
+
+/// The intent, and the criterion that people and judge are asked.
+pub(super) const INTENT: &str = "receipt";
+pub(super) const CRITERION: &str = "on-receipt";
+/// Who is asked first, and who where the gate holds that answer back.
+pub(super) const FIRST: &str = "sim/hasty";
+pub(super) const NEXT: &str = "sim/careful";
+
+/// The share of verdicts that are the wrong way round.
+const JUDGE_WRONG: f64 = 0.1;
+
+/// Of the answers that pass, 70 % are to be good, with 90 % confidence: what 60 labels can promise of a
+/// model that is wrong this often. The check that sees most invented values holds none back by itself.
+const POLICY: &str = r#"
+[objective]
+latency_ms = 5000
+quality = 0.7
+confidence = 0.9
+[[checks]]
+type = "span-in-source"
+fields = ["company", "total"]
+on_fail = "signal"
+[[criteria]]
+id = "on-receipt"
+ask = "Does every value stand on the receipt?"
+[judge]
+model = "sim/judge"
+latency_ms = 5000
+[review]
+per_day = 100000
+double = 0
+"#;
+
+const OUTPUT: &str = r#"{"type":"object","required":["company","total"],"additionalProperties":false,
+"properties":{"company":{"type":"string"},"total":{"type":"string"}}}"#;
+
+const SCENARIO: &str = r#"truth = ["receipts.jsonl", "verdicts.jsonl"]
+
+[models.hasty]
+first_token_ms = { p50 = 15, p99 = 40 }
+wrong = 0.4
+
+[models.careful]
+first_token_ms = { p50 = 30, p99 = 80 }
+
+[models.judge]
+first_token_ms = { p50 = 20, p99 = 60 }
+"#;
+
+const TRADES: [&str; 8] = ["Books", "Bakery", "Tools", "Garden", "Music", "Optics", "Paper", "Shoes"];
+const PLACES: [&str; 8] = ["Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Hazel", "Juniper"];
+
+/// Receipts, by their text what stands on them.
+pub(super) struct Receipts {
+    pub(super) texts: Vec<String>,
+    truth: HashMap<String, Value>,
+}
+
+impl Receipts {
+    pub(super) fn new(count: usize, seed: u64) -> Self {
+        let mut rng = SplitMix64::new(seed);
+        let mut pick = |upto: u64| rng.next_u64() % upto;
+        let (mut texts, mut truth) = (Vec::with_capacity(count), HashMap::with_capacity(count));
+        for number in 0..count {
+            let company = format!("{} {}", PLACES[pick(8) as usize], TRADES[pick(8) as usize]);
+            let total = format!("{}.{:02}", 10 + pick(900), pick(100));
+            let text = format!("RECEIPT No. {number:05}\n{company}\nTILL {}\nTO PAY {total}\nTHANK YOU", 1 + pick(9));
+            truth.insert(text.clone(), json!({ "company": company, "total": total }));
+            texts.push(text);
+        }
+        Self { texts, truth }
+    }
+
+    /// Whether this is what stands on the receipt.
+    pub(super) fn right(&self, text: &str, output: &Value) -> bool {
+        self.truth.get(text) == Some(output)
+    }
+
+    /// What the models know: each receipt, and what a judge says of the right answer and of any other.
+    fn write(&self, folder: &Path, seed: u64) -> Result<()> {
+        let mut rng = SplitMix64::new(seed ^ 1);
+        let (mut receipts, mut verdicts) = (String::new(), String::new());
+        for text in &self.texts {
+            let expected = &self.truth[text];
+            receipts.push_str(&format!("{}\n", json!({ "input": { "text": text }, "expected": expected })));
+            let right = rng.next_f64() >= JUDGE_WRONG;
+            let marks = [
+                (format!("What it answered:\n<answer>\n{expected}\n</answer>"), right),
+                ("What it answered:".to_owned(), !right),
+            ];
+            for (mark, pass) in marks {
+                let verdict = if pass { "pass" } else { "fail" };
+                let said = json!({ CRITERION: { "reasoning": "I compared the values.", "verdict": verdict } });
+                verdicts
+                    .push_str(&format!("{}\n", json!({ "input": { "text": text, "mark": mark }, "expected": said })));
+            }
+        }
+        house::write(&folder.join("receipts.jsonl"), &receipts)?;
+        house::write(&folder.join("verdicts.jsonl"), &verdicts)?;
+        house::write(&folder.join("scenario.toml"), SCENARIO)
+    }
+}
+
+/// Starts the simulated models.
+pub(super) async fn sim(
+    baton: &Path,
+    folder: &Path,
+    receipts: &Receipts,
+    seed: u64,
+) -> Result<crate::children::Server> {
+    receipts.write(folder, seed)?;
+    let mut command = tokio::process::Command::new(baton);
+    command.args(["sim", "--listen", "127.0.0.1:0", "--seed", &seed.to_string()]);
+    command.arg("--scenario").arg(folder.join("scenario.toml"));
+    crate::children::Server::start("sim", &mut command, folder).await
+}
+
+/// The folder that the server is started with.
+pub(super) fn write(place: &Path, sim: SocketAddr) -> Result<()> {
+    house::write(&place.join("baton.toml"), &house::provider("sim", sim))?;
+    let file = |name: &str| place.join("intents").join(INTENT).join(name);
+    let models = house::models(&[FIRST.to_owned(), NEXT.to_owned()]);
+    house::write(&file("intent.toml"), &format!("{models}{POLICY}"))?;
+    house::write(&file("output.schema.json"), OUTPUT)?;
+    house::write(&file("prompt.md"), "Read this receipt, and answer in JSON:\n{{ output_schema }}\n\n{{ text }}\n")
+}
