@@ -6,8 +6,8 @@ use std::time::Duration;
 use baton_cache::Key;
 use baton_config::{IntentKind, PromptRole};
 use baton_core::{
-    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, LaneId, Limits, Moment, Policy, Quality, Quota, RouteRecord,
-    SERVER_CEILINGS, Scope, Severity, StreamLimits, Unproven, Verdict, handover,
+    Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, LaneId, Limits, Moment, Policy, Quality, Quota,
+    RouteRecord, SERVER_CEILINGS, Scope, Severity, StreamLimits, Unproven, Verdict, handover,
 };
 use baton_eval::Seen;
 use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};

@@ -90,7 +90,11 @@ fn prospects(engine: &Engine, request: &Request, plan: &Plan, known: Option<&Kno
     let prospect = |(place, candidate): (usize, &Candidate)| {
         let local = candidate.model.as_str() == "local";
         let price = candidate.price.as_ref();
-        let cost = if local { Some(NanoUsd(0)) } else { price.and_then(|price| known?.cost(&candidate.model, price, request.started_at_us)) };
+        let cost = if local {
+            Some(NanoUsd(0))
+        } else {
+            price.and_then(|price| known?.cost(&candidate.model, price, request.started_at_us))
+        };
         let own = [candidate.lane];
         let pool = request.live.pool(&candidate.model).unwrap_or(&own);
         let wait = |lane: &LaneId| lanes.predicted_wait(*lane, now, &who);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use baton_core::{
-    Answer, AnswerAttempt, AnswerLatency, ExecutionId, Failure, IntentName, ModelId, Quality, Record, RouteRecord, Score,
-    ScoreResult, SemanticDecision, SemanticLook, Status, TeamId, Usage, Via,
+    Answer, AnswerAttempt, AnswerLatency, ExecutionId, Failure, IntentName, ModelId, Quality, Record, RouteRecord,
+    Score, ScoreResult, SemanticDecision, SemanticLook, Status, TeamId, Usage, Via,
 };
 use baton_store::{Feedback, FeedbackKind};
 use serde::Serialize;
