@@ -1,3 +1,5 @@
+//! Rankings by hand, and what holds of all of them.
+
 use proptest::prelude::*;
 
 use proptest::strategy::Strategy as _;
