@@ -12,6 +12,7 @@ use crate::check_file::CheckFile;
 use crate::price_file::PriceFile;
 use crate::privacy_file::PrivacyFile;
 use crate::review_file::{CriterionFile, JudgeFile, ReviewFile};
+use crate::route_file::{RouteFile, RoutingFile};
 use crate::webhooks::Topic;
 
 /// `intents/NAME/intent.toml`: the policy of one intent.
@@ -25,10 +26,13 @@ pub(crate) struct IntentFile {
     #[serde(default)]
     #[schemars(length(min = 1, max = 32))]
     pub(crate) models: Vec<String>,
-    /// How candidates are ranked. All but `ordered` behave as `ordered`, and say so, until there is
+    /// How candidates are ranked. `cheapest` and `fastest` behave as `ordered`, and say so, until there is
     /// evidence.
     #[serde(default)]
     pub(crate) route: RouteFile,
+    /// The terms of the ranking, where it is not `ordered`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) routing: Option<RoutingFile>,
     /// What happens when no candidate gave an acceptable answer.
     #[serde(default)]
     pub(crate) on_exhausted: OnExhaustedFile,
@@ -85,17 +89,6 @@ pub(crate) struct IntentFile {
     /// What may be stored.
     #[serde(default)]
     pub(crate) privacy: PrivacyFile,
-}
-
-/// How candidates are ranked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RouteFile {
-    #[default]
-    Ordered,
-    Cheapest,
-    Fastest,
-    Weighted,
 }
 
 /// `"error"`: the typed error. `"stale"`: a remembered answer past its time, labelled; else the

@@ -24,6 +24,7 @@ mod price_file;
 mod privacy_file;
 mod prompt;
 mod review_file;
+mod route_file;
 mod schema;
 mod secrets;
 mod sections;

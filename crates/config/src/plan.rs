@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Allowance, Ceilings, IntentName, ModelId, NanoUsd, Prices, StreamLimits, TeamId, Unproven};
+use baton_core::{Allowance, Ceilings, IntentName, ModelId, NanoUsd, Prices, Strategy, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
 use crate::{CheckSpec, Prompt, Schema, WebhookSpec};
@@ -191,14 +191,20 @@ pub struct Hashes {
     pub lineage: String,
 }
 
-/// How candidates are ranked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// In the order written.
-    Ordered,
-    /// Declared `cheapest`, `fastest` or `weighted`: behaves as ordered, and says so, until there
-    /// is evidence.
-    OrderedUntilEvidence(&'static str),
+/// How candidates are ranked, and by which terms.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Route {
+    /// How.
+    pub strategy: Strategy,
+    /// How often each candidate is asked first, in proportion, in the order of the candidates; for
+    /// [`Strategy::Weighted`].
+    pub weights: Vec<f64>,
+    /// The share of calls that are spread evenly over those that may be good enough.
+    pub explore: f64,
+    /// The least probability of an answer in time.
+    pub in_time: f64,
+    /// Whether a session stays with the model that answered it.
+    pub sticky: bool,
 }
 
 /// What is promised.

@@ -62,6 +62,12 @@ impl Lane {
         self.answers.at(now)
     }
 
+    /// The probability that a whole answer takes at most this long; `None` where too few calls say.
+    #[must_use]
+    pub fn answers_within(&self, now: Moment, limit: Duration) -> Option<f64> {
+        self.answers.within(now, limit)
+    }
+
     /// How long the first tokens of streams take.
     #[must_use]
     pub fn first_tokens(&self, now: Moment) -> Percentiles {

@@ -49,6 +49,23 @@ impl Latencies {
         if now - self.last > FORGOTTEN { Percentiles::default() } else { self.percentiles }
     }
 
+    /// The probability that one takes at most this long; `None` where too few ended to say.
+    pub(crate) fn within(&self, now: Moment, limit: Duration) -> Option<f64> {
+        let micros = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX).min(u64::MAX / 2 - 1);
+        let (mut survival, mut ends) = (1.0, 0);
+        let mut at_risk = u32::try_from(self.sorted.len()).unwrap_or(u32::MAX);
+        for entry in &self.sorted {
+            if entry % 2 == 0 {
+                ends += 1;
+                if entry / 2 <= micros {
+                    survival *= 1.0 - 1.0 / f64::from(at_risk);
+                }
+            }
+            at_risk -= 1;
+        }
+        (ends >= ENDS_MIN && now - self.last <= FORGOTTEN).then_some(1.0 - survival)
+    }
+
     pub(crate) fn add(&mut self, now: Moment, elapsed: Duration, censored: bool) {
         if now - self.last > FORGOTTEN {
             *self = Self::default();
@@ -130,6 +147,22 @@ mod tests {
         let early = |n: u64| if n.is_multiple_of(2) { (5, true) } else { (100, false) };
         assert_eq!(of((0..500).map(early)), (100, 100, 100));
         assert_eq!(of((0..500).map(|_| (100, true))), (0, 0, 0), "nobody ever answered");
+    }
+
+    #[test]
+    fn the_share_in_time_is_of_all_that_began() {
+        let within = |entries: &[(u64, bool)], ms: u64| {
+            let mut latencies = Latencies::default();
+            for (took, censored) in entries {
+                latencies.add(Moment::default(), Duration::from_millis(*took), *censored);
+            }
+            latencies.within(Moment::default(), Duration::from_millis(ms)).map(|p| (p * 1000.0).round())
+        };
+        let even: Vec<(u64, bool)> = (1..=10).map(|n| (n * 100, false)).collect();
+        assert_eq!([50, 100, 899, 900, 5000].map(|ms| within(&even, ms)), [0.0, 100.0, 800.0, 900.0, 1000.0].map(Some));
+        // Half of them were cut short after 200 ms, and would have taken longer.
+        let cut: Vec<(u64, bool)> = (0..40).map(|n| (if n % 2 == 0 { 100 } else { 200 }, n % 2 == 1)).collect();
+        assert_eq!([within(&cut, 150), within(&cut, 9000), within(&even[..7], 500)], [Some(500.0), Some(500.0), None]);
     }
 
     #[test]

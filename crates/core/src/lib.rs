@@ -29,6 +29,7 @@ mod quality;
 mod record;
 mod retry;
 mod review;
+mod route;
 mod scope;
 mod score;
 mod semantic;
@@ -61,6 +62,10 @@ pub use record::{Record, Status, Via};
 pub use retry::full_jitter;
 pub use review::{
     LabelSource, Rejected, ReviewDraw, ReviewItem, ReviewLabel, ReviewRefusal, ReviewState, ReviewVerdict,
+};
+pub use route::{
+    Basis, KnownQuality, Prospect, Ranking, RouteCandidate, RouteRecord, Standing as RouteStanding, Strategy, Terms,
+    rank,
 };
 pub use scope::Scope;
 pub use score::{Judgement, Score, ScoreResult};

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     AttemptRecord, ExecutionId, Failure, Idempotency, IntentName, KeyId, ModelId, NanoUsd, Quality, ReviewDraw,
-    Sampler, SemanticLook, TeamId, Trace, Usage,
+    RouteRecord, Sampler, SemanticLook, TeamId, Trace, Usage,
 };
 
 /// Where an answer came from.
@@ -120,6 +120,9 @@ pub struct Record {
     /// Why this model answered, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How the candidates were ranked, where that is not the order written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<RouteRecord>,
     /// The error that was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
@@ -213,6 +216,7 @@ impl Record {
             via: self.via,
             model: self.model.clone(),
             reason: self.reason.clone(),
+            route: self.route.clone(),
             error: self.error.clone(),
             usage: self.usage,
             cost: self.cost,

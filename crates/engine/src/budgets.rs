@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_config::{Plan, Snapshot};
 use baton_core::{
-    Account, Allowance, At, ErrorCode, Failure, KeyId, Ledger, Need, Quota, Refusal, Reservation, Standing, Used,
+    Account, Allowance, At, ErrorCode, Failure, KeyId, Ledger, NanoUsd, Need, Quota, Refusal, Reservation, Standing,
+    Used,
 };
 use baton_store::Spend;
 
@@ -94,6 +95,12 @@ impl Budgets {
     /// Gives back what an attempt held, and charges what it used.
     pub(crate) fn settle(&self, reservation: Reservation, used: Used) {
         self.lock().ledger.settle(reservation, used);
+    }
+
+    /// What these accounts have left for this time of the day; `None` where nobody's money is limited.
+    pub(crate) fn spare(&self, quotas: &[Quota], unix_us: i64) -> Option<NanoUsd> {
+        let limited = quotas.iter().any(|quota| quota.allowance.usd_per_day.is_some());
+        if limited { self.lock().ledger.spare(quotas, unix_us) } else { None }
     }
 
     /// How everybody who is limited stands: teams and intents as configured, keys that called.

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_config::{OnExhausted, Route};
+use baton_config::OnExhausted;
 use baton_core::{
     Answer, AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Finish, NanoUsd, Quality, Record,
     ScoreResult, Status, Trace, Usage, Via,
@@ -152,14 +152,11 @@ fn chosen(request: &Request, attempts: &[AttemptRecord]) -> String {
     if !told.is_empty() {
         return told;
     }
-    let route = request.intent.as_ref().map(|intent| intent.plan.route);
-    match (route, &request.limits.models) {
-        (None, _) => "the model that was asked for".into(),
-        (_, Some(_)) => "first of the models that the call names".into(),
-        (Some(Route::Ordered), None) => "first in the intent's order".into(),
-        (Some(Route::OrderedUntilEvidence(declared)), None) => {
-            format!("first in the intent's order: there is no evidence yet to route `{declared}` by")
-        }
+    match (&request.intent, &request.limits.models, &request.routed) {
+        (None, ..) => "the model that was asked for".into(),
+        (_, Some(_), _) => "first of the models that the call names".into(),
+        (Some(_), None, Some(routed)) => routed.to_string(),
+        (Some(_), None, None) => "first in the intent's order".into(),
     }
 }
 
@@ -258,6 +255,7 @@ fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outco
     record.via = outcome.via;
     record.model = outcome.model.clone();
     record.reason = outcome.reason.clone();
+    record.route.clone_from(&request.routed);
     record.error = outcome.error.clone();
     record.quality = quality;
     record.repairs = outcome.repairs.clone();
@@ -291,6 +289,7 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         via: None,
         model: None,
         reason: None,
+        route: None,
         error: None,
         usage: Usage::default(),
         cost: NanoUsd(0),

@@ -20,6 +20,7 @@ use crate::reload::Configured;
 use crate::repeats::Repeats;
 use crate::resolve::Request;
 use crate::review::Reviews;
+use crate::routing::Routing;
 use crate::semantic::Semantic;
 use crate::tasks::Tasks;
 
@@ -45,6 +46,7 @@ pub(crate) struct Engine {
     pub(crate) reviews: Reviews,
     pub(crate) judges: Judges,
     pub(crate) learning: Learning,
+    pub(crate) routing: Routing,
     pub(crate) semantic: Semantic,
 }
 

@@ -14,7 +14,7 @@ use baton_store::{CalibrationVersion, ExecutionFilter, Label, LabelQuery, Store,
 use crate::engine::Engine;
 
 /// Evidence is looked at over so many days.
-const WINDOW_US: i64 = 30 * 24 * 3600 * 1_000_000;
+pub(crate) const WINDOW_US: i64 = 30 * 24 * 3600 * 1_000_000;
 /// Labels of a lineage at the most: the first ones of the window.
 const LABELS_MAX: usize = 10_000;
 const PAGE: usize = 1000;
@@ -127,7 +127,11 @@ async fn take_over(engine: &Engine, pass: &mut Pass) -> Result<(), StoreError> {
 }
 
 /// The settled labels of an intent's lineage, by team, in the order in which they were given.
-async fn by_team(store: &Store, plan: &Plan, now_us: i64) -> Result<HashMap<TeamId, Vec<Label>>, StoreError> {
+pub(crate) async fn by_team(
+    store: &Store,
+    plan: &Plan,
+    now_us: i64,
+) -> Result<HashMap<TeamId, Vec<Label>>, StoreError> {
     let mut teams: HashMap<TeamId, Vec<Label>> = HashMap::new();
     let mut query = LabelQuery { lineage: plan.hashes.lineage.clone(), team: None, after: None, limit: PAGE };
     let mut read = 0;

@@ -30,6 +30,7 @@ mod repeats;
 mod resolve;
 mod review;
 mod route;
+mod routing;
 mod run;
 mod semantic;
 mod tasks;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use baton_cache::ExactCache;
 use baton_config::{Changes, Snapshot};
 use baton_core::{
-    Admission, At, BreakerState, ExecutionId, Failure, IntentName, LaneId, Lanes, ModelId, Sampler, TeamId, Trace,
-    TraceParent,
+    Admission, At, BreakerState, ErrorCode, ExecutionId, Failure, IntentName, LaneId, Lanes, ModelId, RouteRecord,
+    Sampler, TeamId, Trace, TraceParent,
 };
 use baton_provider::ProviderError;
 use baton_store::{Past, Retention, Store, StoreError};
@@ -29,7 +29,10 @@ use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::places::Waiters;
 use crate::reload::{Configuration, Configured};
 use crate::repeats::{Boarding, Repeats, board, land};
+use crate::resolve::resolve;
 use crate::review::Reviews;
+use crate::route::ranked;
+use crate::routing::{self, Routing};
 use crate::run::run;
 use crate::semantic::{self, Semantic, SemanticState, Written};
 use crate::tasks::Tasks;
@@ -196,6 +199,7 @@ impl Builder {
             reviews: Reviews::default(),
             judges: Judges::default(),
             learning: Learning::default(),
+            routing: Routing::default(),
             semantic,
         })))
     }
@@ -397,7 +401,32 @@ impl Orchestrator {
     /// # Errors
     /// What the store says.
     pub async fn calibrate(&self) -> Result<usize, StoreError> {
-        learn::pass(&self.0).await
+        let fitted = learn::pass(&self.0).await?;
+        routing::refresh(&self.0).await?;
+        Ok(fitted)
+    }
+
+    /// Reads what labels and judges say of the models of intents that are routed by it:
+    /// [`Orchestrator::calibrate`] does too, and decides what passes.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn learn_routing(&self) -> Result<(), StoreError> {
+        routing::refresh(&self.0).await
+    }
+
+    /// How the candidates of a call would be ranked now, and why; nobody is asked. What calls of the
+    /// same session or seed would draw is another's: the propensities say what may come of it.
+    ///
+    /// # Errors
+    /// Those of a call that is refused before a model is asked.
+    pub fn explain(&self, call: &Call) -> Result<RouteRecord, Failure> {
+        let engine = &*self.0;
+        let request = resolve(engine, engine.live(), call)?;
+        let intent = request.intent.clone().ok_or_else(|| {
+            Failure::new(ErrorCode::UnsupportedFeature, "a raw model call has one candidate: name an intent")
+        })?;
+        Ok(ranked(engine, call, &request, (&intent.plan, engine.clock.execution_id())).record)
     }
 
     /// Forgets the answers that people called bad since the last time, in both caches; how many. At once

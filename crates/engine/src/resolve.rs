@@ -7,7 +7,7 @@ use baton_cache::Key;
 use baton_config::{IntentKind, PromptRole};
 use baton_core::{
     Candidate, Claimant, Commit, ErrorCode, Failure, IntentName, LaneId, Limits, Moment, Policy, Quality, Quota,
-    SERVER_CEILINGS, Scope, Severity, StreamLimits, Unproven, Verdict, handover,
+    RouteRecord, SERVER_CEILINGS, Scope, Severity, StreamLimits, Unproven, Verdict, handover,
 };
 use baton_eval::Seen;
 use baton_wire::{ChatRequest, Message, Params, ResponseFormat, Role};
@@ -43,6 +43,8 @@ pub(crate) struct Request {
     pub(crate) stream: StreamLimits,
     /// Those that may answer, ranked.
     pub(crate) candidates: Arc<[Candidate]>,
+    /// How they were ranked, where that is not the order written.
+    pub(crate) routed: Option<RouteRecord>,
     /// What labels and judges said of such answers, as it is in force for this call.
     pub(crate) calibration: Option<Arc<InForce>>,
     /// Where answers may be remembered.
@@ -82,6 +84,7 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
                 started_at_us,
                 quotas: quotas(&snapshot, &call.caller, None),
                 candidates: Arc::from([candidate]),
+                routed: None,
                 calibration: None,
                 flight: None,
                 asked: None,
@@ -142,6 +145,7 @@ fn resolve_intent(
         input,
         scope,
         candidates,
+        routed: None,
         calibration: None,
         flight,
         asked: None,

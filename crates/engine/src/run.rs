@@ -29,7 +29,7 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
     let outcome = match recall(engine, call, &mut request, log).await {
         Some(remembered) => remembered,
         None => {
-            request.candidates = route(engine, &request);
+            (request.candidates, request.routed) = route(engine, call, &request, log.execution);
             match Drive::new(engine, call, &request, log) {
                 Err(failure) => Outcome::failed(failure),
                 Ok(mut drive) => {
@@ -45,6 +45,7 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
     let (record, outcome) = recorded(engine, call, &request, log, (attempts, outcome)).await;
     answer(call, request.intent.as_deref(), log, &record, &outcome);
     let entry = remember(engine, &request, &record, &outcome);
+    engine.routing.answered(call, &request, &record);
     learn(engine, &mut request, entry);
     engine.judges.consider(engine, call, &request, (&record, &outcome));
     if let Some(flight) = &request.flight {

@@ -13,6 +13,7 @@ mod crash;
 mod data;
 mod deadline;
 mod drift;
+mod floor;
 mod frank;
 mod gate;
 mod ground;
@@ -34,6 +35,7 @@ mod prices;
 mod qqp;
 mod records;
 mod report;
+mod route;
 mod scenario;
 mod simulate;
 mod sroie;
@@ -123,6 +125,10 @@ enum Measure {
     Pairs(pairs::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
+    /// RouterBench: learnt quality against shrunk means, beside who knows every outcome
+    Route(route::Arguments),
+    /// Simulated traffic whose truth is known: does the cheapest route keep its floor as a model turns bad
+    Floor(floor::Arguments),
     /// Prices worked out by hand, and agreement with LiteLLM's price data
     Prices(prices::Arguments),
 }
@@ -175,6 +181,8 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Mutations(arguments) => mutations::run(arguments),
         Measure::Pairs(arguments) => pairs::run(arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
+        Measure::Route(arguments) => route::run(arguments),
+        Measure::Floor(arguments) => floor::run(arguments),
         Measure::Prices(arguments) => prices::run(arguments),
     }
 }

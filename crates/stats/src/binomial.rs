@@ -68,6 +68,13 @@ fn wilson(successes: u64, n: u64, z: f64) -> f64 {
     score_bound(successes as f64 / n as f64, n as f64, z)
 }
 
+/// Both ends of Wilson's interval of a rate that was estimated with the precision of `n` labels, which
+/// need not be whole; 0 and 1 where there are none.
+#[must_use]
+pub fn wilson_interval(rate: f64, n: f64, z: f64) -> (f64, f64) {
+    if n > 0.0 { (score_bound(rate, n, -z), score_bound(rate, n, z)) } else { (0.0, 1.0) }
+}
+
 /// Wilson's bound of a rate that was estimated with the precision of `n` labels, which need not
 /// be whole.
 pub(crate) fn score_bound(rate: f64, n: f64, z: f64) -> f64 {

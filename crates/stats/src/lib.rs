@@ -19,12 +19,14 @@ mod needs;
 mod normal;
 mod platt;
 mod quantile;
+mod ridge;
 mod rng;
 
 pub use agreement::krippendorff_alpha;
 pub use betting::{Weighted, betting_lower, betting_upper, wealth};
 pub use binomial::{
-    binomial_cdf, clopper_pearson_lower, clopper_pearson_upper, labels_needed, wilson_lower, wilson_upper,
+    binomial_cdf, clopper_pearson_lower, clopper_pearson_upper, labels_needed, wilson_interval, wilson_lower,
+    wilson_upper,
 };
 pub use compare::{Difference, PairedTally, Rollout, Verdict, paired_bootstrap, paired_mean};
 pub use drift::{Advice, Cause, Cusum, Monitor, mcnemar};
@@ -37,4 +39,5 @@ pub use needs::Needs;
 pub use normal::{normal_cdf, normal_quantile, t_quantile};
 pub use platt::Platt;
 pub use quantile::{Sketch, quantile};
+pub use ridge::Ridge;
 pub use rng::SplitMix64;

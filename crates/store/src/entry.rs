@@ -79,6 +79,7 @@ impl Opened {
             via: None,
             model: None,
             reason: None,
+            route: None,
             error: Some(Failure::new(ErrorCode::StreamInterrupted, message)),
             usage: Usage::default(),
             cost: self.reserved,

@@ -42,6 +42,7 @@ pub(crate) fn record() -> Record {
         via: Some(Via::Model),
         model: Some("sim/a".into()),
         reason: Some("first in the intent's order".into()),
+        route: None,
         error: None,
         usage: Usage::default(),
         cost: NanoUsd(1500),

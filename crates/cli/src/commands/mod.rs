@@ -13,6 +13,7 @@ mod keys;
 mod prices;
 mod report;
 mod review;
+mod route;
 mod run;
 mod serve;
 mod sim;
@@ -58,6 +59,7 @@ enum Command {
     Report(report::Report),
     Review(review::Review),
     Calibration(calibration::Calibration),
+    Route(route::Route),
     Cache(cache::Cache),
     Keys(keys::Keys),
     Embeddings(embeddings::Embeddings),
@@ -82,6 +84,7 @@ impl Arguments {
             Command::Prices(command) => command.json(),
             Command::Review(command) => command.json(),
             Command::Calibration(command) => command.json(),
+            Command::Route(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
@@ -107,6 +110,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Report(command) => command.run().await,
         Command::Review(command) => command.run().await,
         Command::Calibration(command) => command.run().await,
+        Command::Route(command) => command.run().await,
         Command::Cache(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Embeddings(command) => command.run().await,

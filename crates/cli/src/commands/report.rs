@@ -2,6 +2,7 @@
 
 mod budgets;
 mod quality;
+mod routing;
 
 use baton_core::{Day, IntentName, NanoUsd};
 use baton_gateway::retiring;
@@ -53,6 +54,7 @@ impl Report {
         let outside = |error: baton_store::StoreError| Exit::outside(error.to_string());
         let whose = (query.team.clone(), query.intent.clone());
         let quality = quality::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
+        let routing = routing::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
         let caches = cache::lines(&store, &snapshot, &query).await.map_err(outside)?;
         let figures = store.report(query).await.map_err(outside)?;
         let budgets = budgets::lines(&store, &snapshot, now).await.map_err(outside)?;
@@ -63,6 +65,7 @@ impl Report {
             figures["retiring"] = ends.iter().map(ending).collect();
             figures["budgets"] = budgets::json(&budgets);
             figures["quality"] = quality::json(&quality);
+            figures["routing"] = routing::json(&routing);
             figures["caches"] = cache::json(&caches);
             say!("{figures}");
         } else if figures.total.calls.calls == 0 {
@@ -72,6 +75,7 @@ impl Report {
         } else {
             print(&figures);
             quality::print(&quality);
+            routing::print(&routing);
             if !caches.is_empty() {
                 say!("");
                 cache::print(&caches);

@@ -50,7 +50,7 @@ pub(crate) struct Run {
 /// What to do where another process writes to the store.
 const IN_USE: &str = "send the call to it (POST /v1/execute), or add --no-record to answer here without a record";
 /// What is mostly meant by an input that is not JSON.
-const TEXT_HINT: &str = "a text is written in quotes: --input '\"some text\"'";
+pub(super) const TEXT_HINT: &str = "a text is written in quotes: --input '\"some text\"'";
 
 impl Run {
     pub(crate) async fn run(self) -> Result<(), Exit> {
@@ -146,7 +146,7 @@ impl Run {
     }
 }
 
-fn read(input: &str) -> Result<String, Exit> {
+pub(super) fn read(input: &str) -> Result<String, Exit> {
     if input == "-" {
         let mut text = String::new();
         std::io::stdin()
@@ -161,6 +161,6 @@ fn read(input: &str) -> Result<String, Exit> {
     }
 }
 
-fn parse(flag: &str, text: &str) -> Result<Value, Exit> {
+pub(super) fn parse(flag: &str, text: &str) -> Result<Value, Exit> {
     serde_json::from_str(text).map_err(|error| Exit::usage(format!("{flag} is not JSON: {error}")))
 }

@@ -269,3 +269,16 @@ fn embeddings_are_listed_and_missing_ones_told() {
         .run_with(&["embeddings", "pull", "wordllama"], &[("PATH", "")], "")
         .ends(3, "install Python with pip, or uv");
 }
+
+#[test]
+fn a_route_is_explained_without_asking_anybody() {
+    let policy = "models = [\"local\", \"openai/gpt-4o-mini\"]\nroute = \"cheapest\"\n[review]\nper_day = 5\n";
+    let folder = Folder::with(&[("intents/a/intent.toml", &format!("{policy}{LABELS}"))]);
+    let told = folder.run(&["route", "explain", "a", "--input", "\"x\"", "--json"]).done().json();
+    assert_eq!((&told["route"]["basis"], &told["route"]["strategy"]), (&json!("no_evidence"), &json!("cheapest")));
+    assert_eq!(told["route"]["candidates"][0]["model"], "local");
+    let shown = folder.run(&["route", "explain", "a", "--input", "\"x\""]).done().out;
+    assert!(shown.contains("there is no evidence yet to route `cheapest` by"), "{shown}");
+    folder.run(&["route", "explain", "b", "--input", "1"]).ends(2, "there is no intent `b`");
+    folder.run(&["route", "explain", "a", "--input", "x"]).ends(2, "--input is not JSON");
+}

@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use super::cache::cache;
 use super::house::{House, LOCAL};
 use super::stream::stream;
-use super::{budget, checks, judge, prompts, review, schemas};
+use super::{budget, checks, judge, prompts, review, route, schemas};
 use crate::cases::{self, Forms};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
 use crate::effective::{Effective, settings};
-use crate::files::{IntentFile, OnExhaustedFile, RouteFile};
+use crate::files::{IntentFile, OnExhaustedFile};
 use crate::hash::{AnswerParts, hash, hashes};
 use crate::json::child;
-use crate::plan::{Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Route, Share};
+use crate::plan::{Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Share};
 use crate::privacy_file::StoreContentFile;
 use crate::units;
 
@@ -63,7 +63,7 @@ pub(crate) fn compile_intent(
     let input_schema = schemas::input(sources.input.as_ref(), sink);
     let output_schema = schemas::output(sources.output.as_ref(), kind.as_ref(), sink);
     let (ceilings, privacy) = (ceilings(document, file, sink), privacy(document, file, sink));
-    let (stream, route) = (stream(document, &file.stream, sink), route(document, file, sink));
+    let (stream, route) = (stream(document, &file.stream, sink), route::route(document, file, sink));
     let cache = cache(document, file, kind.as_ref(), input_schema.as_ref().and_then(Option::as_ref), sink);
     let allowance = budget(document, file, candidates.as_deref().unwrap_or_default(), sink);
     let (kind, input_schema, output_schema) = (kind?, input_schema?, output_schema?);
@@ -94,7 +94,7 @@ pub(crate) fn compile_intent(
         hashes,
         candidates: candidates.into(),
         ceilings: ceilings?,
-        route,
+        route: route?,
         prompt,
         params,
         objective: Objective { quality: file.objective.quality, confidence: file.objective.confidence },
@@ -205,18 +205,6 @@ fn candidates(
         all.push(spec);
     }
     (sink.errors() == before && !all.is_empty()).then_some(all)
-}
-
-fn route(document: &Document, file: &IntentFile, sink: &mut Sink) -> Route {
-    let name = match file.route {
-        RouteFile::Ordered => return Route::Ordered,
-        RouteFile::Cheapest => "cheapest",
-        RouteFile::Fastest => "fastest",
-        RouteFile::Weighted => "weighted",
-    };
-    let message = format!("route \"{name}\" behaves as \"ordered\" until there is evidence");
-    sink.warn(document.at("/route"), message, "put first in `models` what should be asked first");
-    Route::OrderedUntilEvidence(name)
 }
 
 fn ceilings(document: &Document, file: &IntentFile, sink: &mut Sink) -> Option<Ceilings> {

@@ -8,6 +8,7 @@ mod intent;
 mod judge;
 mod prompts;
 mod review;
+mod route;
 mod schemas;
 mod store;
 mod stream;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use baton_config::{Durability, IntentKind, OnExhausted, PromptRole, Route, Secret, Share};
-use baton_core::{Allowance, Day, IntentName, NanoUsd, SERVER_CEILINGS, Service, Unproven, Usage};
+use baton_config::{Durability, IntentKind, OnExhausted, PromptRole, Secret, Share};
+use baton_core::{Allowance, Day, IntentName, NanoUsd, SERVER_CEILINGS, Service, Strategy, Unproven, Usage};
 use serde_json::json;
 
 use crate::folder::Folder;
@@ -107,7 +107,7 @@ fn the_smallest_intent_of_the_contract() {
     );
     assert_eq!((plan.candidates[1].place, plan.candidates[1].timeout), (1, Duration::from_secs(60)));
     assert_eq!(plan.ceilings, SERVER_CEILINGS);
-    assert_eq!((plan.route, plan.unproven), (Route::Ordered, Unproven::Pass));
+    assert_eq!((plan.route.strategy, plan.unproven), (Strategy::Ordered, Unproven::Pass));
     let IntentKind::Classification(labels) = &plan.kind else { panic!("{:?}", plan.kind) };
     assert_eq!(labels[2], ("how-to".to_owned(), "asks how to do something".to_owned()));
     let output = plan.output_schema.as_ref().unwrap();
@@ -151,7 +151,7 @@ fn the_full_files_of_the_contract() {
         plan.candidates[2].price.as_ref().unwrap().rows()[0].price.rates.input_per_million,
         NanoUsd(100_000_000)
     );
-    assert_eq!(plan.route, Route::OrderedUntilEvidence("cheapest"));
+    assert_eq!((plan.route.strategy, plan.route.explore), (Strategy::Cheapest, 0.02));
     assert_eq!(plan.on_exhausted, OnExhausted::Default(json!({"label": "needs-human"})));
     assert_eq!(serde_json::to_value(&plan.params).unwrap(), json!({"temperature": 0.0, "max_tokens": 200}));
     assert_eq!((plan.objective.quality, plan.objective.confidence), (0.97, 0.8));

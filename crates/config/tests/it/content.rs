@@ -256,7 +256,7 @@ fn a_report_looks_like_a_compilers() {
       · ────
     3 │ [labels]
       ╰────
-     help: did you mean `route`? known here: models, route, on_exhausted, examples,
+     help: did you mean `route`? known here: models, route, routing, on_exhausted, examples,
            stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks,
            criteria, local, judge, review, privacy
     "#);

@@ -21,7 +21,7 @@ quality = 0.9
     );
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:1:1: unknown key `modles`
-        did you mean `models`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, judge, review, privacy
+        did you mean `models`? known here: models, route, routing, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, judge, review, privacy
     intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted", not "cheepest"
         did you mean `cheapest`? write one of these
     intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
@@ -29,7 +29,7 @@ quality = 0.9
     intents/a/intent.toml:8:7: `retry.max` must be at least 0
         write another value
     intents/a/intent.toml:9:2: unknown key `objectives`
-        did you mean `objective`? known here: models, route, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, judge, review, privacy
+        did you mean `objective`? known here: models, route, routing, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, judge, review, privacy
     "#);
 }
 
@@ -42,6 +42,22 @@ fn features_of_later_versions_by_name() {
     intents/a/intent.toml:4:9: `store = "redacted"` is not supported by this version
         remove it; leaving it in would promise what is not done
     "#);
+}
+
+#[test]
+fn routes_and_their_terms() {
+    let check = |policy: &str, expected: &str| {
+        let told = labelled(policy).diagnostics();
+        assert!(told.contains(expected), "{policy}\n{told}");
+    };
+    check("[routing]\nexplore = 0.1", "[routing] is set, and candidates are asked in the order written");
+    check("route = \"weighted\"", "route \"weighted\" has no weights");
+    check("route = \"weighted\"\n[routing.weights]\n\"x/none\" = 1", "`x/none` is not among the models");
+    check("route = \"weighted\"\n[routing.weights]\n\"openai/x\" = -1", "-1 is no weight");
+    check("route = \"fastest\"\n[routing.weights]\n\"openai/x\" = 1", "only the route \"weighted\" has weights");
+    check("route = \"cheapest\"\n[routing]\nexplore = 0.6", "`routing.explore` must be at most 0.5");
+    check("route = \"cheapest\"", "nothing here gathers any");
+    check("route = \"cheapest\"\n[review]\nper_day = 5", "behaves as \"ordered\" until there is evidence");
 }
 
 #[test]

@@ -24,6 +24,9 @@ use window::Window;
 /// What only running calls stand in the way of may be free as soon as one of them ends.
 const RESERVED_RETRY: Duration = Duration::from_secs(1);
 
+/// The share of a day's money that is for no time of the day in particular.
+const SPENT_ANYTIME: f64 = 0.1;
+
 /// What may be used. What is `None` is not limited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -276,6 +279,23 @@ impl Ledger {
     #[must_use]
     pub fn spent(&self, account: &Account, unix_us: i64) -> (NanoUsd, NanoUsd) {
         self.books.get(account).map(|book| book.purse.look(unix_us.div_euclid(DAY_US))).unwrap_or_default()
+    }
+
+    /// What these accounts have left for this time of the day (Unix microseconds), if a day's money is
+    /// spent evenly but for a tenth that may be spent at any time; the least of them, negative where
+    /// more is spent already. `None` where no account's money is limited.
+    #[must_use]
+    pub fn spare(&self, quotas: &[Quota], unix_us: i64) -> Option<NanoUsd> {
+        #[expect(clippy::cast_precision_loss, reason = "a share of a day")]
+        let passed = unix_us.rem_euclid(DAY_US) as f64 / DAY_US as f64;
+        let spare = |quota: &Quota| {
+            let limit = quota.allowance.usd_per_day?;
+            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a plan, not an account")]
+            let by_now = (limit.0 as f64 * (SPENT_ANYTIME + (1.0 - SPENT_ANYTIME) * passed)) as i64;
+            let (spent, held) = self.spent(&quota.account, unix_us);
+            Some(NanoUsd(by_now) - spent - held)
+        };
+        quotas.iter().filter_map(spare).min()
     }
 
     /// What an account used by now.

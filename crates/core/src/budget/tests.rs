@@ -83,6 +83,18 @@ fn money_is_held_and_given_back() {
 }
 
 #[test]
+fn what_is_spare_grows_with_the_day() {
+    let (mut ledger, quotas) = (Ledger::default(), team(money(1000)));
+    let spare = |ledger: &Ledger, hours: i64| ledger.spare(&quotas, 20 * DAY + hours * DAY / 24);
+    assert_eq!([0, 12, 24].map(|hours| spare(&ledger, hours).unwrap()), [100, 550, 100].map(NanoUsd));
+    let held = ledger.reserve(&quotas, need(0, 300), At { unix_us: 20 * DAY, ..at(0) }).unwrap();
+    assert_eq!((spare(&ledger, 0), spare(&ledger, 12)), (Some(NanoUsd(-200)), Some(NanoUsd(250))));
+    ledger.settle(held, used(0, 50));
+    assert_eq!(spare(&ledger, 12), Some(NanoUsd(500)));
+    assert_eq!(ledger.spare(&team(Allowance::default()), 20 * DAY), None);
+}
+
+#[test]
 fn without_a_price_nothing_is_spent_where_money_is_limited() {
     let mut ledger = Ledger::default();
     let unknown = Need { tokens: 0, cost: None };

@@ -18,5 +18,6 @@ mod reload;
 mod remembered;
 mod repeats;
 mod review;
+mod routing;
 mod semantic;
 mod streams;

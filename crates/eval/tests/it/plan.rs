@@ -17,7 +17,7 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
         hashes: Hashes { answer: String::new(), policy: String::new(), lineage: String::new() },
         candidates: Arc::from([]),
         ceilings: SERVER_CEILINGS,
-        route: Route::Ordered,
+        route: Route::default(),
         prompt: Prompt::compile(vec![]).unwrap(),
         input_schema: None,
         output_schema: schema.map(|json| Schema::compile(json).unwrap()),

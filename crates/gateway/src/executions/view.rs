@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use baton_core::{
-    Answer, AnswerAttempt, AnswerLatency, ExecutionId, Failure, IntentName, ModelId, Quality, Record, Score,
-    ScoreResult, SemanticDecision, SemanticLook, Status, TeamId, Usage, Via,
+    Answer, AnswerAttempt, AnswerLatency, ExecutionId, Failure, IntentName, ModelId, Quality, Record, RouteRecord,
+    Score, ScoreResult, SemanticDecision, SemanticLook, Status, TeamId, Usage, Via,
 };
 use baton_store::{Feedback, FeedbackKind};
 use serde::Serialize;
@@ -58,6 +58,10 @@ pub(crate) struct ExecutionView {
     model: Option<ModelId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// How the candidates were ranked, and by which predictions, where that is not the order written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    route: Option<RouteRecord>,
     /// The error that was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<RecordedError>,
@@ -164,6 +168,7 @@ impl From<Record> for ExecutionView {
             via: record.via,
             model: record.model,
             reason: record.reason,
+            route: record.route,
             error: record.error.map(RecordedError::from),
             repairs: record.repairs,
             usage: record.usage,
