@@ -14,7 +14,7 @@ use baton_store::{CalibrationVersion, ExecutionFilter, Label, LabelQuery, Store,
 use crate::engine::Engine;
 
 /// Evidence is looked at over so many days.
-const WINDOW_US: i64 = 30 * 24 * 3600 * 1_000_000;
+pub(crate) const WINDOW_US: i64 = 30 * 24 * 3600 * 1_000_000;
 /// Labels of a lineage at the most: the first ones of the window.
 const LABELS_MAX: usize = 10_000;
 const PAGE: usize = 1000;
@@ -26,7 +26,7 @@ const REFRESH_US: i64 = 3600 * 1_000_000;
 const FEATURES_MAX: usize = 50_000;
 
 /// Whose answers, and of which lineage.
-type Of = (TeamId, String);
+pub(crate) type Of = (TeamId, String);
 
 /// What is in force.
 #[derive(Clone, Debug)]
@@ -68,6 +68,11 @@ impl Learning {
             return None;
         }
         all.get(&(team.clone(), lineage.to_owned())).map(Arc::clone)
+    }
+
+    /// Whose answers, and of which lineage, something is in force for.
+    pub(crate) fn known(&self) -> Vec<Of> {
+        self.in_force.load().keys().cloned().collect()
     }
 
     fn publish(&self, versions: Vec<CalibrationVersion>) {

@@ -21,6 +21,7 @@ use crate::call::Call;
 use crate::clock::Clock;
 use crate::close::{crashed, refused};
 use crate::connect::{Connect, Connections};
+use crate::drift::{self, Drift, DriftEvent, DriftStanding};
 use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
 use crate::judge::Judges;
@@ -186,6 +187,7 @@ impl Builder {
             reviews: Reviews::default(),
             judges: Judges::default(),
             learning: Learning::default(),
+            drift: Drift::default(),
         })))
     }
 }
@@ -360,14 +362,47 @@ impl Orchestrator {
     }
 
     /// Learns for as long as it is polled: what people label and judges say is in force within
-    /// seconds. Run it beside a long-lived orchestrator, and drop it to stop.
+    /// seconds, and what drifts is told. Run it beside a long-lived orchestrator, and drop it to stop.
     pub async fn learn(&self) {
-        loop {
-            if let Err(error) = self.calibrate().await {
-                tracing::warn!(%error, "labels could not be learnt from; what was in force stays");
+        let calibrating = async {
+            loop {
+                if let Err(error) = self.calibrate().await {
+                    tracing::warn!(%error, "labels could not be learnt from; what was in force stays");
+                }
+                tokio::time::sleep(LEARNING).await;
             }
-            tokio::time::sleep(LEARNING).await;
-        }
+        };
+        // Beside it: judging gold answers again takes minutes.
+        let watching = async {
+            loop {
+                tokio::time::sleep(drift::EVERY).await;
+                if let Err(error) = self.watch_drift().await {
+                    tracing::warn!(%error, "drift could not be watched; it is tried again");
+                }
+            }
+        };
+        tokio::join!(calibrating, watching);
+    }
+
+    /// One look for drift, by [`Orchestrator::learn`] twice a minute: at what was judged and labelled
+    /// since the last, and once a day at the gold answers, which it has judged again.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn watch_drift(&self) -> Result<(), StoreError> {
+        drift::pass(&self.0).await
+    }
+
+    /// How the watch for drift stands, as of the last look.
+    #[must_use]
+    pub fn drift(&self) -> Arc<Vec<DriftStanding>> {
+        self.0.drift.standings()
+    }
+
+    /// Alarms and their explanations that were not asked for yet, the oldest first; at most 64 wait.
+    #[must_use]
+    pub fn drift_events(&self) -> Vec<DriftEvent> {
+        self.0.drift.take_events()
     }
 
     /// One pass of [`Orchestrator::learn`]: how many calibrations it put in force.

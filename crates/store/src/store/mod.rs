@@ -3,6 +3,7 @@
 mod calibrations;
 mod control;
 mod control_reviews;
+mod drift;
 mod ingest;
 mod memory;
 mod pack;
@@ -31,6 +32,8 @@ use crate::{
 pub use calibrations::CalibrationVersion;
 use calibrations::MemoryCalibrations;
 use control::Control;
+pub use drift::DriftEntry;
+use drift::MemoryDrift;
 use ingest::Ingest;
 pub use prune::Retention;
 use records::Records;
@@ -47,6 +50,7 @@ struct Inner {
     /// Empty where there is a disk.
     reviews: MemoryReviews,
     calibrations: MemoryCalibrations,
+    drift: MemoryDrift,
     /// None where everything is in memory.
     disk: Option<Disk>,
 }
@@ -117,6 +121,7 @@ impl Store {
             keys: KeyCache::default(),
             reviews: MemoryReviews::default(),
             calibrations: MemoryCalibrations::default(),
+            drift: MemoryDrift::default(),
             disk: Some(disk),
         };
         inner.close_orphans().await?;
@@ -152,6 +157,7 @@ impl Store {
             keys: KeyCache::default(),
             reviews: MemoryReviews::default(),
             calibrations: MemoryCalibrations::default(),
+            drift: MemoryDrift::default(),
             disk: Some(disk),
         })))
     }
@@ -175,6 +181,7 @@ impl Store {
             keys: KeyCache::default(),
             reviews: MemoryReviews::default(),
             calibrations: MemoryCalibrations::default(),
+            drift: MemoryDrift::default(),
             disk: None,
         }))
     }
