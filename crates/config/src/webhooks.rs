@@ -19,11 +19,14 @@ pub enum Topic {
     Journal,
     /// A changed configuration is refused.
     Configuration,
+    /// What a judge says of an intent's answers moved, and why.
+    Drift,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Objective, Self::Budget, Self::Breaker, Self::Journal, Self::Configuration];
+    pub const ALL: [Self; 6] =
+        [Self::Objective, Self::Budget, Self::Breaker, Self::Journal, Self::Configuration, Self::Drift];
 }
 
 /// One `[[webhooks]]` entry.

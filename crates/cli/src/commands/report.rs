@@ -1,6 +1,7 @@
 //! `baton report`: what happened, by intent and model.
 
 mod budgets;
+mod drift;
 mod quality;
 
 use baton_core::{IntentName, NanoUsd};
@@ -51,12 +52,15 @@ impl Report {
         let outside = |error: baton_store::StoreError| Exit::outside(error.to_string());
         let whose = (query.team.clone(), query.intent.clone());
         let quality = quality::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
+        let watched = baton_engine::drift_standings(&store, &snapshot, now).await.map_err(outside)?;
+        let watched = drift::of(watched, (whose.0.as_ref(), whose.1.as_ref()));
         let figures = store.report(query).await.map_err(outside)?;
         let budgets = budgets::lines(&store, &snapshot, now).await.map_err(outside)?;
         if self.json {
             let mut figures = json(&figures);
             figures["budgets"] = budgets::json(&budgets);
             figures["quality"] = quality::json(&quality);
+            figures["drift"] = drift::json(&watched);
             say!("{figures}");
         } else if figures.total.calls.calls == 0 {
             let intent = self.intent.as_ref().map(|intent| format!(" of {intent}")).unwrap_or_default();
@@ -65,6 +69,7 @@ impl Report {
         } else {
             print(&figures);
             quality::print(&quality);
+            drift::print(&watched);
             budgets::print(&budgets);
         }
         Ok(())

@@ -140,6 +140,10 @@ async fn alarm(
     let Some(watching) = &mut watch.state.watching else { return Ok(()) };
     let since_us = engine.clock.unix_us();
     watching.alarm = Some(Alarm { since_us, by: by.to_owned(), counted: Default::default() });
+    if by == "gold" {
+        // They spoke already.
+        watching.gold_us = since_us;
+    }
     engine.drift.raise(&watched.of, wanted);
     data["by"] = json!(by);
     data["labelsWanted"] = json!(wanted);

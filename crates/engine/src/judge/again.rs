@@ -44,18 +44,22 @@ impl Judges {
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         let spending = rates.entry(plan.name.clone()).or_default();
         let Some(money) = spec.usd_per_day else { return true };
-        let first = spec.usd_first.map_or(0.0, |first| nano(first));
-        let cost = spending.rate.cost().unwrap_or(first);
-        let spent = spending.again_on(day(now)) + cost;
-        let pays = spent <= SHARE * nano(money);
-        if pays {
-            spending.again = (day(now), spent);
-        }
-        pays
+        let cost = spending.rate.cost().unwrap_or(spec.usd_first.map_or(0.0, nano));
+        spending.pay(cost, money, now)
     }
 }
 
 impl Spending {
+    /// Takes this cost from its share of a day's money, where that covers it.
+    fn pay(&mut self, cost: f64, money: NanoUsd, now: Moment) -> bool {
+        let spent = self.again_on(day(now)) + cost;
+        let pays = spent <= SHARE * nano(money);
+        if pays {
+            self.again = (day(now), spent);
+        }
+        pays
+    }
+
     fn again_on(&self, day: u64) -> f64 {
         if self.again.0 == day { self.again.1 } else { 0.0 }
     }
@@ -75,4 +79,21 @@ fn day(now: Moment) -> u64 {
 #[expect(clippy::cast_precision_loss, reason = "nano-dollars of one day")]
 fn nano(usd: NanoUsd) -> f64 {
     usd.0 as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn judging_again_has_a_quarter_of_the_days_money_and_drawing_the_rest() {
+        let mut spending = Spending::default();
+        let (now, money) = (Moment::default(), NanoUsd(1000));
+        let paid = (0..9).filter(|_| spending.pay(100.0, money, now)).count();
+        assert_eq!((paid, spending.left(Some(money), now)), (2, Some(NanoUsd(800))));
+        assert_eq!(spending.left(None, now), None);
+        let tomorrow = now + DAY;
+        assert_eq!(spending.left(Some(money), tomorrow), Some(money));
+        assert!(spending.pay(100.0, money, tomorrow));
+    }
 }

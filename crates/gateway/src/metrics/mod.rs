@@ -1,6 +1,7 @@
 //! Figures for Prometheus, derived from records. Labels are configured names and enums: bounded.
 
 mod budgets;
+mod drift;
 mod labels;
 mod lanes;
 mod state;
@@ -21,6 +22,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use budgets::Budgets;
+use drift::Drift;
 use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByOutcome, ByTokens, TokenKind};
 use lanes::Lanes;
 use state::States;
@@ -47,6 +49,7 @@ pub struct Metrics {
     states: States,
     outlets: Outlets,
     budgets: Budgets,
+    drift: Drift,
 }
 
 impl Metrics {
@@ -71,6 +74,7 @@ impl Metrics {
             states: States::default(),
             outlets,
             budgets: Budgets::default(),
+            drift: Drift::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -98,6 +102,7 @@ impl Metrics {
         self.lanes.register(r);
         self.states.register(r);
         self.budgets.register(r);
+        self.drift.register(r);
     }
 
     /// Counts one record. A few hash look-ups: about a microsecond.
@@ -136,6 +141,7 @@ impl Metrics {
         self.lanes.read(orchestrator);
         self.states.read(orchestrator, &self.outlets.states());
         self.budgets.read(&orchestrator.budgets());
+        self.drift.read(&orchestrator.drift());
         self.text()
     }
 
