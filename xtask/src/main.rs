@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool")]
 
 mod check;
+mod generate;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ The commands of this project
 
   cargo xtask test               everything that CI runs: formatting, tidy, lints, licences, all tests, documentation
   cargo xtask tidy               how the crates may depend on each other, sizes, and what may not be committed
+  cargo xtask gen prices         the embedded price list, from the pinned wheels of genai-prices and litellm
   cargo xtask measure NAME ...   reproduce a figure; without a name, lists what there is
   cargo xtask bench NAME ...     reproduce a figure of speed; without a name, lists what there is
   cargo xtask simulate ...       random traffic and faults on virtual time, for example --seeds 1000
@@ -38,6 +40,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "test" | "tidy" if !rest.is_empty() => bail!("`cargo xtask {command}` takes no arguments"),
         "test" => check::run(&root()?),
         "tidy" => tidy::run(&root()?),
+        "gen" => generate::run(&root()?, rest).map(|()| ExitCode::SUCCESS),
         "measure" | "bench" | "simulate" => measure(&root()?, args),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -1,6 +1,6 @@
 //! A remembered answer, and how many bytes it takes.
 
-use baton_core::{ExecutionId, IntentName, ModelId, Moment, Usage};
+use baton_core::{ExecutionId, IntentName, ModelId, Moment, NanoUsd, Usage};
 use serde_json::Value;
 
 /// An answer that was complete and passed its gates.
@@ -28,6 +28,8 @@ pub struct Entry {
     pub simulated: bool,
     /// The tokens that it took then.
     pub usage: Usage,
+    /// What it cost then, where that is known.
+    pub cost: Option<NanoUsd>,
 }
 
 impl Entry {

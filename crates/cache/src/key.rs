@@ -8,6 +8,8 @@ use serde_json::Value;
 
 /// Changes with the encoding below, so that keys of two formats never meet.
 const FORMAT: &[u8] = b"baton exact cache key 1";
+/// Likewise, of values.
+const VALUE_FORMAT: &[u8] = b"baton cached value 1";
 
 /// The blake3 hash of scope, intent, answer hash and canonical input.
 ///
@@ -38,6 +40,21 @@ impl Key {
         put_text(&mut framed, answer_hash.as_bytes());
         put_value(&mut framed, input);
         Self(blake3::hash(&framed).into())
+    }
+
+    /// The key of a value alone: equal values have equal keys.
+    #[must_use]
+    pub(crate) fn of_value(value: &Value) -> Self {
+        let mut framed = Vec::with_capacity(128);
+        put_text(&mut framed, VALUE_FORMAT);
+        put_value(&mut framed, value);
+        Self(blake3::hash(&framed).into())
+    }
+
+    /// A key that was kept as its bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     /// The thirty-two bytes.

@@ -5,6 +5,7 @@
 mod entry;
 mod exact;
 mod key;
+pub mod semantic;
 
 pub use entry::Entry;
 pub use exact::{ExactCache, Lookup, STALE_MAX};

@@ -5,6 +5,7 @@ mod exit;
 mod lab;
 mod log;
 mod reload;
+mod retiring;
 mod setup;
 mod signals;
 mod telemetry;
@@ -21,10 +22,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = commands::Arguments::parse();
     let json = arguments.json();
-    if let Err(exit) = log::start(arguments.serves()) {
-        return exit.report(json);
-    }
-    let ended = run(arguments, json);
+    let ended = match log::start(arguments.serves()) {
+        Ok(()) => run(arguments, json),
+        Err(exit) => exit.report(json),
+    };
     log::flush();
     ended
 }

@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::cache_file::CacheFile;
 use crate::check_file::CheckFile;
+use crate::price_file::PriceFile;
 use crate::privacy_file::PrivacyFile;
 use crate::review_file::{CriterionFile, JudgeFile, ReviewFile};
 use crate::webhooks::Topic;
@@ -244,18 +246,6 @@ impl Default for StreamFile {
     }
 }
 
-/// `[cache]`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct CacheFile {
-    /// How long an answer is remembered: `30s`, `1h`, `7d`. The ceiling of a call's `cacheTTL` too.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ttl: Option<String>,
-    /// Calls that differ in one of these never share an answer: `metadata.customer`.
-    #[schemars(length(max = 16))]
-    pub(crate) partition: Vec<String>,
-}
-
 /// `[budget]`. What is absent is not limited.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -350,25 +340,12 @@ impl Default for ServerFile {
 pub(crate) struct ModelFile {
     /// The model that the name stands for: `provider/model`.
     pub(crate) id: String,
-    /// What its tokens cost, instead of the built-in price.
+    /// What its tokens cost, instead of the built-in price; see `baton prices`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) price: Option<PriceFile>,
     /// The longest that one attempt may take, `60s` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) timeout: Option<String>,
-}
-
-/// Dollars for a million tokens: `0.10 USD/M`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PriceFile {
-    /// Of the input.
-    pub(crate) input: String,
-    /// Of the output.
-    pub(crate) output: String,
-    /// Of input that the provider read from its cache; as other input if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) cached: Option<String>,
 }
 
 /// `[providers.NAME]`.

@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 /// Keys, by pointer (`*` is any one segment), with the name that a person knows them by.
-const KEYS: [(&str, &str); 2] =
-    [("/batch", "[batch]"), ("/cache/semantic_error_max", "the semantic cache (`cache.semantic_error_max`)")];
+const KEYS: [(&str, &str); 1] = [("/batch", "[batch]")];
 
 /// Values, by pointer.
 const VALUES: [(&str, &str); 1] = [("/privacy/store", "redacted")];

@@ -4,6 +4,7 @@
 //! it: each mistake with file, line, column and what to do. Nothing is started, and nothing but the
 //! folder is read.
 
+mod cache_file;
 mod cases;
 mod changes;
 mod check;
@@ -19,6 +20,7 @@ mod json;
 mod later;
 mod load;
 mod plan;
+mod price_file;
 mod privacy_file;
 mod prompt;
 mod review_file;
@@ -41,7 +43,8 @@ pub use json::canonical;
 pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load, sources};
 pub use plan::{
     CacheSpec, Case, Criterion, Durability, Hashes, IntentKind, JudgeSpec, LocalSpec, ModelSpec, Objective,
-    OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, ServerSpec, Share, Snapshot, StoreSpec, Team,
+    OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, SemanticSpec, ServerSpec, Share, Snapshot,
+    StoreSpec, Team,
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use baton_core::Price;
+use baton_core::Prices;
 
 use crate::compile::{
     House, IntentSources, compile_intent, compile_judges, intent_settings, store_and_teams, webhooks,
@@ -36,8 +36,8 @@ pub struct Given<'a> {
     pub flags: &'a [(&'a str, &'a str)],
     /// The names of the built-in providers.
     pub known_providers: &'a [&'a str],
-    /// The built-in price of a model (`provider/model`).
-    pub price: &'a dyn Fn(&str) -> Option<Price>,
+    /// The built-in prices of a model (`provider/model`).
+    pub price: &'a dyn Fn(&str) -> Option<Prices>,
 }
 
 /// A configuration without errors.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Allowance, Ceilings, IntentName, ModelId, NanoUsd, Price, StreamLimits, TeamId, Unproven};
+use baton_core::{Allowance, Ceilings, IntentName, ModelId, NanoUsd, Prices, StreamLimits, TeamId, Unproven};
 use serde_json::{Map, Value};
 
 use crate::{CheckSpec, Prompt, Schema, WebhookSpec};
@@ -53,7 +53,7 @@ pub struct ModelSpec {
     /// The longest that one attempt may take.
     pub timeout: Duration,
     /// What its tokens cost, where known.
-    pub price: Option<Price>,
+    pub price: Option<Prices>,
 }
 
 /// How a provider is reached.
@@ -151,7 +151,7 @@ pub struct Plan {
     pub judge: Option<JudgeSpec>,
     /// Which answers people are asked about; `None` where none are.
     pub review: Option<ReviewSpec>,
-    /// The exact cache.
+    /// What is remembered, for whom.
     pub cache: CacheSpec,
     /// What it may use, whoever calls it.
     pub allowance: Allowance,
@@ -258,11 +258,24 @@ pub struct ReviewSpec {
     pub adjudicator: Option<String>,
 }
 
-/// The exact cache of an intent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The caches of an intent.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CacheSpec {
     /// Dotted paths into the call (`metadata.customer`) whose values part the cache.
     pub partition: Vec<String>,
+    /// Answers to similar inputs; `None` where they are not wanted.
+    pub semantic: Option<SemanticSpec>,
+}
+
+/// The semantic cache of an intent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SemanticSpec {
+    /// The share of its answers that may differ from the model's, in (0, 0.2].
+    pub error_max: f64,
+    /// What tells which inputs are similar: `hashed`, `wordllama` or `minilm`.
+    pub embedding: &'static str,
+    /// JSON pointers into the input whose values must be the same; they are not embedded.
+    pub slots: Vec<String>,
 }
 
 /// `[local]`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelId, Price};
+use crate::{ModelId, Prices};
 
 /// Endpoint × key × model: what breakers and latency figures belong to. An index into
 /// [`crate::Lanes`].
@@ -24,5 +24,5 @@ pub struct Candidate {
     /// The longest that one attempt may take, whatever the deadline.
     pub timeout: Duration,
     /// Its price, where it is known.
-    pub price: Option<Price>,
+    pub price: Option<Prices>,
 }

@@ -28,6 +28,9 @@ pub struct CallConfig {
     /// Retries on the same model, over the whole execution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u32>,
+    /// The share of answers to similar inputs that may differ from the model's; 0 asks for none of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub semantic_error_max: Option<f64>,
 }
 
 /// What an intent allows, the server's bounds where it is silent.
@@ -45,6 +48,9 @@ pub struct Ceilings {
     pub ttl: Duration,
     /// The time to live of a call that names none; zero is no cache.
     pub ttl_default: Duration,
+    /// The share of answers to similar inputs that may differ from the model's; `None`: the intent has no
+    /// semantic cache.
+    pub semantic_error: Option<f64>,
 }
 
 /// The server's ceilings and defaults, where an intent is silent: 120 s (30 s unless asked),
@@ -56,6 +62,7 @@ pub const SERVER_CEILINGS: Ceilings = Ceilings {
     retries_default: 2,
     ttl: Duration::from_secs(24 * 3600),
     ttl_default: Duration::ZERO,
+    semantic_error: None,
 };
 
 /// A call's limits after the meet with its intent.
@@ -67,6 +74,8 @@ pub struct Limits {
     pub retries: u32,
     /// Zero: neither look up nor remember.
     pub ttl: Duration,
+    /// The share of answers to similar inputs that may differ from the model's; `None`: none is given.
+    pub semantic_error: Option<f64>,
     /// The candidates in the order to ask, as indices into the intent's candidates followed by the
     /// granted models; `None` where the call names none.
     pub models: Option<Vec<usize>>,
@@ -98,7 +107,20 @@ impl Limits {
         if retries > ceilings.retries {
             return Err(refused("retries", &retries.to_string(), &format!("at most {}", ceilings.retries)));
         }
-        Ok(Self { deadline, retries, ttl, models: models(call, resolve)? })
+        let semantic_error = semantic_error(call, ceilings)?;
+        Ok(Self { deadline, retries, ttl, semantic_error, models: models(call, resolve)? })
+    }
+}
+
+fn semantic_error(call: &CallConfig, ceilings: &Ceilings) -> Result<Option<f64>, Failure> {
+    let refused = |asked: f64, ceiling: &str| Err(refused("semanticErrorMax", &asked.to_string(), ceiling));
+    match (call.semantic_error_max, ceilings.semantic_error) {
+        (None, ceiling) => Ok(ceiling),
+        (Some(asked), _) if asked.is_nan() || asked < 0.0 => refused(asked, "at least 0"),
+        (Some(0.0), _) => Ok(None),
+        (Some(asked), Some(ceiling)) if asked <= ceiling => Ok(Some(asked)),
+        (Some(asked), Some(ceiling)) => refused(asked, &format!("at most {ceiling}")),
+        (Some(asked), None) => refused(asked, "0: it has no semantic cache"),
     }
 }
 
@@ -199,6 +221,30 @@ mod tests {
     }
 
     #[test]
+    fn the_promise_of_the_semantic_cache_may_only_be_tightened() {
+        let meet = |ceiling: Option<f64>, asked: Option<f64>| {
+            let ceilings = Ceilings { semantic_error: ceiling, ..SERVER_CEILINGS };
+            let call = CallConfig { semantic_error_max: asked, ..CallConfig::default() };
+            Limits::meet(&call, &ceilings, |_| None).map(|limits| limits.semantic_error)
+        };
+        assert_eq!(meet(Some(0.02), None), Ok(Some(0.02)));
+        assert_eq!(meet(Some(0.02), Some(0.01)), Ok(Some(0.01)));
+        assert_eq!(meet(Some(0.02), Some(0.0)), Ok(None), "a fresh answer, or the same input's");
+        assert_eq!(meet(None, Some(0.0)), Ok(None));
+        for (ceiling, asked, says) in [
+            (Some(0.02), 0.03, "at most 0.02"),
+            (None, 0.01, "it has no semantic cache"),
+            (Some(0.02), -0.01, "at least 0"),
+            (Some(0.02), f64::NAN, "at least 0"),
+        ] {
+            let refused = meet(ceiling, Some(asked)).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::OverrideNotPermitted);
+            assert_eq!(refused.param.as_deref(), Some("/config/semanticErrorMax"));
+            assert!(refused.message.contains(says), "{}", refused.message);
+        }
+    }
+
+    #[test]
     fn an_unknown_limit_is_an_error() {
         let error = serde_json::from_str::<CallConfig>(r#"{"maxLatency":5}"#).unwrap_err().to_string();
         assert!(error.contains("maxLatencyMs"), "{error}");
@@ -215,6 +261,7 @@ mod tests {
                 retries_default,
                 ttl,
                 ttl_default,
+                semantic_error: None,
             },
         )
     }

@@ -7,8 +7,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Usage;
-
 /// A billionth of a US dollar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -94,36 +92,6 @@ impl Sum for NanoUsd {
     }
 }
 
-/// What a model's tokens cost, per million.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Price {
-    /// Nano-dollars for a million input tokens.
-    pub input_per_million: NanoUsd,
-    /// Nano-dollars for a million output tokens.
-    pub output_per_million: NanoUsd,
-    /// Nano-dollars for a million input tokens that the provider read from its cache; the input
-    /// price where the provider gives no rebate.
-    pub cached_per_million: Option<NanoUsd>,
-}
-
-impl Price {
-    /// What the provider charges for this usage, rounded half up to a nano-dollar.
-    ///
-    /// Cached tokens are part of the input tokens, and are charged at their own rate.
-    #[must_use]
-    pub fn cost(&self, usage: &Usage) -> NanoUsd {
-        let cached = usage.cached_tokens.min(usage.input_tokens);
-        let cached_rate = self.cached_per_million.unwrap_or(self.input_per_million);
-        let parts = [
-            (usage.input_tokens - cached, self.input_per_million),
-            (cached, cached_rate),
-            (usage.output_tokens, self.output_per_million),
-        ];
-        let total: i128 = parts.iter().map(|(tokens, rate)| i128::from(*tokens) * i128::from(rate.0)).sum();
-        NanoUsd(i64::try_from((total + 500_000).div_euclid(1_000_000)).unwrap_or(i64::MAX))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -146,41 +114,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn cost_charges_cached_tokens_at_their_own_rate() {
-        let price = Price {
-            input_per_million: NanoUsd(150_000_000),
-            output_per_million: NanoUsd(600_000_000),
-            cached_per_million: Some(NanoUsd(75_000_000)),
-        };
-        let usage = Usage { input_tokens: 312, output_tokens: 3, cached_tokens: 100, ..Usage::default() };
-        // 212 × 0.15 + 100 × 0.075 + 3 × 0.60 dollars a million
-        assert_eq!(price.cost(&usage), NanoUsd(31_800 + 7_500 + 1_800));
-    }
-
-    fn prices() -> impl Strategy<Value = Price> {
-        let rate = || (0..200_000_000_000_i64).prop_map(NanoUsd);
-        (rate(), rate(), proptest::option::of(rate())).prop_map(|(input, output, cached)| Price {
-            input_per_million: input,
-            output_per_million: output,
-            // A rebate, where there is one.
-            cached_per_million: cached.map(|cached| cached.min(input)),
-        })
-    }
-
-    fn usages() -> impl Strategy<Value = Usage> {
-        (0..10_000_000_u64, 0..10_000_000_u64, 0.0..=1.0_f64).prop_map(|(input_tokens, output_tokens, share)| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "small"
-            )]
-            let cached_tokens = (input_tokens as f64 * share) as u64;
-            Usage { input_tokens, output_tokens, cached_tokens, ..Usage::default() }
-        })
-    }
-
     proptest! {
         #![proptest_config(crate::test_config(1000))]
 
@@ -196,18 +129,6 @@ mod tests {
             if let Ok(amount) = text.parse::<NanoUsd>() {
                 prop_assert_eq!(amount.to_string().parse::<NanoUsd>(), Ok(amount));
             }
-        }
-
-        /// Rounding moves a sum by at most one nano-dollar; more tokens never cost less.
-        #[test]
-        fn cost_adds_up_and_never_falls(price in prices(), a in usages(), b in usages()) {
-            let mut both = a;
-            both += b;
-            let (sum, whole) = (price.cost(&a) + price.cost(&b), price.cost(&both));
-            prop_assert!((sum.0 - whole.0).abs() <= 1, "{sum} is not {whole}");
-            prop_assert!(whole >= price.cost(&a).max(price.cost(&b)));
-            let uncached = price.cost(&Usage { cached_tokens: 0, ..a });
-            prop_assert!(NanoUsd(0) <= price.cost(&a) && price.cost(&a) <= uncached, "a rebate costs more");
         }
     }
 }

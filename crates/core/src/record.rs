@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     AttemptRecord, ExecutionId, Failure, Idempotency, IntentName, KeyId, ModelId, NanoUsd, Quality, ReviewDraw,
-    Sampler, TeamId, Trace, Usage,
+    Sampler, SemanticLook, TeamId, Trace, Usage,
 };
 
 /// Where an answer came from.
@@ -145,6 +145,13 @@ pub struct Record {
     /// The execution whose answer this is, where it was coalesced or remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ExecutionId>,
+    /// What a remembered answer cost when it was given; absent where a model answered, and where that is
+    /// not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<NanoUsd>,
+    /// What the semantic cache did, where it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub semantic: Option<Box<SemanticLook>>,
     /// The execution that this one judges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ExecutionId>,
@@ -216,6 +223,8 @@ impl Record {
             stream: self.stream,
             simulated: self.simulated,
             source: self.source,
+            saved: self.saved,
+            semantic: self.semantic.clone(),
             parent: self.parent,
             judged: self.judged,
             metadata: self.metadata.clone(),

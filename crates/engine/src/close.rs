@@ -264,6 +264,8 @@ fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outco
     record.repairs = outcome.repairs.clone();
     record.simulated = outcome.simulated;
     record.source = outcome.source;
+    record.saved = outcome.saved;
+    record.semantic = request.asked.as_ref().map(|asked| Box::new(asked.told(outcome)));
     record.input = content.then(|| request.input.clone());
     record.output = (content && outcome.status == Status::Succeeded).then(|| outcome.output.clone());
     record
@@ -300,6 +302,8 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         stream: call.stream,
         simulated: false,
         source: None,
+        saved: None,
+        semantic: None,
         parent: call.parent,
         judged: None,
         metadata: call.metadata.clone(),

@@ -25,11 +25,12 @@ use crate::engine::Engine;
 use crate::intent::Intent;
 use crate::judge::evaluator;
 use crate::learn::Of;
+use crate::orchestrator::Orchestrator;
 use state::{State, load};
 use watch::Watch;
 
 /// How often is looked.
-pub(crate) const EVERY: Duration = Duration::from_secs(30);
+const EVERY: Duration = Duration::from_secs(30);
 /// While an alarm is open answers are drawn for review with at least this probability ...
 const RAISED: f64 = 0.5;
 /// ... until so many times the wanted labels were drawn: people pass some over.
@@ -45,6 +46,39 @@ pub(crate) struct Drift {
     events: Mutex<VecDeque<DriftEvent>>,
     /// Held by the pass that runs: they follow one another.
     pass: tokio::sync::Mutex<Option<HashMap<Of, Watch>>>,
+}
+
+/// Looks again and again, for as long as it is polled.
+pub(crate) async fn watch(orchestrator: &Orchestrator) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        if let Err(error) = orchestrator.watch_drift().await {
+            tracing::warn!(%error, "drift could not be watched; it is tried again");
+        }
+    }
+}
+
+impl Orchestrator {
+    /// One look for drift, by [`Orchestrator::learn`] twice a minute: at what was judged and labelled
+    /// since the last, and once a day at the gold answers, which it has judged again.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn watch_drift(&self) -> Result<(), StoreError> {
+        pass(&self.0).await
+    }
+
+    /// How the watch for drift stands, as of the last look.
+    #[must_use]
+    pub fn drift(&self) -> Arc<Vec<DriftStanding>> {
+        self.0.drift.standings()
+    }
+
+    /// Alarms and their explanations that were not asked for yet, the oldest first; at most 64 wait.
+    #[must_use]
+    pub fn drift_events(&self) -> Vec<DriftEvent> {
+        self.0.drift.take_events()
+    }
 }
 
 /// More answers are drawn for review: so many still.

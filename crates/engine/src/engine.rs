@@ -21,6 +21,7 @@ use crate::reload::Configured;
 use crate::repeats::Repeats;
 use crate::resolve::Request;
 use crate::review::Reviews;
+use crate::semantic::Semantic;
 use crate::tasks::Tasks;
 
 /// Sees every record before it is journalled: metrics and logs derive from it.
@@ -46,6 +47,7 @@ pub(crate) struct Engine {
     pub(crate) judges: Judges,
     pub(crate) learning: Learning,
     pub(crate) drift: Drift,
+    pub(crate) semantic: Semantic,
 }
 
 impl Engine {

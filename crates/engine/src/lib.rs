@@ -32,6 +32,7 @@ mod resolve;
 mod review;
 mod route;
 mod run;
+mod semantic;
 mod tasks;
 mod tools;
 
@@ -49,3 +50,4 @@ pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, Execution, LaneState, Orchestrator};
 pub use reload::{Configuration, Refused};
 pub use repeats::idempotency;
+pub use semantic::{SemanticState, check_embeddings};

@@ -11,6 +11,7 @@ use crate::BuildError;
 use crate::connect::Pool;
 use crate::intent::Intent;
 use crate::lane_ids::LaneKey;
+use crate::semantic::{Embedders, embedders};
 
 /// See the module. The engine holds the current one; a request keeps the one that it began with.
 pub(crate) struct Live {
@@ -19,6 +20,8 @@ pub(crate) struct Live {
     pub(crate) providers: BTreeMap<String, Pool>,
     /// The lanes of each of the snapshot's models, by place: one for each key of its provider.
     pub(crate) lanes: Vec<Vec<LaneId>>,
+    /// What the semantic caches of its intents embed with, by name.
+    pub(crate) embedders: Embedders,
 }
 
 impl Live {
@@ -36,7 +39,8 @@ impl Live {
             Ok((name.clone(), Arc::new(intent)))
         };
         let intents = snapshot.intents.iter().map(compile).collect::<Result<_, BuildError>>()?;
-        Ok(Self { intents, snapshot, providers, lanes })
+        let embedders = embedders(&snapshot, old.map(|old| &old.embedders))?;
+        Ok(Self { intents, snapshot, providers, lanes, embedders })
     }
 
     pub(crate) fn intent(&self, name: &IntentName) -> Option<Arc<Intent>> {
@@ -81,14 +85,14 @@ impl Live {
         let (intents, models, aliases, providers, teams, webhooks, settings) = Default::default();
         let snapshot =
             Arc::new(Snapshot { intents, models, aliases, providers, teams, store, server, webhooks, settings });
-        Self { snapshot, intents: HashMap::new(), providers: BTreeMap::new(), lanes }
+        Self { snapshot, intents: HashMap::new(), providers: BTreeMap::new(), lanes, embedders: Embedders::new() }
     }
 }
 
 /// On its first key; `route` says on which.
 fn candidate(spec: &ModelSpec, lanes: &[Vec<LaneId>]) -> Candidate {
     let (model, lane) = (spec.id.clone(), lanes[spec.place][0]);
-    Candidate { model, lane, key: None, timeout: spec.timeout, price: spec.price }
+    Candidate { model, lane, key: None, timeout: spec.timeout, price: spec.price.clone() }
 }
 
 /// What each model's lane belongs to, by place.

@@ -21,7 +21,7 @@ use crate::call::Call;
 use crate::clock::Clock;
 use crate::close::{crashed, refused};
 use crate::connect::{Connect, Connections};
-use crate::drift::{self, Drift, DriftEvent, DriftStanding};
+use crate::drift::{self, Drift};
 use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
 use crate::judge::Judges;
@@ -32,6 +32,7 @@ use crate::reload::{Configuration, Configured};
 use crate::repeats::{Boarding, Repeats, board, land};
 use crate::review::Reviews;
 use crate::run::run;
+use crate::semantic::{self, Semantic, SemanticState, Written};
 use crate::tasks::Tasks;
 
 /// Bytes of answers that the exact cache keeps in memory.
@@ -66,6 +67,14 @@ pub enum BuildError {
         intent: IntentName,
         /// Why.
         message: String,
+    },
+    /// What an intent's semantic cache embeds with is not there.
+    #[error("intent `{intent}`: `cache.embedding`: {error}")]
+    Embedding {
+        /// The intent.
+        intent: IntentName,
+        /// Why, and what to do.
+        error: baton_embed::Error,
     },
     /// A simulated provider without a simulator.
     #[error("provider `{provider}` is simulated, and no simulator was given for it")]
@@ -169,6 +178,7 @@ impl Builder {
         let connections = Connections::new(self.transports, self.connect, self.keys)?;
         let clock = self.seed.map_or_else(Clock::real, Clock::simulated);
         let mut lanes = Lanes::default();
+        let semantic = Semantic::new(self.store.is_durable());
         let Past { spends, repeats } = self.store.past(clock.unix_us());
         let configured = Configured::new(self.snapshot, connections, &mut lanes, clock.unix_us())?;
         Ok(Orchestrator(Arc::new(Engine {
@@ -188,13 +198,14 @@ impl Builder {
             judges: Judges::default(),
             learning: Learning::default(),
             drift: Drift::default(),
+            semantic,
         })))
     }
 }
 
 /// The control plane between a product and its models. Cheap to clone.
 #[derive(Clone)]
-pub struct Orchestrator(Arc<Engine>);
+pub struct Orchestrator(pub(crate) Arc<Engine>);
 
 impl Orchestrator {
     /// Begins with a compiled configuration and where records go.
@@ -276,6 +287,7 @@ impl Orchestrator {
         let changes = self.0.configured.reload(snapshot, lanes, self.0.clock.unix_us());
         // There may be more places now.
         self.0.change(|_| ());
+        self.0.semantic.follow(&self.0.live().snapshot);
         changes
     }
 
@@ -350,6 +362,9 @@ impl Orchestrator {
     pub async fn maintain(&self) {
         loop {
             tokio::time::sleep(MAINTENANCE).await;
+            if let Err(error) = semantic::sweep(&self.0).await {
+                tracing::warn!(%error, "old entries of the semantic cache could not be deleted");
+            }
             let snapshot = self.snapshot();
             let keep = snapshot.intents.values().map(|plan| (plan.name.clone(), plan.privacy.keep));
             let retention = Retention { intents: keep.collect(), others: RAW_KEEP };
@@ -364,45 +379,23 @@ impl Orchestrator {
     /// Learns for as long as it is polled: what people label and judges say is in force within
     /// seconds, and what drifts is told. Run it beside a long-lived orchestrator, and drop it to stop.
     pub async fn learn(&self) {
-        let calibrating = async {
+        let learning = async {
             loop {
+                semantic::begin_loading(&self.0);
                 if let Err(error) = self.calibrate().await {
                     tracing::warn!(%error, "labels could not be learnt from; what was in force stays");
+                }
+                if let Err(error) = self.hear().await {
+                    tracing::warn!(%error, "bad labels could not be heard: what they are of may be given again");
+                }
+                if let Err(error) = semantic::keep(&self.0, Written::Due).await {
+                    tracing::warn!(%error, "the semantic cache could not be kept: this much of it is lost with the process");
                 }
                 tokio::time::sleep(LEARNING).await;
             }
         };
         // Beside it: judging gold answers again takes minutes.
-        let watching = async {
-            loop {
-                tokio::time::sleep(drift::EVERY).await;
-                if let Err(error) = self.watch_drift().await {
-                    tracing::warn!(%error, "drift could not be watched; it is tried again");
-                }
-            }
-        };
-        tokio::join!(calibrating, watching);
-    }
-
-    /// One look for drift, by [`Orchestrator::learn`] twice a minute: at what was judged and labelled
-    /// since the last, and once a day at the gold answers, which it has judged again.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn watch_drift(&self) -> Result<(), StoreError> {
-        drift::pass(&self.0).await
-    }
-
-    /// How the watch for drift stands, as of the last look.
-    #[must_use]
-    pub fn drift(&self) -> Arc<Vec<DriftStanding>> {
-        self.0.drift.standings()
-    }
-
-    /// Alarms and their explanations that were not asked for yet, the oldest first; at most 64 wait.
-    #[must_use]
-    pub fn drift_events(&self) -> Vec<DriftEvent> {
-        self.0.drift.take_events()
+        tokio::join!(learning, drift::watch(self));
     }
 
     /// One pass of [`Orchestrator::learn`]: how many calibrations it put in force.
@@ -411,6 +404,31 @@ impl Orchestrator {
     /// What the store says.
     pub async fn calibrate(&self) -> Result<usize, StoreError> {
         learn::pass(&self.0).await
+    }
+
+    /// Forgets the answers that people called bad since the last time, in both caches; how many. At once
+    /// what [`Orchestrator::learn`] does within seconds.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn hear(&self) -> Result<usize, StoreError> {
+        semantic::hear(&self.0).await
+    }
+
+    /// Writes what the semantic cache learnt since the last time, and reads no more. [`Orchestrator::learn`]
+    /// writes all the time; this is for before the store is closed.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn keep(&self) -> Result<(), StoreError> {
+        semantic::end_loading(&self.0);
+        semantic::keep(&self.0, Written::All).await
+    }
+
+    /// How the semantic caches stand, by intent and team.
+    #[must_use]
+    pub fn semantic(&self) -> Vec<SemanticState> {
+        semantic::states(&self.0)
     }
 
     /// What is in force for a team's calls of an intent; `None` before the first labels.

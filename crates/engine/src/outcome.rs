@@ -1,6 +1,6 @@
 //! How an execution ended, before it is recorded and told.
 
-use baton_core::{ExecutionId, Failure, ModelId, Quality, Status, Via};
+use baton_core::{ExecutionId, Failure, ModelId, NanoUsd, Quality, Status, Via};
 use baton_wire::{Block, FinishReason};
 use serde_json::{Map, Value};
 
@@ -23,6 +23,8 @@ pub(crate) struct Outcome {
     pub(crate) quality: Option<Quality>,
     /// The execution that the answer comes from, where it is another.
     pub(crate) source: Option<ExecutionId>,
+    /// What it cost when it was given, where it was remembered and that is known.
+    pub(crate) saved: Option<NanoUsd>,
     pub(crate) error: Option<Failure>,
     /// An answer that a gate held back: the place of its attempt, and the answer.
     pub(crate) rejected: Option<(usize, Value)>,
@@ -47,6 +49,7 @@ impl Default for Outcome {
             verified: false,
             quality: None,
             source: None,
+            saved: None,
             error: None,
             rejected: None,
             released: false,

@@ -1,4 +1,4 @@
-//! Recall: the exact cache, and the flights of others.
+//! Recall: the exact cache, the semantic one, and the flights of others.
 
 use std::sync::Arc;
 
@@ -14,14 +14,31 @@ use crate::flights::{Boarding, FlightKey};
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
 use crate::resolve::Request;
+use crate::semantic::look;
 
 /// How often a follower waits for somebody else before it gives up: one new leader after a failed
 /// flight.
 const FLIGHTS_MAX: usize = 2;
 
-/// Looks the answer up, or follows the one who is asking the same. `None`: this execution makes the
-/// call.
-pub(crate) async fn recall(engine: &Engine, call: &Call, request: &Request, log: &Arc<EventLog>) -> Option<Outcome> {
+/// Looks the answer up, or one to a similar input, or follows the one who is asking the same. `None`:
+/// this execution makes the call.
+pub(crate) async fn recall(
+    engine: &Arc<Engine>,
+    call: &Call,
+    request: &mut Request,
+    log: &Arc<EventLog>,
+) -> Option<Outcome> {
+    if request.limits.semantic_error.is_some() {
+        if let Some(outcome) = request.flight.as_ref().and_then(|flight| remembered(engine, request, flight)) {
+            return Some(outcome);
+        }
+        let (asked, outcome) = look(engine, request, log.execution).await.unzip();
+        request.asked = asked.map(Box::new);
+        if let Some(outcome) = outcome.flatten() {
+            return Some(outcome);
+        }
+    }
+    let request = &*request;
     let flight = request.flight.as_ref()?;
     for flown in 1..=FLIGHTS_MAX {
         if let Some(outcome) = remembered(engine, request, flight) {
@@ -64,7 +81,7 @@ pub(crate) fn stale(engine: &Engine, request: &Request) -> Option<Outcome> {
 
 /// A remembered answer, judged again by this call's checks and by what is in force for it; `None`
 /// where it may not be given.
-fn of_entry(request: &Request, entry: &Entry, via: Via) -> Option<Outcome> {
+pub(crate) fn of_entry(request: &Request, entry: &Entry, via: Via) -> Option<Outcome> {
     let intent = request.intent.as_ref()?;
     let checks = intent.checks.judge_output(&entry.output, &request.input);
     let seen = Seen { model: &entry.model, checks: &checks, repaired: !entry.repairs.is_empty(), judge: None };
@@ -85,6 +102,7 @@ fn of_entry(request: &Request, entry: &Entry, via: Via) -> Option<Outcome> {
         repairs: entry.repairs.clone(),
         simulated: entry.simulated,
         source: Some(entry.source),
+        saved: entry.cost,
         ..Outcome::default()
     })
 }
@@ -173,12 +191,13 @@ fn lost() -> Failure {
     Failure::new(ErrorCode::StreamInterrupted, "the call that was answering the same input ended early")
 }
 
-/// Remembers an answer that a model just gave.
-pub(crate) fn remember(engine: &Engine, request: &Request, record: &Record, outcome: &Outcome) {
-    let (Some(flight), Some(intent)) = (&request.flight, &request.intent) else { return };
+/// Remembers an answer that a model just gave, where it is whole and may be kept; gives it then, for the
+/// semantic cache, where that was asked.
+pub(crate) fn remember(engine: &Engine, request: &Request, record: &Record, outcome: &Outcome) -> Option<Arc<Entry>> {
+    let (Some(flight), Some(intent)) = (&request.flight, &request.intent) else { return None };
     let whole = outcome.finish == FinishReason::Stop && outcome.tool_calls.is_empty();
     let (Status::Succeeded, Some(Via::Model), Some(model)) = (outcome.status, outcome.via, &outcome.model) else {
-        return;
+        return None;
     };
     if whole && intent.plan.privacy.content {
         let now = engine.clock.now();
@@ -195,8 +214,12 @@ pub(crate) fn remember(engine: &Engine, request: &Request, record: &Record, outc
             expires_at: now + intent.plan.ceilings.ttl,
             simulated: outcome.simulated,
             usage: record.usage,
+            cost: record.cost_known.then_some(record.cost),
         };
+        let similar = request.asked.as_ref().map(|_| Arc::new(entry.clone()));
         // One that is too large for the cache is answered anew each time.
-        let _kept = engine.cache.put(flight.key, entry);
+        let kept = engine.cache.put(flight.key, entry);
+        return similar.filter(|_| kept);
     }
+    None
 }

@@ -21,6 +21,7 @@ use crate::intent::Intent;
 use crate::judge::judge_of;
 use crate::learn::{InForce, decided};
 use crate::live::Live;
+use crate::semantic::Asked;
 
 /// A call that is valid: what it asks for, within which limits, for whom.
 pub(crate) struct Request {
@@ -46,6 +47,10 @@ pub(crate) struct Request {
     pub(crate) calibration: Option<Arc<InForce>>,
     /// Where answers may be remembered.
     pub(crate) flight: Option<FlightKey>,
+    /// What the semantic cache was asked, after it was.
+    pub(crate) asked: Option<Box<Asked>>,
+    /// Whom it is about, for deletion.
+    pub(crate) subject: Option<String>,
 }
 
 /// Plan and limits; the input validated.
@@ -79,6 +84,8 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
                 candidates: Arc::from([candidate]),
                 calibration: None,
                 flight: None,
+                asked: None,
+                subject: call.subject.clone(),
             })
         }
     }
@@ -137,6 +144,8 @@ fn resolve_intent(
         candidates,
         calibration: None,
         flight,
+        asked: None,
+        subject: call.subject.clone(),
     })
 }
 

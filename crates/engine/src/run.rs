@@ -15,6 +15,7 @@ use crate::outcome::Outcome;
 use crate::recall::{recall, remember};
 use crate::resolve::resolve;
 use crate::route::route;
+use crate::semantic::learn;
 
 /// One execution: from the call to the last event of its log, and exactly one record.
 pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) {
@@ -25,7 +26,7 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
             Err(failure) => return refused(engine, &live, call, (log, failure)).await,
         };
     let mut attempts = Vec::new();
-    let outcome = match recall(engine, call, &request, log).await {
+    let outcome = match recall(engine, call, &mut request, log).await {
         Some(remembered) => remembered,
         None => {
             request.candidates = route(engine, &request);
@@ -43,7 +44,8 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
     };
     let (record, outcome) = recorded(engine, call, &request, log, (attempts, outcome)).await;
     answer(call, request.intent.as_deref(), log, &record, &outcome);
-    remember(engine, &request, &record, &outcome);
+    let entry = remember(engine, &request, &record, &outcome);
+    learn(engine, &mut request, entry);
     engine.judges.consider(engine, call, &request, (&record, &outcome));
     if let Some(flight) = &request.flight {
         engine.flights.land(flight, log);

@@ -83,6 +83,7 @@ pub(crate) async fn feedback(State(gateway): State<Gateway>, request: Request) -
         comment: asked.comment,
     };
     gateway.orchestrator().store().feedback(feedback).await?;
+    heard(&gateway).await;
     Ok(Json(FeedbackKept { execution_id: record.execution, kept: true }).into_response())
 }
 
@@ -120,6 +121,14 @@ fn check_shape(gateway: &Gateway, record: &Record, field: &str, kind: &FeedbackK
     let snapshot = gateway.orchestrator().snapshot();
     let plan = record.intent.as_ref().and_then(|intent| snapshot.intents.get(intent));
     plan.map_or(Ok(()), |plan| check_output(plan, field.trim_start_matches('/'), output))
+}
+
+/// Has an answer that was just called bad forgotten at once. Where that fails, the engine tries again
+/// within seconds.
+pub(crate) async fn heard(gateway: &Gateway) {
+    if let Err(error) = gateway.orchestrator().hear().await {
+        tracing::warn!(%error, "a bad label could not be heard: what it is of may be given again for seconds");
+    }
 }
 
 /// Unix microseconds.

@@ -21,6 +21,7 @@ mod options;
 mod patience;
 mod query;
 mod readiness;
+mod retiring;
 mod reviews;
 mod routes;
 mod schemas;
@@ -36,6 +37,7 @@ use baton_engine::Orchestrator;
 pub use metrics::Metrics;
 pub use notices::watch;
 pub use options::GatewayOptions;
+pub use retiring::retiring;
 pub use routes::openapi;
 pub use server::serve;
 

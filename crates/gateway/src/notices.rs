@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use baton_config::Topic;
-use baton_core::BreakerState;
+use baton_core::{BreakerState, Day};
 use baton_engine::{BudgetState, DriftEvent, LaneState, Orchestrator};
-use baton_telemetry::{BudgetUse, JournalLook, Look, Monitor, Notice, Webhooks, utc_day};
+use baton_telemetry::{BudgetUse, JournalLook, Look, Monitor, Notice, Webhooks};
 use tokio::time::{MissedTickBehavior, interval};
+
+use crate::retiring::retiring;
 
 /// How often it is looked whether there is something to tell.
 const LOOK: Duration = Duration::from_secs(1);
@@ -46,6 +48,7 @@ fn look(baton: &Orchestrator, now: i64) -> Look {
         refused: configuration.refused.is_some(),
         version: configuration.hash.get(..8).unwrap_or_default().to_owned(),
         budgets: baton.budgets().into_iter().filter_map(|budget| spent(budget, now)).collect(),
+        retiring: retiring(&baton.snapshot(), Day::of(now)),
     }
 }
 
@@ -53,7 +56,7 @@ fn look(baton: &Orchestrator, now: i64) -> Look {
 fn spent(budget: BudgetState, now: i64) -> Option<BudgetUse> {
     Some(BudgetUse {
         of: budget.account.to_string().replace('`', ""),
-        period: utc_day(now),
+        period: Day::of(now).to_string(),
         used: budget.standing.spent + budget.standing.reserved,
         limit: budget.allowance.usd_per_day?,
     })

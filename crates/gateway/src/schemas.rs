@@ -24,6 +24,8 @@ pub(crate) struct CallConfigSchema {
     pub(crate) max_latency_ms: Option<u64>,
     /// Retries on the same model, over the whole execution.
     pub(crate) retries: Option<u32>,
+    /// The share of answers to similar inputs that may differ from the model's; 0 asks for none of them.
+    pub(crate) semantic_error_max: Option<f64>,
 }
 
 /// An answer with known latency, cost and quality.
@@ -106,7 +108,7 @@ pub(crate) struct QualitySchema {
     pub(crate) verified: bool,
 }
 
-/// Tokens; input includes cached, output includes reasoning.
+/// Tokens; input includes cached and written, output includes reasoning.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Usage)]
@@ -114,6 +116,13 @@ pub(crate) struct UsageSchema {
     pub(crate) input_tokens: u64,
     pub(crate) output_tokens: u64,
     pub(crate) cached_tokens: u64,
+    /// Input that the provider wrote to its cache; absent where there is none.
+    #[schema(required = false)]
+    pub(crate) cache_write_tokens: u64,
+    /// The part of it that is kept for an hour; absent where there is none.
+    #[serde(rename = "cacheWrite1hTokens")]
+    #[schema(required = false)]
+    pub(crate) cache_write_1h_tokens: u64,
     /// Absent where there are none.
     #[schema(required = false)]
     pub(crate) reasoning_tokens: u64,

@@ -1,7 +1,7 @@
 //! Real bank queries through `execute` with the built-in model: accuracy when forced to answer, precision
 //! and coverage at the cut that the train part chose, and the same with fewer cases a label.
 
-mod csv;
+pub(crate) mod csv;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use crate::ground::Ground;
 use crate::report::{Report, line, progress, table};
 use csv::Row;
 
-const SOURCE: &str = "BANKING77 (PolyAI, CC BY 4.0), 10,003 train and 3,080 test queries";
+pub(crate) const SOURCE: &str = "BANKING77 (PolyAI, CC BY 4.0), 10,003 train and 3,080 test queries";
 const INTENT: &str = "classify-query";
 /// One-sided, 95 %.
 const Z95: f64 = 1.645;

@@ -5,6 +5,7 @@
 
 mod banking77;
 mod budgets;
+mod cache;
 mod checks;
 mod children;
 mod client;
@@ -19,12 +20,15 @@ mod hedge;
 mod house;
 mod instruments;
 mod intervals;
+mod isolation;
 mod judge;
+mod lookup;
 mod outage;
 mod overhead;
 mod overload;
 mod parallel;
 mod paused;
+mod prices;
 mod records;
 mod report;
 mod scenario;
@@ -94,6 +98,8 @@ enum Measure {
     Trace(trace::Arguments),
     /// 95 % intervals of quality from real judges and people: coverage and width
     Intervals(intervals::Arguments),
+    /// Two teams and two partitions ask the same: does anything cross
+    Isolation(isolation::Arguments),
     /// The quality gate on real judges and people: is its promise kept, does it open
     Gate(gate::Arguments),
     /// A judge that is down, slow or answers nonsense: who is accounted for, who waits, who is failed
@@ -102,10 +108,16 @@ enum Measure {
     Drift(drift::Arguments),
     /// What checks cost, and whether promptfoo says the same
     Checks(checks::Arguments),
+    /// Embedding a text and finding its neighbours among 1k, 100k and 1M
+    Lookup(lookup::Arguments),
     /// Labels arrive, the gate moves, bad answers stop, one command undoes it: a real server
     Scenario(scenario::Arguments),
+    /// The semantic cache on a stream of real bank queries: hits, and is its promise kept
+    Cache(cache::Arguments),
     /// Errors planted into real answers: single signals against the fused gate
     Subtle(subtle::Arguments),
+    /// Prices worked out by hand, and agreement with LiteLLM's price data
+    Prices(prices::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -145,11 +157,15 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Wall(arguments) => wall::run(arguments),
         Measure::Trace(arguments) => trace::run(arguments),
         Measure::Intervals(arguments) => intervals::run(arguments),
+        Measure::Isolation(arguments) => isolation::run(arguments),
         Measure::Gate(arguments) => gate::run(arguments),
         Measure::Judge(arguments) => judge::run(arguments),
         Measure::Drift(arguments) => drift::run(arguments),
         Measure::Checks(arguments) => checks::run(arguments),
+        Measure::Lookup(arguments) => lookup::run(arguments),
         Measure::Scenario(arguments) => scenario::run(arguments),
+        Measure::Cache(arguments) => cache::run(&arguments),
         Measure::Subtle(arguments) => subtle::run(arguments),
+        Measure::Prices(arguments) => prices::run(arguments),
     }
 }

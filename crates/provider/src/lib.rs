@@ -12,7 +12,7 @@ mod transport;
 mod vendors;
 
 pub use fixtures::{RecordTransport, ReplayTransport};
-pub use prices::{ListPrice, PRICES, list_price};
+pub use prices::{ListedModel, PriceList, PriceListError, PriceSource, Retirement, list_price, retirement};
 pub use provider::{BODY_BYTES_MAX, Provider, ProviderError, Reply, ReplyStream};
 pub use transport::{CONNECT_TIMEOUT, HttpTransport};
 pub use vendors::{VENDORS, Vendor, vendor};

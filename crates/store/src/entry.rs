@@ -89,6 +89,8 @@ impl Opened {
             stream: self.stream,
             simulated: self.simulated,
             source: None,
+            saved: None,
+            semantic: None,
             parent: None,
             judged: None,
             metadata: Default::default(),

@@ -25,5 +25,8 @@ pub use latencies::Latencies;
 pub use report::{ExecutionFilter, Report, ReportQuery};
 pub use reviews::{Label, LabelQuery, RESERVATION_US, ReviewAct, ReviewError, ReviewFilter, Reviewer};
 pub use spend::{REPEATS_KEPT, Repeat, Spend};
-pub use store::{CalibrationVersion, DriftEntry, Evidence, Ingestion, Past, Retention, Store};
+pub use store::{
+    CalibrationVersion, DriftEntry, Evidence, Ingestion, Past, Retention, SemanticChanges, SemanticEntry,
+    SemanticEvidence, Store,
+};
 pub use tally::{CallTally, ModelTally, Tally};

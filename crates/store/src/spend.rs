@@ -45,6 +45,11 @@ pub(crate) fn yesterday_us(now_us: i64) -> i64 {
     (now_us.div_euclid(DAY_US) - 1) * DAY_US
 }
 
+/// Calls since then are given the same answer again.
+pub(crate) fn repeats_since_us(now_us: i64) -> i64 {
+    now_us.saturating_sub(i64::try_from(REPEATS_KEPT.as_micros()).unwrap_or(i64::MAX))
+}
+
 /// Sums by account and day.
 #[derive(Default)]
 pub(crate) struct Spends(BTreeMap<(Account, i64), NanoUsd>);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use baton_core::{
-    AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, KeyId, ModelId, NanoUsd, Record, Status, Usage, Via,
+    AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, KeyId, ModelId, NanoUsd, Record, SemanticDecision, Status,
+    Usage, Via,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,18 @@ pub struct CallTally {
     pub usage: Usage,
     /// Answers by a simulated model.
     pub simulated: u64,
+    /// What remembered answers had cost, as far as that is known.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub saved: NanoUsd,
+    /// What the semantic cache did, of calls that asked it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub semantic: BTreeMap<SemanticDecision, u64>,
+    /// Audits of it that a model answered,
+    #[serde(skip_serializing_if = "is_none_counted")]
+    pub audits: u64,
+    /// and those of them in which the remembered answer was another.
+    #[serde(skip_serializing_if = "is_none_counted")]
+    pub audits_wrong: u64,
     /// How long the succeeded and the failed took.
     pub latency: Latencies,
 }
@@ -72,6 +85,14 @@ pub struct ModelTally {
     pub simulated: u64,
     /// How long the attempts made took, those cancelled left out.
     pub latency: Latencies,
+}
+
+fn is_zero(amount: &NanoUsd) -> bool {
+    *amount == NanoUsd(0)
+}
+
+fn is_none_counted(count: &u64) -> bool {
+    *count == 0
 }
 
 fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
@@ -132,6 +153,13 @@ impl CallTally {
         self.cost_unknown += u64::from(!record.cost_known);
         self.usage += record.usage;
         self.simulated += u64::from(record.simulated);
+        self.saved += record.saved.unwrap_or_default();
+        if let Some(look) = &record.semantic {
+            count(&mut self.semantic, look.decision);
+            let compared = look.agreed.filter(|_| look.decision == SemanticDecision::Audited);
+            self.audits += u64::from(compared.is_some());
+            self.audits_wrong += u64::from(compared == Some(false));
+        }
         if matches!(record.status, Status::Succeeded | Status::Failed) {
             self.latency.add(record.duration_us);
         }
@@ -149,6 +177,10 @@ impl CallTally {
         self.cost_unknown += other.cost_unknown;
         self.usage += other.usage;
         self.simulated += other.simulated;
+        self.saved += other.saved;
+        add_counts(&mut self.semantic, &other.semantic);
+        self.audits += other.audits;
+        self.audits_wrong += other.audits_wrong;
         self.latency.merge(&other.latency);
     }
 }

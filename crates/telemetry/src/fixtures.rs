@@ -52,6 +52,8 @@ pub(crate) fn record() -> Record {
         stream: true,
         simulated: false,
         source: None,
+        saved: None,
+        semantic: None,
         parent: None,
         judged: None,
         metadata: BTreeMap::from([("customer".into(), SECRETS[0].into())]),

@@ -1,5 +1,7 @@
 //! Times as others write them.
 
+use baton_core::Day;
+
 /// Nanoseconds since 1970 of a wall clock in microseconds, `after_us` later.
 pub(crate) fn nanos(unix_us: i64, after_us: u64) -> u64 {
     u64::try_from(unix_us).unwrap_or_default().saturating_add(after_us).saturating_mul(1000)
@@ -12,28 +14,12 @@ pub(crate) fn seconds(us: u64) -> f64 {
     us / 1e6
 }
 
-/// RFC 3339 in UTC, to the millisecond. The calendar from the day's number as in H. Hinnant,
-/// "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that the leap day is last.
+/// RFC 3339 in UTC, to the millisecond.
 pub(crate) fn rfc3339(unix_us: i64) -> String {
-    let ms = unix_us.div_euclid(1000);
-    let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    let shifted = days + 719_468;
-    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * month + 2) / 5 + 1;
-    let (month, carried) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = year + era * 400 + carried;
+    let of_day = unix_us.div_euclid(1000).rem_euclid(86_400_000);
     let (second, milli) = (of_day / 1000, of_day % 1000);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
-}
-
-/// The day in UTC, as in `2026-11-26`.
-#[must_use]
-pub fn utc_day(unix_us: i64) -> String {
-    rfc3339(unix_us).chars().take(10).collect()
+    format!("{}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", Day::of(unix_us))
 }
 
 #[cfg(test)]
@@ -51,6 +37,5 @@ mod tests {
             assert_eq!(rfc3339(unix_s * 1_000_000), date);
         }
         assert_eq!(rfc3339(1_767_225_600_123_999), "2026-01-01T00:00:00.123Z");
-        assert_eq!(utc_day(1_767_225_599_999_999), "2025-12-31");
     }
 }

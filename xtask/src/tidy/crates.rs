@@ -8,7 +8,7 @@ use super::{Finding, Text};
 const ROWS: &[&[&str]] = &[
     &["stats"],
     &["core"],
-    &["config", "wire"],
+    &["config", "wire", "embed"],
     &["provider", "local", "cache", "store", "eval", "telemetry"],
     &["engine"],
     &["lab"],

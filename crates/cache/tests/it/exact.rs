@@ -34,6 +34,7 @@ fn entry(model: &str, source: u64, seconds: u64) -> Entry {
         expires_at: at(seconds) + TTL,
         simulated: false,
         usage: Usage::default(),
+        cost: None,
     }
 }
 

@@ -1,13 +1,16 @@
 //! `baton check`: is the configuration as it should be?
 
 use baton_config::{Diagnostic, Secret};
+use baton_core::Day;
+use baton_engine::{BuildError, check_embeddings};
 use baton_provider::ProviderError;
 use baton_telemetry::WebhookError;
 use clap::Args;
 use serde_json::json;
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, colour, keyless, plain_table};
+use crate::retiring;
+use crate::setup::{Folder, colour, keyless, plain_table, unix_us};
 use crate::telemetry::secretless;
 use crate::transports::scenarios;
 
@@ -43,7 +46,10 @@ impl Check {
         let keyless = keyless(&loaded.snapshot)?;
         let secretless = secretless(&loaded.snapshot);
         let warnings = loaded.warnings.into_iter().chain(keyless.iter().map(key_warning));
-        let warnings: Vec<Diagnostic> = warnings.chain(secretless.iter().map(secret_warning)).collect();
+        let weightless = check_embeddings(&loaded.snapshot).err();
+        let ends = retiring::warnings(&loaded.snapshot, Day::of(unix_us()));
+        let warnings = warnings.chain(secretless.iter().map(secret_warning)).chain(ends);
+        let warnings: Vec<Diagnostic> = warnings.chain(weightless.iter().map(weights_warning)).collect();
         if self.json {
             let mut document = json!({ "ok": true, "diagnostics": warnings });
             if self.effective {
@@ -83,6 +89,15 @@ fn secret_warning((secret, error): &(Secret, WebhookError)) -> Diagnostic {
         Secret::File(_) => "webhooks",
     };
     Diagnostic::warning(about, error.to_string(), "`baton serve` refuses to start until it is there")
+}
+
+/// Likewise: CI has no weights.
+fn weights_warning(error: &BuildError) -> Diagnostic {
+    Diagnostic::warning(
+        "embeddings",
+        error.to_string(),
+        "`baton run` and `baton serve` refuse to start until they are there",
+    )
 }
 
 /// `check` runs where no keys are, in CI for example: a key that is missing here is no mistake.

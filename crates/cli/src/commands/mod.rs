@@ -1,13 +1,16 @@
 //! One file a command.
 
+mod cache;
 mod calibration;
 mod cases;
 mod check;
 mod compare;
 mod demo;
+mod embeddings;
 mod eval;
 mod init;
 mod keys;
+mod prices;
 mod report;
 mod review;
 mod run;
@@ -55,7 +58,10 @@ enum Command {
     Report(report::Report),
     Review(review::Review),
     Calibration(calibration::Calibration),
+    Cache(cache::Cache),
     Keys(keys::Keys),
+    Embeddings(embeddings::Embeddings),
+    Prices(prices::Prices),
     Sim(sim::Sim),
     Webhooks(webhooks::Webhooks),
 }
@@ -70,7 +76,10 @@ impl Arguments {
             Command::Eval(command) => command.json,
             Command::Compare(command) => command.json,
             Command::Report(command) => command.json,
+            Command::Cache(command) => command.json,
             Command::Keys(command) => command.json(),
+            Command::Embeddings(command) => command.json(),
+            Command::Prices(command) => command.json(),
             Command::Review(command) => command.json(),
             Command::Calibration(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
@@ -98,7 +107,10 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Report(command) => command.run().await,
         Command::Review(command) => command.run().await,
         Command::Calibration(command) => command.run().await,
+        Command::Cache(command) => command.run().await,
         Command::Keys(command) => command.run().await,
+        Command::Embeddings(command) => command.run().await,
+        Command::Prices(command) => command.run(),
         Command::Sim(command) => command.run().await,
         Command::Webhooks(command) => command.run().await,
     }

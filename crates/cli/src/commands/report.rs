@@ -4,12 +4,14 @@ mod budgets;
 mod drift;
 mod quality;
 
-use baton_core::{IntentName, NanoUsd};
+use baton_core::{Day, IntentName, NanoUsd};
+use baton_gateway::retiring;
 use baton_store::{CallTally, Latencies, ModelTally, Report as Figures, ReportQuery};
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
+use super::cache;
 use crate::exit::{Exit, say, tell};
 use crate::setup::{Folder, control_and_snapshot, duration, micros, plain_table, unix_us};
 
@@ -54,13 +56,18 @@ impl Report {
         let quality = quality::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
         let watched = baton_engine::drift_standings(&store, &snapshot, now).await.map_err(outside)?;
         let watched = drift::of(watched, (whose.0.as_ref(), whose.1.as_ref()));
+        let caches = cache::lines(&store, &snapshot, &query).await.map_err(outside)?;
         let figures = store.report(query).await.map_err(outside)?;
         let budgets = budgets::lines(&store, &snapshot, now).await.map_err(outside)?;
+        let today = Day::of(now);
+        let ends = retiring(&snapshot, today);
         if self.json {
             let mut figures = json(&figures);
+            figures["retiring"] = ends.iter().map(ending).collect();
             figures["budgets"] = budgets::json(&budgets);
             figures["quality"] = quality::json(&quality);
             figures["drift"] = drift::json(&watched);
+            figures["caches"] = cache::json(&caches);
             say!("{figures}");
         } else if figures.total.calls.calls == 0 {
             let intent = self.intent.as_ref().map(|intent| format!(" of {intent}")).unwrap_or_default();
@@ -70,10 +77,21 @@ impl Report {
             print(&figures);
             quality::print(&quality);
             drift::print(&watched);
+            if !caches.is_empty() {
+                say!("");
+                cache::print(&caches);
+            }
             budgets::print(&budgets);
+        }
+        for end in ends.iter().filter(|_| !self.json) {
+            tell!("{}", end.says(today));
         }
         Ok(())
     }
+}
+
+fn ending(end: &baton_telemetry::Retiring) -> Value {
+    json!({ "model": end.model, "intents": end.intents, "on": end.on.map(|day| day.to_string()) })
 }
 
 /// What one row says.

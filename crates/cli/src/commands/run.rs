@@ -64,6 +64,9 @@ impl Run {
         let (baton, _) = orchestrator(&self.folder, recording, &self.fixtures, None).await?;
         let call = Call { config, stream: self.stream, ..Call::intent(&self.intent, input) };
         let ended = self.answer(&baton, call).await;
+        if let Err(error) = baton.keep().await {
+            tell!("what the semantic cache learnt could not be kept: {error}");
+        }
         baton.store().clone().close().await;
         match ended {
             Ok(delivered) => self.print(&delivered),

@@ -70,7 +70,7 @@ impl Serve {
         if !keys {
             tell!("no keys: open to this machine only");
         }
-        let store = baton.store().clone();
+        let (store, learnt) = (baton.store().clone(), baton.clone());
         let maintained = baton.clone();
         let maintenance = tokio::spawn(async move { maintained.maintain().await });
         let learner = baton.clone();
@@ -86,6 +86,9 @@ impl Serve {
         maintenance.abort();
         learning.abort();
         following.abort();
+        if let Err(error) = learnt.keep().await {
+            tell!("the last that the semantic cache learnt could not be kept: {error}");
+        }
         tokio::join!(store.close(), telemetry.finish());
         tell!("stopped; every record is written");
         served.map_err(|error| Exit::outside(error.to_string()))

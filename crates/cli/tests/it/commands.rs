@@ -246,3 +246,26 @@ fn labels_go_out_and_come_in() {
     let wrong = label.replace("team", "colour");
     folder.run_with(&["review", "import", "-"], &[], &wrong).ends(2, "line 1: `classify-ticket` has no criterion");
 }
+
+#[test]
+fn embeddings_are_listed_and_missing_ones_told() {
+    let folder = Folder::init();
+    let listed = folder.run(&["embeddings", "list"]).done();
+    assert!(listed.out.contains("wordllama") && listed.out.contains("19.2 MB"), "{}", listed.out);
+    assert!(listed.err.contains(".baton/embeddings"), "{}", listed.err);
+    let listed = folder.run(&["embeddings", "list", "--at", "elsewhere", "--json"]).done().json();
+    assert_eq!((&listed["folder"], &listed["embeddings"][1]["state"]), (&json!("elsewhere"), &json!("missing")));
+
+    folder.run(&["embeddings", "verify"]).done();
+    folder.run(&["embeddings", "verify", "wordllama"]).ends(1, "run `baton embeddings pull wordllama`");
+    folder.write(".baton/embeddings/wordllama/model.safetensors", "no weights");
+    let verified = folder.run(&["embeddings", "verify", "--json"]).ends(1, "has 10 bytes, not 16384096");
+    assert_eq!(verified.json()["states"], json!({ "wordllama": "broken", "minilm": "missing" }));
+
+    folder.run(&["embeddings", "pull", "word2vec"]).ends(2, "there are: wordllama, minilm");
+    folder.run(&["embeddings", "pull", "hashed"]).ends(2, "is built in");
+    // With an empty PATH there is nobody to fetch it.
+    folder
+        .run_with(&["embeddings", "pull", "wordllama"], &[("PATH", "")], "")
+        .ends(3, "install Python with pip, or uv");
+}

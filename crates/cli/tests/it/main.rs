@@ -6,6 +6,7 @@ mod folder;
 mod http;
 mod lab;
 mod models;
+mod prices;
 mod reload;
 mod serving;
 mod telemetry;

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baton_core::{ModelId, Price};
+use baton_core::{ModelId, NanoUsd, Price, PriceRow, Prices, Rates};
 
 use crate::diagnostics::{Place, Sink};
 use crate::document::Document;
-use crate::files::{BatonFile, ModelFile, PriceFile, ProviderFile, SecretFile, max_concurrency};
+use crate::files::{BatonFile, ModelFile, ProviderFile, SecretFile, max_concurrency};
 use crate::json::child;
 use crate::load::Given;
 use crate::plan::{ModelSpec, ProviderSpec, Secret};
+use crate::price_file;
 use crate::secrets::{INLINE_HELP, is_variable, looks_secret};
 use crate::suggest::did_you_mean;
 use crate::units;
@@ -30,7 +31,7 @@ pub(crate) struct House<'a> {
     pub(crate) providers: BTreeMap<String, ProviderSpec>,
     given: &'a Given<'a>,
     dir: &'a Path,
-    special: BTreeMap<ModelId, (Option<Price>, Option<Duration>)>,
+    special: BTreeMap<ModelId, (Option<PriceRow>, Option<Duration>)>,
     /// Names that `baton.toml` holds in a form that was refused: not to be reported again.
     refused: bool,
 }
@@ -158,7 +159,8 @@ impl<'a> House<'a> {
         }
         let Some(id) = self.provided(&file.id, document.at(&child(&pointer, "id")), sink) else { return };
         let at = |key: &str| document.at(&format!("{pointer}/{key}"));
-        let price = file.price.as_ref().and_then(|price| self::price(price, document, &pointer, sink));
+        let price =
+            file.price.as_ref().and_then(|file| price_file::compile(file, document, &child(&pointer, "price"), sink));
         let timeout = file.timeout.as_deref().and_then(|text| match units::duration(text) {
             Ok(timeout) if !timeout.is_zero() => Some(timeout),
             _ => {
@@ -176,7 +178,7 @@ impl<'a> House<'a> {
                 sink.error(at(key), message, "a model has one: keep the right one");
             }
         }
-        *special = (price.or(special.0), timeout.or(special.1));
+        *special = (price.or_else(|| special.0.take()), timeout.or(special.1));
         self.aliases.insert(name.to_owned(), id);
     }
 
@@ -194,16 +196,25 @@ impl<'a> House<'a> {
         if let Some(spec) = self.models.iter().find(|spec| spec.id == id && id.as_str() != LOCAL) {
             return spec.clone();
         }
-        let (price, timeout) = self.special.get(&id).copied().unwrap_or_default();
+        let (price, timeout) = self.special.get(&id).cloned().unwrap_or_default();
         let place = self.models.len();
         let spec = if id.as_str() == LOCAL {
-            ModelSpec { price: Some(FREE), timeout: TIMEOUT_LOCAL, id, place }
+            ModelSpec { price: Some(Prices::always(FREE)), timeout: TIMEOUT_LOCAL, id, place }
         } else {
-            let price = price.or_else(|| (self.given.price)(id.as_str()));
+            let price = self.price(&id, price);
             ModelSpec { price, timeout: timeout.unwrap_or(TIMEOUT), id, place }
         };
         self.models.push(spec.clone());
         spec
+    }
+
+    /// What is written wins; where it counts from a day on, the built-in price counts until then.
+    fn price(&self, id: &ModelId, written: Option<PriceRow>) -> Option<Prices> {
+        let listed = || (self.given.price)(id.as_str());
+        let Some(written) = written else { return listed() };
+        let before = listed().filter(|_| written.from.is_some());
+        let rows = before.iter().flat_map(Prices::rows).cloned();
+        Prices::new(rows.chain([written]).collect())
     }
 
     /// `provider/model` of a provider that is there.
@@ -251,11 +262,7 @@ impl<'a> House<'a> {
 }
 
 /// What `local` costs.
-const FREE: Price = Price {
-    input_per_million: baton_core::NanoUsd(0),
-    output_per_million: baton_core::NanoUsd(0),
-    cached_per_million: None,
-};
+const FREE: Price = Price::flat(Rates::flat(NanoUsd(0), NanoUsd(0)));
 
 fn base_url(url: &str, at: Place<'_>, sink: &mut Sink) -> Option<String> {
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
@@ -270,22 +277,4 @@ fn base_url(url: &str, at: Place<'_>, sink: &mut Sink) -> Option<String> {
         return None;
     }
     Some(url.trim_end_matches('/').to_owned())
-}
-
-fn price(file: &PriceFile, document: &Document, model: &str, sink: &mut Sink) -> Option<Price> {
-    let mut rate = |key: &str, text: &str| {
-        let rate = units::price_per_million(text);
-        if let Err(wrong) = &rate {
-            let help = "write dollars for a million tokens, as in `0.10 USD/M`";
-            sink.error(document.at(&format!("{model}/price/{key}")), wrong, help);
-        }
-        rate.ok()
-    };
-    let (input, output) = (rate("input", &file.input), rate("output", &file.output));
-    let cached = file.cached.as_deref().map(|text| rate("cached", text));
-    let cached_per_million = match cached {
-        Some(rate) => Some(rate?),
-        None => None,
-    };
-    Some(Price { input_per_million: input?, output_per_million: output?, cached_per_million })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use baton_core::{Allowance, Ceilings, IntentName, ModelId, SERVER_CEILINGS};
 use serde_json::{Value, json};
 
+use super::cache::cache;
 use super::house::{House, LOCAL};
 use super::stream::stream;
 use super::{budget, checks, judge, prompts, review, schemas};
@@ -15,9 +16,7 @@ use crate::effective::{Effective, settings};
 use crate::files::{IntentFile, OnExhaustedFile, RouteFile};
 use crate::hash::{AnswerParts, hash, hashes};
 use crate::json::child;
-use crate::plan::{
-    CacheSpec, Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Route, Share,
-};
+use crate::plan::{Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Route, Share};
 use crate::privacy_file::StoreContentFile;
 use crate::units;
 
@@ -64,8 +63,8 @@ pub(crate) fn compile_intent(
     let input_schema = schemas::input(sources.input.as_ref(), sink);
     let output_schema = schemas::output(sources.output.as_ref(), kind.as_ref(), sink);
     let (ceilings, privacy) = (ceilings(document, file, sink), privacy(document, file, sink));
-    let (stream, partition) = (stream(document, &file.stream, sink), partition(document, file, sink));
-    let route = route(document, file, sink);
+    let (stream, route) = (stream(document, &file.stream, sink), route(document, file, sink));
+    let cache = cache(document, file, kind.as_ref(), input_schema.as_ref().and_then(Option::as_ref), sink);
     let allowance = budget(document, file, candidates.as_deref().unwrap_or_default(), sink);
     let (kind, input_schema, output_schema) = (kind?, input_schema?, output_schema?);
 
@@ -105,7 +104,7 @@ pub(crate) fn compile_intent(
         review: file.review.as_ref().map(review::spec),
         criteria,
         judge,
-        cache: CacheSpec { partition: partition? },
+        cache: cache?,
         allowance,
         local: LocalSpec { cut: file.local.as_ref().and_then(|local| local.cut) },
         privacy: privacy?,
@@ -232,6 +231,7 @@ fn ceilings(document: &Document, file: &IntentFile, sink: &mut Sink) -> Option<C
         let ttl = duration(document, "/cache/ttl", text, sink)?;
         (ceilings.ttl, ceilings.ttl_default) = (ttl, ttl);
     }
+    ceilings.semantic_error = file.cache.semantic_error_max;
     Some(ceilings)
 }
 
@@ -248,17 +248,6 @@ fn privacy(document: &Document, file: &IntentFile, sink: &mut Sink) -> Option<Pr
         return None;
     }
     Some(Privacy { content: file.privacy.store == StoreContentFile::Full, keep })
-}
-
-fn partition(document: &Document, file: &IntentFile, sink: &mut Sink) -> Option<Vec<String>> {
-    let before = sink.errors();
-    for (n, path) in file.cache.partition.iter().enumerate() {
-        if !path.strip_prefix("metadata.").is_some_and(|key| !key.is_empty() && !key.contains(char::is_whitespace)) {
-            let help = "write `metadata.` and a key of the call's metadata, as in `metadata.customer`";
-            sink.error(document.at(&format!("/cache/partition/{n}")), format!("`{path}` parts no cache"), help);
-        }
-    }
-    (sink.errors() == before).then(|| file.cache.partition.clone())
 }
 
 fn budget(document: &Document, file: &IntentFile, candidates: &[ModelSpec], sink: &mut Sink) -> Allowance {

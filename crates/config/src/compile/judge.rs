@@ -20,8 +20,15 @@ pub const JUDGE_SUFFIX: &str = ".judge";
 pub const PAIR_SUFFIX: &str = ".pair";
 
 /// What one judgement is reckoned to take before one has shown it.
-const FIRST: Usage =
-    Usage { input_tokens: 2000, output_tokens: 200, cached_tokens: 0, reasoning_tokens: 0, estimated: true };
+const FIRST: Usage = Usage {
+    input_tokens: 2000,
+    output_tokens: 200,
+    cached_tokens: 0,
+    cache_write_tokens: 0,
+    cache_write_1h_tokens: 0,
+    reasoning_tokens: 0,
+    estimated: true,
+};
 
 const INPUT: &str = r#"{"type":"object","required":["asked","answer"],"additionalProperties":false,
 "properties":{"asked":{"type":"string"},"answer":{"type":"string"}}}"#;
@@ -64,7 +71,7 @@ pub(crate) fn spec(
     }
     let money = BudgetFile { usd_per_day: judge.usd_per_day, ..BudgetFile::default() };
     let usd_per_day = allowance(document, "/judge", &money, sink).usd_per_day;
-    let usd_first = model.price.as_ref().map(|price| price.cost(&FIRST));
+    let usd_first = model.price.as_ref().map(|price| price.cost_ever(&FIRST));
     Some(Some(JudgeSpec { model: model.id, usd_per_day, usd_first, rate_max: judge.rate_max }))
 }
 

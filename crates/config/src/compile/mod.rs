@@ -1,6 +1,7 @@
 //! From files in their shape to what the request path reads.
 
 mod budget;
+mod cache;
 mod checks;
 mod house;
 mod intent;

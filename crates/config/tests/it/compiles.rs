@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use baton_config::{Durability, IntentKind, OnExhausted, PromptRole, Route, Secret, Share};
-use baton_core::{Allowance, IntentName, NanoUsd, SERVER_CEILINGS, Unproven};
+use baton_core::{Allowance, Day, IntentName, NanoUsd, SERVER_CEILINGS, Service, Unproven, Usage};
 use serde_json::json;
 
 use crate::folder::Folder;
@@ -101,7 +101,10 @@ fn the_smallest_intent_of_the_contract() {
     let plan = snapshot.plan(&IntentName::new("classify-ticket")).unwrap();
     assert_eq!(plan.candidates.len(), 2);
     assert_eq!(plan.candidates[0].id.as_str(), "openai/gpt-4o-mini");
-    assert_eq!(plan.candidates[0].price.unwrap().output_per_million, NanoUsd(600_000_000));
+    assert_eq!(
+        plan.candidates[0].price.as_ref().unwrap().rows()[0].price.rates.output_per_million,
+        NanoUsd(600_000_000)
+    );
     assert_eq!((plan.candidates[1].place, plan.candidates[1].timeout), (1, Duration::from_secs(60)));
     assert_eq!(plan.ceilings, SERVER_CEILINGS);
     assert_eq!((plan.route, plan.unproven), (Route::Ordered, Unproven::Pass));
@@ -144,7 +147,10 @@ fn the_full_files_of_the_contract() {
     let models: Vec<_> = plan.candidates.iter().map(|c| (c.id.as_str(), c.place)).collect();
     assert_eq!(models, [("local", 0), ("openai/gpt-4-0613", 1), ("house/llama", 2)]);
     assert_eq!(plan.candidates[0].timeout, Duration::from_secs(1));
-    assert_eq!(plan.candidates[2].price.unwrap().input_per_million, NanoUsd(100_000_000));
+    assert_eq!(
+        plan.candidates[2].price.as_ref().unwrap().rows()[0].price.rates.input_per_million,
+        NanoUsd(100_000_000)
+    );
     assert_eq!(plan.route, Route::OrderedUntilEvidence("cheapest"));
     assert_eq!(plan.on_exhausted, OnExhausted::Default(json!({"label": "needs-human"})));
     assert_eq!(serde_json::to_value(&plan.params).unwrap(), json!({"temperature": 0.0, "max_tokens": 200}));
@@ -299,4 +305,47 @@ fn a_model_without_a_price_is_named_where_money_is_limited() {
     intents/a/intent.toml:6:15: `0.0000000001` is not an amount in dollars: write digits with at most nine after the point, for example 0.15
         write dollars with at most nine digits after the point, as in `20` or `0.5`
     ");
+}
+
+#[test]
+fn a_price_of_ones_own_comes_first_and_from_its_day_on() {
+    let toml = r#"
+[models.small]
+id = "openai/gpt-4o-mini"
+price = { input = "1 USD/M", output = "2 USD/M", cached = "0.1 USD/M", cache_write = "1.25 USD/M", cache_write_1h = "2 USD/M", reasoning = "3 USD/M", batch_percent = 50, from = "2026-12-01" }
+
+[models.own]
+id = "openai/own"
+[models.own.price]
+input = "1 USD/M"
+output = "2 USD/M"
+[[models.own.price.tiers]]
+above_tokens = 200_000
+input = "2 USD/M"
+output = "3 USD/M"
+cached = "0.2 USD/M"
+"#;
+    let intent = "models = [\"small\", \"own\"]\n[labels]\na = \"\"\nb = \"\"\n";
+    let folder = Folder::default().with("baton.toml", toml).with("intents/a/intent.toml", intent);
+    let loaded = folder.load().unwrap_or_else(|report| panic!("{report}"));
+    let price = |name: &str| loaded.snapshot.model(name).unwrap().price.clone().unwrap();
+    let at = |day: &str| day.parse::<Day>().unwrap().start_us();
+    let usage = Usage {
+        input_tokens: 300_000,
+        output_tokens: 10_000,
+        cached_tokens: 100_000,
+        cache_write_tokens: 100_000,
+        cache_write_1h_tokens: 50_000,
+        reasoning_tokens: 5_000,
+        ..Usage::default()
+    };
+    let cost = |name: &str, day: &str, service| price(name).price(at(day), service).map(|p| p.cost(&usage).to_string());
+    // The built-in one until its day: 300,000 × 0.15 + 10,000 × 0.60.
+    assert_eq!(cost("small", "2026-11-30", Service::Standard).as_deref(), Some("0.051"));
+    // 100,000 × (1 + 0.10) + 50,000 × (1.25 + 2) + 5,000 × (2 + 3)
+    assert_eq!(cost("small", "2026-12-01", Service::Standard).as_deref(), Some("0.2975"));
+    assert_eq!(cost("small", "2026-12-01", Service::Batch).as_deref(), Some("0.14875"));
+    // Above 200,000: 200,000 × 2 + 100,000 × 0.20 + 10,000 × 3.
+    assert_eq!(cost("own", "2020-01-01", Service::Standard).as_deref(), Some("0.45"));
+    assert_eq!(cost("own", "2020-01-01", Service::Batch), None);
 }

@@ -4,17 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use baton_config::{Given, Loaded, Report, load};
-use baton_core::{NanoUsd, Price};
+use baton_core::{NanoUsd, Price, Prices, Rates};
 
 pub(crate) const PROVIDERS: [&str; 3] = ["openai", "anthropic", "mistral"];
 
 /// A built-in price of one model: 0.15 and 0.60 dollars a million.
-pub(crate) fn price(id: &str) -> Option<Price> {
-    (id == "openai/gpt-4o-mini").then_some(Price {
-        input_per_million: NanoUsd(150_000_000),
-        output_per_million: NanoUsd(600_000_000),
-        cached_per_million: None,
-    })
+pub(crate) fn price(id: &str) -> Option<Prices> {
+    let price = || Price::flat(Rates::flat(NanoUsd(150_000_000), NanoUsd(600_000_000)));
+    (id == "openai/gpt-4o-mini").then(|| Prices::always(price()))
 }
 
 /// Files by path.

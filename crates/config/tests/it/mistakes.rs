@@ -35,20 +35,55 @@ quality = 0.9
 
 #[test]
 fn features_of_later_versions_by_name() {
-    let folder = labelled(
-        "[batch]
-[cache]
-semantic_error_max = 0.1
-[privacy]
-store = \"redacted\"",
-    );
+    let folder = labelled("[batch]\n[privacy]\nstore = \"redacted\"");
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:2:2: [batch] is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:4:1: the semantic cache (`cache.semantic_error_max`) is not supported by this version
+    intents/a/intent.toml:4:9: `store = "redacted"` is not supported by this version
         remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:6:9: `store = "redacted"` is not supported by this version
-        remove it; leaving it in would promise what is not done
+    "#);
+}
+
+#[test]
+fn the_semantic_cache() {
+    let folder = labelled(
+        "[cache]
+semantic_error_max = 0.1
+slots = [\"a..b\"]
+[privacy]
+store = \"none\"",
+    );
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:22: the semantic cache gives one caller's answer to another with a similar input: `partition` must say between whom
+        add `partition = ["metadata.customer"]`, or `partition = []` to share within the team on purpose
+    intents/a/intent.toml:3:22: the semantic cache keeps inputs and answers, and `privacy.store = "none"` says that nothing is kept
+        remove one of the two
+    intents/a/intent.toml:4:10: `a..b` is no field of the input
+        write a field of the input, as in `product` or `ticket.product`
+    intents/a/intent.toml:3:22: nothing is remembered unless a call asks for it with `cacheTTL`
+        add `ttl = "7d"` for all calls
+    "#);
+    let folder = labelled("[cache]\nsemantic_error_max = 0.3\nembedding = \"word2vec\"\npartition = []");
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:22: `cache.semantic_error_max` must be at most 0.2
+        write another value
+    intents/a/intent.toml:4:13: `cache.embedding` must be "hashed" or "wordllama" or "minilm", not "word2vec"
+        write one of these
+    "#);
+    let folder = labelled("[cache]\nembedding = \"minilm\"\nslots = [\"a\"]");
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:3:1: `embedding` does nothing without `semantic_error_max`
+        add `semantic_error_max = 0.02`, or remove it
+    intents/a/intent.toml:4:1: `slots` does nothing without `semantic_error_max`
+        add `semantic_error_max = 0.02`, or remove it
+    "#);
+    let folder = labelled("[cache]\nsemantic_error_max = 0.02\npartition = []\nslots = [\"a\"]")
+        .with("intents/a/input.schema.json", r#"{"type":"object","properties":{"b":{"type":"string"}}}"#);
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:5:10: input.schema.json has no field `a`
+        known there: b
+    intents/a/intent.toml:3:22: nothing is remembered unless a call asks for it with `cacheTTL`
+        add `ttl = "7d"` for all calls
     "#);
 }
 
@@ -484,7 +519,7 @@ fn webhooks_that_cannot_be() {
     assert_snapshot!(Folder::smallest().with("baton.toml", misshapen.concat()).diagnostics(), @r#"
     baton.toml:3:10: a secret is written inline: `webhooks[0].secret`
         write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
-    baton.toml:7:11: `webhooks[1].events[0]` must be "objective" or "budget" or "breaker" or "journal" or "configuration", not "breakers"
+    baton.toml:7:11: `webhooks[1].events[0]` must be "objective" or "budget" or "breaker" or "journal" or "configuration" or "retirement", not "breakers"
         did you mean `breaker`? write one of these
     baton.toml:8:1: `webhooks[2].secret` is missing
         Where its secret is: `whsec_` and 24 to 64 bytes in base64.
@@ -526,4 +561,42 @@ fn limits_of_streams() {
     intents/a/intent.toml:6:24: `stream.min_bytes_per_second` must be at least 0
         write another value
     "#);
+}
+
+#[test]
+fn mistakes_in_a_price_are_found() {
+    let folder = Folder::smallest().with(
+        "baton.toml",
+        "[models.a]
+id = \"openai/a\"
+[models.a.price]
+input = \"1 USD/M\"
+output = \"2\"
+cache_write = \"-1 USD/M\"
+batch_percent = 101
+from = \"2026-02-30\"
+[[models.a.price.tiers]]
+above_tokens = 1000
+input = \"1 USD/M\"
+output = \"2 USD/M\"
+[[models.a.price.tiers]]
+above_tokens = 1000
+input = \"1 USD/M\"
+output = \"free\"
+",
+    );
+    assert_snapshot!(folder.diagnostics(), @"
+    baton.toml:5:10: `2` is not a price
+        write dollars for a million tokens, as in `0.10 USD/M`
+    baton.toml:6:15: `-1` is not an amount in dollars: write digits with at most nine after the point, for example 0.15
+        write dollars for a million tokens, as in `0.10 USD/M`
+    baton.toml:7:17: `models.a.price.batch_percent` must be at most 100
+        write another value
+    baton.toml:8:8: `2026-02-30` is not a day of the calendar: write year, month and day, for example 2026-11-27
+        write the first day on which this price counts, in UTC: `from = \"2026-12-01\"`
+    baton.toml:14:16: a tier above 1000 tokens cannot stand here
+        write tiers by length, the shortest first, each above more tokens than the one before
+    baton.toml:16:10: `free` is not a price
+        write dollars for a million tokens, as in `0.10 USD/M`
+    ");
 }

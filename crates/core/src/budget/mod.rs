@@ -16,12 +16,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::day::DAY_US;
 use crate::{IntentName, KeyId, Moment, NanoUsd, TeamId};
 use purse::Purse;
 use window::Window;
-
-/// Microseconds of a day in UTC, which has no leap seconds in Unix time.
-const DAY_US: i64 = 86_400_000_000;
 
 /// What only running calls stand in the way of may be free as soon as one of them ends.
 const RESERVED_RETRY: Duration = Duration::from_secs(1);

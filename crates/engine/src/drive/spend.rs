@@ -55,7 +55,11 @@ impl Drive<'_> {
     pub(super) fn settle(&mut self, number: usize, usage: Usage) {
         let candidate = &self.request.candidates[self.flights[number].attempt.candidate];
         let local = candidate.model.as_str() == "local";
-        let cost = if local { Some(NanoUsd(0)) } else { candidate.price.map(|price| price.cost(&usage)) };
+        let cost = if local {
+            Some(NanoUsd(0))
+        } else {
+            candidate.price.as_ref().and_then(|price| price.cost(&usage, self.request.started_at_us))
+        };
         let record = self.record(number);
         record.usage = Some(usage);
         record.cost = cost;
@@ -74,9 +78,9 @@ impl Drive<'_> {
     fn need(&self, number: usize) -> Need {
         let output_tokens = self.chat.params.max_tokens.unwrap_or(OUTPUT_TOKENS);
         let usage = Usage { input_tokens: read_at_most(&self.chat), output_tokens, ..Usage::default() };
-        let price = self.request.candidates[self.flights[number].attempt.candidate].price;
+        let price = self.request.candidates[self.flights[number].attempt.candidate].price.as_ref();
         let tokens = usage.input_tokens.saturating_add(output_tokens);
-        Need { tokens, cost: price.map(|price| price.cost(&usage)) }
+        Need { tokens, cost: price.and_then(|price| price.cost_at_most(&usage, self.request.started_at_us)) }
     }
 
     /// The most that the whole execution can cost, where prices are known: what its attempts cost, and what

@@ -86,10 +86,16 @@ impl House {
     }
 
     pub(crate) fn open(self) -> Open {
-        let snapshot = self.snapshot();
         let journal = Arc::new(Mutex::new(Handling::default()));
         let handling = journal.clone();
         let store = Store::scripted(Arc::new(move |_| *handling.lock().unwrap()));
+        Open { journal, ..self.open_on(store) }
+    }
+
+    /// On a store that outlives it.
+    pub(crate) fn open_on(self, store: Store) -> Open {
+        let snapshot = self.snapshot();
+        let journal = Arc::default();
         let models = Models::default();
         let orchestrator = orchestrator(snapshot, &store, (&models, 7));
         Open { orchestrator, models, store, journal, began: Instant::now() }

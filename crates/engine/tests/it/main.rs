@@ -19,4 +19,5 @@ mod reload;
 mod remembered;
 mod repeats;
 mod review;
+mod semantic;
 mod streams;

@@ -17,6 +17,8 @@ use tokio::time::sleep;
 pub(crate) enum Says {
     /// This text, after so many milliseconds; as one piece where a stream was asked for.
     Text(u64, &'static str),
+    /// What this makes of all it was asked, after 20 milliseconds.
+    Of(fn(&str) -> &'static str),
     /// These pieces, each so many milliseconds after the one before, then the end.
     Pieces(&'static [(u64, &'static str)]),
     /// The same, without the usage that was asked for.
@@ -96,6 +98,7 @@ impl Models {
         let script = state.scripts.get_mut(name).unwrap_or_else(|| panic!("{model} has nothing to say"));
         let says = if script.len() > 1 { script.pop_front().unwrap() } else { script[0].clone() };
         let top_logprobs = request["top_logprobs"].as_u64().filter(|_| request["logprobs"] == true);
+        let says = if let Says::Of(answer) = says { Says::Text(20, answer(&prompt)) } else { says };
         state.asked.push(Asked { model, key, prompt, top_logprobs });
         state.open += 1;
         says
@@ -148,6 +151,7 @@ impl Transport for Models {
                 Says::Pieces(pieces) => Ok(events(pieces, &usage(), open)),
                 Says::NoUsage(pieces) => Ok(events(pieces, &Value::Null, open)),
                 Says::Broken(pieces) => Ok(broken(pieces, open)),
+                Says::Of(_) => unreachable!("a text by now"),
             }
         })
     }

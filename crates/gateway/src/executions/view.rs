@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use baton_core::{
     Answer, AnswerAttempt, AnswerLatency, ExecutionId, Failure, IntentName, ModelId, Quality, Record, Score,
-    ScoreResult, Status, TeamId, Usage, Via,
+    ScoreResult, SemanticDecision, SemanticLook, Status, TeamId, Usage, Via,
 };
 use baton_store::{Feedback, FeedbackKind};
 use serde::Serialize;
@@ -78,6 +78,13 @@ pub(crate) struct ExecutionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uuid")]
     source: Option<ExecutionId>,
+    /// Dollars that a remembered answer cost when it was given; absent where a model answered, and where
+    /// that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved_usd: Option<String>,
+    /// What the semantic cache did; absent where it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    semantic: Option<SemanticView>,
     metadata: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
@@ -166,6 +173,8 @@ impl From<Record> for ExecutionView {
             stream: record.stream,
             simulated: record.simulated,
             source: record.source,
+            saved_usd: record.saved.map(|saved| saved.to_string()),
+            semantic: record.semantic.map(|look| SemanticView::from(*look)),
             metadata: record.metadata,
             session: record.session,
             subject: record.subject,
@@ -173,6 +182,42 @@ impl From<Record> for ExecutionView {
             parent: record.parent,
             feedback: None,
         }
+    }
+}
+
+/// One look into the semantic cache.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SemanticLook)]
+pub(crate) struct SemanticView {
+    /// `served`; `audited`: it would have been, and the model was asked instead; `missed`; `skipped`.
+    #[schema(value_type = String)]
+    decision: SemanticDecision,
+    /// The cosine of the most similar input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cosine: Option<f64>,
+    /// The probability that the remembered answer is the model's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    right: Option<f64>,
+    /// The probability with which it was drawn for an audit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<f64>,
+    /// The execution whose answer was given, or would have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    neighbour: Option<ExecutionId>,
+    /// Whether the model then answered the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agreed: Option<bool>,
+    /// Why nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<SemanticLook> for SemanticView {
+    fn from(look: SemanticLook) -> Self {
+        let SemanticLook { decision, cosine, right, probability, neighbour, agreed, reason, look: _ } = look;
+        Self { decision, cosine, right, probability, neighbour, agreed, reason }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Figures for Prometheus, derived from records. Labels are configured names and enums: bounded.
 
 mod budgets;
+mod caches;
 mod drift;
 mod labels;
 mod lanes;
@@ -22,6 +23,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use budgets::Budgets;
+use caches::Caches;
 use drift::Drift;
 use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByOutcome, ByTokens, TokenKind};
 use lanes::Lanes;
@@ -50,6 +52,7 @@ pub struct Metrics {
     outlets: Outlets,
     budgets: Budgets,
     drift: Drift,
+    caches: Caches,
 }
 
 impl Metrics {
@@ -75,6 +78,7 @@ impl Metrics {
             outlets,
             budgets: Budgets::default(),
             drift: Drift::default(),
+            caches: Caches::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -103,6 +107,7 @@ impl Metrics {
         self.states.register(r);
         self.budgets.register(r);
         self.drift.register(r);
+        self.caches.register(r);
     }
 
     /// Counts one record. A few hash look-ups: about a microsecond.
@@ -115,6 +120,7 @@ impl Metrics {
         if let Some(error) = &record.error {
             self.errors.get_or_create(&ByCode { intent: intent.clone(), code: error.code }).inc();
         }
+        self.caches.observe(record);
         for attempt in &record.attempts {
             let model = attempt.model.clone();
             self.attempts.get_or_create(&ByAttempt { model: model.clone(), outcome: attempt.outcome }).inc();
@@ -142,6 +148,7 @@ impl Metrics {
         self.states.read(orchestrator, &self.outlets.states());
         self.budgets.read(&orchestrator.budgets());
         self.drift.read(&orchestrator.drift());
+        self.caches.read(&orchestrator.semantic());
         self.text()
     }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::{ErrorBody, Problem};
-use crate::feedback::now_us;
+use crate::feedback::{heard, now_us};
 use crate::state::Gateway;
 use crate::{auth, body, json, query};
 
@@ -226,7 +226,11 @@ pub(crate) async fn act(
     let execution = id(&execution)?;
     let verdict = Verdict { pass, criteria, correction, comment };
     let act = match action {
-        Action::Label => return Ok(Json(desk.label(execution, verdict).await?).into_response()),
+        Action::Label => {
+            let view = desk.label(execution, verdict).await?;
+            heard(&gateway).await;
+            return Ok(Json(view).into_response());
+        }
         _ if verdict != Verdict::default() => {
             let message = "pass, criteria, correction and comment belong to the action `label`";
             return Err(Failure::new(ErrorCode::InputInvalid, message).at("/action").into());

@@ -49,6 +49,23 @@ async fn an_execution_is_there_from_its_end_on_and_listed_once_ingested() {
 }
 
 #[tokio::test]
+async fn what_somebody_calls_bad_is_forgotten_at_once() {
+    let guest = Guest::new();
+    let call = || json!({"intent": "classify", "input": {"ticket": "x"}, "config": {"cacheTTL": 60}});
+    let via = async || {
+        let answer = guest.post("/v1/execute", call()).await.json();
+        (answer["via"].as_str().unwrap().to_owned(), answer["executionId"].clone())
+    };
+    assert_eq!(via().await.0, "model");
+    let (way, id) = via().await;
+    assert_eq!(way, "cache-exact");
+    guest.post("/v1/feedback", json!({"executionId": id, "label": "good"})).await;
+    assert_eq!(via().await.0, "cache-exact");
+    guest.post("/v1/feedback", json!({"executionId": id, "label": "bad", "by": "ann"})).await;
+    assert_eq!(via().await.0, "model", "neither the answer nor the one that it came from");
+}
+
+#[tokio::test]
 async fn pages_and_filters() {
     let guest = Guest::new();
     for n in 0..3 {

@@ -59,7 +59,15 @@ fn full() -> Answer {
         needed: Some(9),
         verified: true,
     };
-    let usage = Usage { input_tokens: 1, output_tokens: 1, cached_tokens: 1, reasoning_tokens: 1, estimated: true };
+    let usage = Usage {
+        input_tokens: 1,
+        output_tokens: 1,
+        cached_tokens: 1,
+        cache_write_tokens: 1,
+        cache_write_1h_tokens: 1,
+        reasoning_tokens: 1,
+        estimated: true,
+    };
     let attempt = AnswerAttempt {
         model: "a/b".into(),
         key: Some(1),
@@ -104,6 +112,7 @@ fn the_schemas_of_cores_types_have_cores_fields() {
         cache_ttl: Some(1),
         max_latency_ms: Some(1),
         retries: Some(1),
+        semantic_error_max: Some(0.01),
     };
     describes(&document, "CallConfig", &json!(config));
     requires(&document, "CallConfig", &json!(CallConfig::default()));

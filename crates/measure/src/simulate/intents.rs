@@ -33,6 +33,17 @@ impl Folder {
     pub(crate) fn policy(&mut self) -> &mut String {
         &mut self.files[0].1
     }
+
+    /// Switches the semantic cache on, where that is allowed. A world is too short for it to open: who is
+    /// near to whom is what shows.
+    pub(crate) fn remember_similar(&mut self) {
+        let policy = self.policy();
+        if policy.contains("store = \"none\"") {
+            return;
+        }
+        let partition = if policy.contains("partition = ") { "" } else { "partition = []\n" };
+        *policy = policy.replacen("[cache]\n", &format!("[cache]\nsemantic_error_max = 0.1\n{partition}"), 1);
+    }
 }
 
 /// A random intent. `models` are the names that it may use.

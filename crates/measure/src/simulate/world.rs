@@ -71,6 +71,8 @@ pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> 
         toml = budgets::teams(&mut purse, &toml);
         folders.iter_mut().for_each(|folder| folder.policy().push_str(&budgets::intent(&mut purse)));
     }
+    let mut similar = Dice::new(seed, 5);
+    folders.iter_mut().filter(|_| similar.chance(0.5)).for_each(Folder::remember_similar);
     for folder in &folders {
         scenario = scenario.cases(folder.cases.iter().cloned())?;
     }

@@ -86,6 +86,21 @@ impl Control {
         find(&mut on, team, id).await
     }
 
+    /// Items that have labels, and that somebody acted on after this place, the earliest first; a page.
+    pub(crate) async fn acted_after(&self, (at_us, id): (i64, ExecutionId)) -> Result<Vec<ReviewItem>, StoreError> {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "SELECT item FROM reviews WHERE labels > 0 AND (acted_us, execution) > (?, ?)
+             ORDER BY acted_us, execution LIMIT ?",
+        )
+        .bind(at_us)
+        .bind(id.as_bytes().as_slice())
+        .bind(i64::try_from(ITEMS_MAX).unwrap_or(i64::MAX))
+        .fetch_all(self.pool())
+        .await
+        .map_err(StoreError::database("look for new labels"))?;
+        read_all(&rows)
+    }
+
     pub(crate) async fn change_review(
         &self,
         team: &TeamId,

@@ -5,6 +5,7 @@ mod control;
 mod control_reviews;
 mod drift;
 mod ingest;
+mod keys;
 mod memory;
 mod pack;
 mod prune;
@@ -12,6 +13,7 @@ mod records;
 mod reviews;
 mod rows;
 mod scores;
+mod semantic;
 
 #[cfg(test)]
 mod review_tests;
@@ -19,15 +21,15 @@ mod review_tests;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use baton_config::StoreSpec;
 use baton_core::{ExecutionId, Record, Score, ScoreResult, TeamId};
 
-use crate::keys::{self, KeyCache};
+use crate::keys::KeyCache;
 use crate::{
-    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, KeyInfo, NewKey,
-    REPEATS_KEPT, Repeat, Report, ReportQuery, Spend, StoreError, spend,
+    Entry, ExecutionFilter, Feedback, Journal, JournalError, JournalOptions, JournalScript, Repeat, Report,
+    ReportQuery, Spend, StoreError, spend,
 };
 pub use calibrations::CalibrationVersion;
 use calibrations::MemoryCalibrations;
@@ -39,6 +41,8 @@ pub use prune::Retention;
 use records::Records;
 use reviews::MemoryReviews;
 pub use scores::Evidence;
+use semantic::Semantic;
+pub use semantic::{SemanticChanges, SemanticEntry, SemanticEvidence};
 
 /// Journal, records, keys, feedback and reports. Cheap to clone.
 #[derive(Clone)]
@@ -67,6 +71,7 @@ pub struct Ingestion {
 struct Disk {
     records: Records,
     control: Control,
+    semantic: Semantic,
     /// None where another process may be writing.
     ingest: Option<Ingest>,
     /// As it was when the store was opened.
@@ -111,19 +116,12 @@ impl Store {
         for damage in &recovered.damage {
             tracing::error!(?damage, "the journal is damaged; the file is kept beside it");
         }
-        let control = Control::open(&spec.dir).await?;
+        let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
         let records = Records::open(&spec.dir).await?;
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
-        let disk = Disk { records, control, ingest: Some(ingest), past: Past::default() };
-        let mut inner = Inner {
-            journal,
-            keys: KeyCache::default(),
-            reviews: MemoryReviews::default(),
-            calibrations: MemoryCalibrations::default(),
-            drift: MemoryDrift::default(),
-            disk: Some(disk),
-        };
+        let disk = Disk { records, control, semantic, ingest: Some(ingest), past: Past::default() };
+        let mut inner = Inner::new(journal, Some(disk));
         inner.close_orphans().await?;
         inner.close_unscored().await?;
         if let Some(disk) = &mut inner.disk {
@@ -131,7 +129,7 @@ impl Store {
             // A day on, for a clock that was set back; what is further in the future is a mistake.
             let (since_us, until_us) = (spend::yesterday_us(now_us), now_us.saturating_add(spend::DAY_US));
             disk.past.spends = disk.records.spends(since_us, until_us).await?;
-            disk.past.repeats = disk.records.repeats(repeats_since_us(now_us)).await?;
+            disk.past.repeats = disk.records.repeats(spend::repeats_since_us(now_us)).await?;
         }
         Ok(Self(Arc::new(inner)))
     }
@@ -147,19 +145,12 @@ impl Store {
             Err(StoreError::Journal(JournalError::Locked { .. })) => {}
             Err(error) => return Err(error),
         }
-        let control = Control::open(&spec.dir).await?;
+        let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
         let records = Records::open(&spec.dir).await?;
-        let disk = Disk { records, control, ingest: None, past: Past::default() };
+        let disk = Disk { records, control, semantic, ingest: None, past: Past::default() };
         let journal = Journal::memory();
         journal.clone().close().await;
-        Ok(Self(Arc::new(Inner {
-            journal,
-            keys: KeyCache::default(),
-            reviews: MemoryReviews::default(),
-            calibrations: MemoryCalibrations::default(),
-            drift: MemoryDrift::default(),
-            disk: Some(disk),
-        })))
+        Ok(Self(Arc::new(Inner::new(journal, Some(disk)))))
     }
 
     /// A store that keeps the last 65,536 entries and its keys in memory: for simulation, tests,
@@ -176,14 +167,7 @@ impl Store {
     }
 
     fn of_memory(journal: Journal) -> Self {
-        Self(Arc::new(Inner {
-            journal,
-            keys: KeyCache::default(),
-            reviews: MemoryReviews::default(),
-            calibrations: MemoryCalibrations::default(),
-            drift: MemoryDrift::default(),
-            disk: None,
-        }))
+        Self(Arc::new(Inner::new(journal, None)))
     }
 
     /// Where entries are acknowledged. Of [`Store::open_read`] it takes none.
@@ -247,7 +231,7 @@ impl Store {
             (Some(disk), _) => disk.past.clone(),
             (None, Some(memory)) => Past {
                 spends: memory::spends(memory, spend::yesterday_us(now_us), i64::MAX),
-                repeats: memory::repeats(memory, repeats_since_us(now_us)),
+                repeats: memory::repeats(memory, spend::repeats_since_us(now_us)),
             },
             (None, None) => Past::default(),
         }
@@ -320,81 +304,6 @@ impl Store {
         }
     }
 
-    /// Makes a key. The second value is its secret: it is shown once and kept nowhere.
-    ///
-    /// # Errors
-    /// [`StoreError::Random`]; what the database says.
-    pub async fn create_key(&self, new: NewKey) -> Result<(KeyInfo, String), StoreError> {
-        let (key, secret) = keys::draw(new, now_us())?;
-        let info = key.info.clone();
-        if let Some(disk) = &self.0.disk {
-            disk.control.add_key(&key).await?;
-            self.load_keys(disk).await?;
-        } else {
-            self.0.keys.insert(key);
-        }
-        Ok((info, secret))
-    }
-
-    /// Keys of one team, or all; the oldest first, the revoked included.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn list_keys(&self, team: Option<&TeamId>) -> Result<Vec<KeyInfo>, StoreError> {
-        if let Some(disk) = &self.0.disk {
-            self.load_keys(disk).await?;
-        }
-        Ok(self.0.keys.list(team))
-    }
-
-    /// Ends a key for good. False where there is no key with this id.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn revoke_key(&self, id: &str) -> Result<bool, StoreError> {
-        let Some(disk) = &self.0.disk else { return Ok(self.0.keys.revoke(id, now_us())) };
-        let found = disk.control.revoke_key(id, now_us()).await?;
-        self.load_keys(disk).await?;
-        Ok(found)
-    }
-
-    /// The key with this secret; `None` where it is unknown, expired or revoked. Answers from
-    /// memory; what another process changed is seen within two seconds.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn authenticate(&self, secret: &str) -> Result<Option<KeyInfo>, StoreError> {
-        let mut found = self.0.keys.find(secret);
-        if self.refresh_keys(found.is_some()).await? {
-            found = self.0.keys.find(secret);
-        }
-        Ok(found.filter(|key| key.is_active(now_us())))
-    }
-
-    /// Whether a key was ever made: without one, a server asks for none. One that has expired or was
-    /// revoked counts, or ending the last key would open the server to everybody.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn any_keys(&self) -> Result<bool, StoreError> {
-        self.refresh_keys(true).await?;
-        Ok(!self.0.keys.is_empty())
-    }
-
-    /// Whether the keys were read again, because what was looked up was found (or not) too long after
-    /// they were read.
-    async fn refresh_keys(&self, found: bool) -> Result<bool, StoreError> {
-        match &self.0.disk {
-            Some(disk) if self.0.keys.is_stale(found, Instant::now()) => self.load_keys(disk).await.map(|()| true),
-            _ => Ok(false),
-        }
-    }
-
-    async fn load_keys(&self, disk: &Disk) -> Result<(), StoreError> {
-        self.0.keys.set(disk.control.keys().await?);
-        Ok(())
-    }
-
     /// Deletes records that are older than their intent's `keep`, a few at a time, and what else
     /// holds their content. How many records went.
     ///
@@ -440,10 +349,16 @@ impl Store {
         }
         disk.records.close().await;
         disk.control.close().await;
+        disk.semantic.close().await;
     }
 }
 
 impl Inner {
+    fn new(journal: Journal, disk: Option<Disk>) -> Self {
+        let (keys, reviews, calibrations, drift) = Default::default();
+        Self { journal, keys, reviews, calibrations, drift, disk }
+    }
+
     async fn flush(&self) -> Result<(), StoreError> {
         match self.disk.as_ref().and_then(|disk| disk.ingest.as_ref()) {
             Some(ingest) => ingest.reach(self.journal.state().written).await,
@@ -486,11 +401,6 @@ impl Inner {
         }
         self.flush().await
     }
-}
-
-/// Calls since then are given the same answer again.
-fn repeats_since_us(now_us: i64) -> i64 {
-    now_us.saturating_sub(i64::try_from(REPEATS_KEPT.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The wall clock, Unix microseconds; keys expire by it.

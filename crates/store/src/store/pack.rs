@@ -41,15 +41,16 @@ impl Packer {
 }
 
 pub(crate) fn unpack(body: &[u8]) -> Result<Record, StoreError> {
-    serde_json::from_slice(&json(body)?).map_err(StoreError::corrupt("a record"))
+    serde_json::from_slice(&json(body, "a record")?).map_err(StoreError::corrupt("a record"))
 }
 
-fn json(body: &[u8]) -> Result<Cow<'_, [u8]>, StoreError> {
+/// What was packed; an error says of `what`.
+pub(crate) fn json<'a>(body: &'a [u8], what: &str) -> Result<Cow<'a, [u8]>, StoreError> {
     match body.strip_prefix(&[0; LENGTH]) {
         Some(json) => Ok(Cow::Borrowed(json)),
         None => lz4_flex::decompress_size_prepended(body)
             .map(Cow::Owned)
-            .map_err(|error| StoreError::Corrupt { what: "a record".into(), reason: error.to_string() }),
+            .map_err(|error| StoreError::Corrupt { what: what.into(), reason: error.to_string() }),
     }
 }
 
@@ -64,7 +65,7 @@ mod tests {
         let mut packer = Packer::default();
         for text in texts {
             let packed = packer.pack(&text);
-            assert_eq!(json(&packed).unwrap(), text);
+            assert_eq!(json(&packed, "a text").unwrap(), text);
             assert!(packed.len() < PACKED_MIN + LENGTH);
         }
     }

@@ -153,6 +153,17 @@ impl Store {
         Ok(labels)
     }
 
+    /// Items that have labels, and that somebody acted on after this place, the earliest first; a page.
+    pub(super) fn acted_in_memory(&self, after: (i64, ExecutionId)) -> Vec<ReviewItem> {
+        let items = self.remembered();
+        let place = |item: &ReviewItem| (item.last_act().unwrap_or(0), item.execution);
+        let mut acted: Vec<ReviewItem> =
+            items.values().filter(|item| !item.labels.is_empty() && place(item) > after).cloned().collect();
+        acted.sort_by_key(place);
+        acted.truncate(ITEMS_MAX);
+        acted
+    }
+
     /// See [`Store::labels_mark`].
     pub(super) fn labels_mark_in_memory(&self) -> (i64, u64) {
         let items = self.remembered();

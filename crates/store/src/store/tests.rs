@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::JournalState;
-use crate::{CallTally, FeedbackKind, Opened, Permission};
+use crate::{CallTally, FeedbackKind, NewKey, Opened, Permission};
 
 const MINUTE_US: i64 = 60_000_000;
 

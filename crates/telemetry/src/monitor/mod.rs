@@ -3,6 +3,7 @@
 //! Each thing is told when it begins and when it ends, once.
 
 mod burn;
+mod retiring;
 
 #[cfg(test)]
 mod tests;
@@ -10,11 +11,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use baton_config::{Snapshot, Topic};
-use baton_core::{ErrorType, IntentName, ModelId, NanoUsd, Record, Via};
+use baton_core::{Day, ErrorType, IntentName, ModelId, NanoUsd, Record, Via};
 use serde_json::{Value, json};
 
 use crate::failures::is_callers;
 use burn::{Burn, WINDOWS};
+pub use retiring::Retiring;
 
 /// The share of calls that may come late or not at all. An objective says how long, not how often.
 const LATE_ALLOWED: f64 = 0.01;
@@ -45,6 +47,8 @@ pub struct Look {
     pub version: String,
     /// Every budget, with what is spent.
     pub budgets: Vec<BudgetUse>,
+    /// Models that intents use and that come to their end.
+    pub retiring: Vec<Retiring>,
 }
 
 /// What the journal does.
@@ -80,6 +84,8 @@ pub struct Monitor {
     seen: Look,
     /// By budget: its period, and how many levels were told.
     told: BTreeMap<String, (String, usize)>,
+    /// By model: the day of its end, and how many stages of it were told.
+    ends: BTreeMap<ModelId, (Option<Day>, usize)>,
     /// The minute in which objectives were looked at last.
     minute: i64,
 }
@@ -108,6 +114,7 @@ impl Monitor {
         notices.extend(self.journal(&look));
         notices.extend(self.configuration(&look));
         notices.extend(self.budgets(&look.budgets));
+        notices.extend(self.retiring(Day::of(now_us), &look.retiring));
         self.seen = look;
         notices
     }
@@ -187,6 +194,23 @@ impl Monitor {
                 notices.push(Notice { topic: Topic::Budget, kind: "budget.reached", data });
             }
             told.1 = told.1.max(reached);
+        }
+        notices
+    }
+
+    fn retiring(&mut self, today: Day, retiring: &[Retiring]) -> Vec<Notice> {
+        self.ends.retain(|model, _| retiring.iter().any(|retiring| retiring.model == *model));
+        let mut notices = Vec::new();
+        for model in retiring {
+            let told = self.ends.entry(model.model.clone()).or_insert((model.on, 0));
+            if told.0 != model.on {
+                *told = (model.on, 0);
+            }
+            if let Some(kind) = model.event(&mut told.1, today) {
+                let on = model.on.map(|day| day.to_string());
+                let data = json!({ "model": model.model, "intents": model.intents, "on": on });
+                notices.push(Notice { topic: Topic::Retirement, kind, data });
+            }
         }
         notices
     }

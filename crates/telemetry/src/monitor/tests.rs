@@ -55,6 +55,40 @@ fn a_budget_is_told_at_80_and_100_percent_once_a_period() {
     assert_eq!(spent("tue", 1_200_000_000), ["80", "100"]);
 }
 
+#[test]
+fn a_models_end_is_told_at_each_stage_once() {
+    let mut monitor = Monitor::default();
+    let snapshot = (house().snapshot)();
+    let mut told = |today: &str, on: Option<&str>| -> Vec<String> {
+        let on = on.map(|day| day.parse().unwrap());
+        let retiring = vec![Retiring { model: "a/x".into(), intents: vec!["i".into()], on }];
+        let now_us = today.parse::<Day>().unwrap().start_us();
+        let notices = monitor.look(now_us, &snapshot, Look { retiring, ..look() });
+        notices.iter().map(|notice| format!("{} {}", notice.kind, notice.data["on"])).collect()
+    };
+    let nothing: Vec<String> = Vec::new();
+    assert_eq!(told("2026-01-01", Some("2026-06-01")), nothing);
+    assert_eq!(told("2026-03-03", Some("2026-06-01")), [r#"model.retiring "2026-06-01""#]);
+    assert_eq!(told("2026-05-01", Some("2026-06-01")), nothing);
+    assert_eq!(told("2026-05-02", Some("2026-06-01")), [r#"model.retiring "2026-06-01""#]);
+    assert_eq!(told("2026-06-02", Some("2026-06-01")), [r#"model.retired "2026-06-01""#]);
+    assert_eq!(told("2026-07-01", Some("2026-06-01")), nothing);
+    assert_eq!(told("2026-07-01", Some("2026-07-20")), [r#"model.retiring "2026-07-20""#]);
+    assert_eq!(told("2026-07-01", None), ["model.deprecated null"]);
+}
+
+#[test]
+fn a_models_end_is_said_with_its_day() {
+    let says = |on: Option<&str>| {
+        let on = on.map(|day| day.parse().unwrap());
+        let retiring = Retiring { model: "a/x".into(), intents: vec!["i".into(), "j".into()], on };
+        retiring.says("2026-05-31".parse().unwrap())
+    };
+    assert_eq!(says(Some("2026-06-02")), "`a/x`, used by i, j, is to be turned off on 2026-06-02 or later: in 2 days");
+    assert_eq!(says(Some("2026-05-31")), "`a/x`, used by i, j, was to be turned off on 2026-05-31 or later");
+    assert_eq!(says(None), "`a/x`, used by i, j, is deprecated by its vendor");
+}
+
 fn ended(code: ErrorCode) -> Record {
     let mut record = record();
     record.status = Status::Failed;

@@ -16,6 +16,7 @@ pub(super) struct Counted {
     completion_tokens: Option<u64>,
     total_tokens: Option<u64>,
     cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
     left: Map<String, Value>,
 }
@@ -34,10 +35,18 @@ impl Counted {
         let total_tokens = fields.count("total_tokens")?;
         // DeepSeek's name.
         let hit = fields.count("prompt_cache_hit_tokens")?;
-        let cached_tokens = detail(&mut fields, "prompt_tokens_details", "cached_tokens")?.or(hit);
-        let reasoning_tokens = detail(&mut fields, "completion_tokens_details", "reasoning_tokens")?;
-        let left = fields.left();
-        Ok(Self { prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens, left })
+        let input = ["cached_tokens", "cache_write_tokens"];
+        let [cached, cache_write_tokens] = details(&mut fields, "prompt_tokens_details", input)?;
+        let [reasoning_tokens] = details(&mut fields, "completion_tokens_details", ["reasoning_tokens"])?;
+        Ok(Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens,
+            cached_tokens: cached.or(hit),
+            cache_write_tokens,
+            reasoning_tokens,
+            left: fields.left(),
+        })
     }
 
     /// The canonical count. Where the total says more than prompt and completion together, the rest
@@ -46,10 +55,16 @@ impl Counted {
         let input_tokens = self.prompt_tokens.unwrap_or_default();
         let output_tokens = self.completion_tokens.unwrap_or_default();
         let unlisted = self.total_tokens.unwrap_or_default().saturating_sub(input_tokens.saturating_add(output_tokens));
+        // Anthropic's own count, by how long it is kept, where a server passes it on.
+        let kept = |how_long: &str| self.left.get("cache_creation")?.get(how_long)?.as_u64();
+        let hour = kept("ephemeral_1h_input_tokens").unwrap_or_default();
+        let minutes = || kept("ephemeral_5m_input_tokens").unwrap_or_default();
         Usage {
             input_tokens,
             output_tokens: output_tokens.saturating_add(unlisted),
             cached_tokens: self.cached_tokens.unwrap_or_default(),
+            cache_write_tokens: self.cache_write_tokens.unwrap_or_else(|| minutes().saturating_add(hour)),
+            cache_write_1h_tokens: hour,
             reasoning_tokens: self.reasoning_tokens.unwrap_or_default(),
             estimated: false,
         }
@@ -61,10 +76,17 @@ impl Counted {
     }
 }
 
-/// A count within a count; what else stands beside it is left over.
-fn detail(fields: &mut Fields<'_>, name: &'static str, count: &str) -> Result<Option<u64>, WireError> {
-    let Some(mut details) = fields.object(name)? else { return Ok(None) };
-    let counted = details.count(count)?;
+/// Counts within a count; what else stands beside them is left over.
+fn details<const N: usize>(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    counts: [&str; N],
+) -> Result<[Option<u64>; N], WireError> {
+    let mut counted = [None; N];
+    let Some(mut details) = fields.object(name)? else { return Ok(counted) };
+    for (counted, count) in counted.iter_mut().zip(counts) {
+        *counted = details.count(count)?;
+    }
     fields.put_back(name, Value::Object(details.left()));
     Ok(counted)
 }
@@ -82,6 +104,13 @@ pub(super) struct Written {
 #[derive(Serialize)]
 struct Cached {
     cached_tokens: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    cache_write_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(tokens: &u64) -> bool {
+    *tokens == 0
 }
 
 #[derive(Serialize)]
@@ -95,7 +124,10 @@ impl Written {
             prompt_tokens: usage.input_tokens,
             completion_tokens: usage.output_tokens,
             total_tokens: usage.input_tokens.saturating_add(usage.output_tokens),
-            prompt_tokens_details: Cached { cached_tokens: usage.cached_tokens },
+            prompt_tokens_details: Cached {
+                cached_tokens: usage.cached_tokens,
+                cache_write_tokens: usage.cache_write_tokens,
+            },
             completion_tokens_details: Reasoning { reasoning_tokens: usage.reasoning_tokens },
         }
     }

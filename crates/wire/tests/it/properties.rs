@@ -124,12 +124,13 @@ fn request() -> impl Strategy<Value = ChatRequest> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(input, output, cached, reasoning)| Usage {
+    any::<[u32; 5]>().prop_map(|[input, output, cached, written, reasoning]| Usage {
         input_tokens: input.into(),
         output_tokens: output.into(),
         cached_tokens: cached.into(),
+        cache_write_tokens: written.into(),
         reasoning_tokens: reasoning.into(),
-        estimated: false,
+        ..Usage::default()
     })
 }
 

@@ -78,6 +78,28 @@ fn tokens_beyond_prompt_and_completion_are_output() {
     }
 }
 
+/// As OpenAI and OpenRouter say it, and as Anthropic does.
+#[test]
+fn tokens_that_were_written_to_a_cache_are_counted() {
+    let anthropic = json!({"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4, "new": 1});
+    for (usage, expected) in [
+        (json!({"prompt_tokens": 10, "prompt_tokens_details": {"cache_write_tokens": 7}}), (7, 0)),
+        (json!({"prompt_tokens": 10, "cache_creation": anthropic}), (7, 4)),
+        (json!({"prompt_tokens": 10, "cache_creation": 7}), (0, 0)),
+    ] {
+        let mut document = json(&fixture("responses/plain.json"));
+        document["usage"] = usage.clone();
+        let completion = openai::decode_response(document.to_string().as_bytes()).unwrap();
+        let u = completion.usage.unwrap();
+        assert_eq!((u.cache_write_tokens, u.cache_write_1h_tokens), expected, "{usage}");
+        // And what we do not know of it passes through.
+        assert_eq!(
+            completion.extra.get("usage").and_then(|left| left.get("cache_creation")),
+            usage.get("cache_creation")
+        );
+    }
+}
+
 #[test]
 fn what_is_no_answer_says_whose_fault_it_is() {
     let limited = RateLimited { retry_after: None };

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_config::{IntentKind, PromptRole, Snapshot};
-use baton_core::{IntentName, NanoUsd, Price};
+use baton_core::{IntentName, Prices};
 use baton_provider::Provider;
 use baton_wire::{ChatRequest, Message, Role, Transport};
 use serde_json::{Value, json};
 
 use super::table::Side;
 use crate::exit::Exit;
+use crate::setup::unix_us;
 
 const MODEL: &str = "gpt-4";
 const RETRIES: u32 = 2;
@@ -20,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// A client of one model.
 pub(super) struct Plain {
     provider: Provider,
-    price: Option<Price>,
+    price: Option<Prices>,
     intents: std::collections::BTreeMap<IntentName, Arc<baton_config::Plan>>,
 }
 
@@ -29,7 +30,7 @@ impl Plain {
         let missing = || Exit::outside("the example has no simulated provider");
         let spec = snapshot.providers.get("sim").ok_or_else(missing)?;
         let provider = Provider::new(spec, transport).map_err(|error| Exit::outside(error.to_string()))?;
-        let price = snapshot.model(MODEL).and_then(|model| model.price);
+        let price = snapshot.model(MODEL).and_then(|model| model.price.clone());
         Ok(Self { provider, price, intents: snapshot.intents.clone() })
     }
 
@@ -56,7 +57,8 @@ impl Plain {
                 Ok(Err(error)) => side.error = Some(error.message),
                 Ok(Ok(reply)) => {
                     let usage = reply.completion.usage.unwrap_or_default();
-                    side.cost += self.price.map_or(NanoUsd(0), |price| price.cost(&usage));
+                    side.cost +=
+                        self.price.as_ref().and_then(|price| price.cost(&usage, unix_us())).unwrap_or_default();
                     side.error = None;
                     side.output = Some(parse(&plan.kind, &reply.completion.text()));
                     break;

@@ -81,9 +81,9 @@ pub(super) fn of_seed(view: &View<'_>) -> Verdict {
 fn beyond(plan: Option<&Arc<Plan>>, ran: &Ran, attempt: &AttemptRecord) -> (NanoUsd, u64) {
     let max = plan.and_then(|plan| plan.params.get("max_tokens")?.as_u64()).unwrap_or(OUTPUT_TOKENS);
     let written = attempt.usage.map_or(0, |usage| usage.output_tokens).saturating_sub(max);
-    let price = ran.world.models.iter().find(|model| model.id == attempt.model).and_then(|model| model.price);
+    let model = ran.world.models.iter().find(|model| model.id == attempt.model);
     let usage = Usage { output_tokens: written, ..Usage::default() };
-    (price.map_or(NanoUsd(0), |price| price.cost(&usage)), written)
+    (model.and_then(|model| model.price.as_ref()).map_or(NanoUsd(0), |price| price.cost_ever(&usage)), written)
 }
 
 fn within(account: &Account, allowance: &Allowance, used: &mut Used) -> Verdict {

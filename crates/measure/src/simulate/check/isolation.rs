@@ -1,5 +1,6 @@
 //! Isolation: nothing crosses a scope. An answer that is another execution's comes from the same team,
-//! partition, intent and input, is that answer, and is no older than the call accepts.
+//! partition, intent and input (a similar one for a semantic hit), is that answer, and is no older than
+//! the call accepts.
 
 use baton_config::{OnExhausted, Plan};
 use baton_core::{ModelId, Record, Status, Via};
@@ -15,13 +16,21 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
     if let Some(plan) = case.plan {
         models(view, case, plan)?;
     }
-    let foreign = matches!(record.via, Some(Via::CacheExact | Via::Coalesced | Via::Stale));
+    if let Some(id) = record.semantic.as_ref().and_then(|look| look.neighbour) {
+        let Some(neighbour) = view.case(id) else { return Err("its neighbour is no execution".into()) };
+        same_scope(case, neighbour)?;
+    }
+    let foreign = matches!(record.via, Some(Via::CacheExact | Via::CacheSemantic | Via::Coalesced | Via::Stale));
     let Some(source) = record.source else {
         hold!(!foreign, "an answer via {:?} without its source", record.via);
         return Ok(());
     };
     let Some(source) = view.case(source) else { return Err("its source is no execution".into()) };
     same_scope(case, source)?;
+    // A follower of a hit has the hit as its source.
+    if record.via != Some(Via::CacheSemantic) {
+        same_input(case, source)?;
+    }
     let free = record.cost.0 == 0 && record.attempts.is_empty();
     // What is given when nobody answered comes after those who were asked.
     let exhausted = case.plan.is_some_and(|plan| plan.on_exhausted == OnExhausted::Stale);
@@ -36,7 +45,7 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
     age(case, source)
 }
 
-/// Scope, intent and input; the answer hash stands for prompt and parameters.
+/// Scope and intent; the answer hash stands for prompt and parameters.
 fn same_scope(case: &Case<'_>, source: &Case<'_>) -> Verdict {
     let scope = |record: &Record| {
         let hash = record.answer_hash.clone();
@@ -44,6 +53,10 @@ fn same_scope(case: &Case<'_>, source: &Case<'_>) -> Verdict {
     };
     let (own, other) = (scope(case.record), scope(source.record));
     hold!(own == other, "the answer of {other:?} was given to {own:?}");
+    Ok(())
+}
+
+fn same_input(case: &Case<'_>, source: &Case<'_>) -> Verdict {
     let input = |case: &Case<'_>| {
         let input = case.seen.ask.input.clone();
         match case.plan.and_then(|plan| plan.input_schema.as_ref()) {
@@ -64,7 +77,7 @@ fn age(case: &Case<'_>, source: &Case<'_>) -> Verdict {
     let stored_us = source.finished.acknowledged_us.unwrap_or(0);
     let age_us = ended_us(case.record).saturating_sub(stored_us);
     match case.record.via {
-        Some(Via::CacheExact) => {
+        Some(Via::CacheExact | Via::CacheSemantic) => {
             hold!(age_us < ttl_us, "it is {} old, at most {} is accepted", Ran::at(age_us), Ran::at(ttl_us))
         }
         // A follower's stale answer is its leader's, who says how old it was.

@@ -184,10 +184,11 @@ fn priced(view: &View<'_>, attempt: &AttemptRecord) -> Verdict {
         hold!(attempt.cost.is_some_and(|cost| cost.0 == 0), "no tokens, and it costs {:?}", attempt.cost);
         return Ok(());
     };
-    let price = view.ran.world.models.iter().find(|model| model.id == attempt.model).and_then(|model| model.price);
-    let cost = price.map(|price| {
-        let nano = i128::from(usage.input_tokens) * i128::from(price.input_per_million.0)
-            + i128::from(usage.output_tokens) * i128::from(price.output_per_million.0);
+    let model = view.ran.world.models.iter().find(|model| model.id == attempt.model);
+    let cost = model.and_then(|model| model.price.as_ref()).map(|prices| {
+        let rates = &prices.rows()[0].price.rates;
+        let nano = i128::from(usage.input_tokens) * i128::from(rates.input_per_million.0)
+            + i128::from(usage.output_tokens) * i128::from(rates.output_per_million.0);
         (nano * 2 + 1_000_000).div_euclid(2_000_000)
     });
     let recorded = attempt.cost.map(|cost| i128::from(cost.0));

@@ -101,6 +101,7 @@ fn over(config: &CallConfig, ceilings: &Ceilings, known: impl Fn(&String) -> boo
     let over = config.max_latency_ms.is_some_and(|ms| ms == 0 || u128::from(ms) > ceilings.latency.as_millis())
         || config.retries.is_some_and(|retries| retries > ceilings.retries)
         || config.cache_ttl.is_some_and(|ttl| Duration::from_secs(ttl) > ceilings.ttl)
+        || config.semantic_error_max.is_some_and(|asked| asked > ceilings.semantic_error.unwrap_or(0.0))
         || !names.all(known);
     over.then_some(ErrorCode::OverrideNotPermitted)
 }

@@ -28,7 +28,7 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
         }
         Via::Stale => hold!(plan.on_exhausted == OnExhausted::Stale, "a stale answer that the intent does not allow"),
         Via::Model | Via::CacheExact | Via::Coalesced => {}
-        Via::CacheSemantic => hold!(false, "a semantic hit, where there is no semantic cache"),
+        Via::CacheSemantic => hold!(plan.cache.semantic.is_some(), "a semantic hit, where there is no semantic cache"),
     }
     if answer.via != Via::Default {
         gates(view, case, plan, &answer.output)?;

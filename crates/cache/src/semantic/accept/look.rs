@@ -1,0 +1,123 @@
+//! What one look-up saw, as numbers: whether the neighbours of an input agree on its answer.
+
+use serde::{Deserialize, Serialize};
+
+/// A remembered input near the new one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbour {
+    /// Which one.
+    pub entry: u64,
+    /// Cosine of the two inputs' embeddings.
+    pub cosine: f32,
+    /// Its answer; equal answers have equal numbers.
+    pub answer: u64,
+}
+
+/// How many of the nearest a [`Look`] reads.
+pub const NEIGHBOURS: usize = 50;
+/// Numbers of one look.
+pub(super) const FEATURES: usize = 12;
+/// The neighbours that vote.
+const VOTERS: usize = 20;
+/// A neighbour this much nearer has e times the vote.
+const TEMPERATURE: f32 = 0.05;
+/// Smallest share on either side whose log-odds are still told apart.
+const SHARE_MIN: f32 = 0.001;
+
+/// The features of one look-up: what would be served, and what speaks for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    entry: u64,
+    answer: u64,
+    rival: Option<u64>,
+    features: [f32; FEATURES],
+}
+
+impl Look {
+    /// Reads the nearest entries, nearest first, of a partition of `entries`. `None` where there
+    /// is no neighbour, or a cosine is not a number.
+    #[must_use]
+    pub fn of(neighbours: &[Neighbour], entries: usize) -> Option<Self> {
+        let near = &neighbours[..neighbours.len().min(NEIGHBOURS).min(entries)];
+        if near.is_empty() || near.iter().any(|n| !n.cosine.is_finite()) {
+            return None;
+        }
+        let votes = votes(near, VOTERS);
+        let (answer, share) = votes[0];
+        let best = near.iter().find(|n| n.answer == answer)?;
+        let rival = near.iter().find(|n| n.answer != answer);
+        let farthest = near[near.len() - 1].cosine;
+        let rival_cosine = rival.map_or(farthest, |n| n.cosine);
+        let second = votes.get(1).map_or(0.0, |vote| vote.1);
+        let agreeing = || near.iter().filter(|n| n.answer == answer).map(|n| n.cosine);
+        let others = || near.iter().filter(|n| n.answer != answer).map(|n| n.cosine);
+        let share_of = |count| votes_for(near, count, answer);
+        let mean = |count: usize, of: &mut dyn Iterator<Item = f32>| {
+            let (sum, has) = of.take(count).fold((0.0, 0_u32), |(sum, has), c| (sum + c, has + 1));
+            // Too few agree: the missing ones are no nearer than the farthest seen.
+            (sum + farthest * (count as f32 - has as f32)) / count as f32
+        };
+        let clipped = share.clamp(SHARE_MIN, 1.0 - SHARE_MIN);
+        let features = [
+            best.cosine,
+            best.cosine - rival_cosine,
+            share,
+            share - second,
+            (agreeing().count() as f32).ln_1p(),
+            mean(3, &mut agreeing()),
+            (clipped / (1.0 - clipped)).ln(),
+            share_of(5),
+            share_of(NEIGHBOURS),
+            mean(10, &mut agreeing()) - mean(10, &mut others()),
+            mean(10, &mut near.iter().map(|n| n.cosine)),
+            (best.cosine - 0.85).max(0.0),
+        ];
+        Some(Self { entry: best.entry, answer, rival: rival.map(|n| n.answer), features })
+    }
+
+    /// The answer that would be served.
+    #[must_use]
+    pub fn answer(&self) -> u64 {
+        self.answer
+    }
+
+    /// The nearest entry that has it.
+    #[must_use]
+    pub fn entry(&self) -> u64 {
+        self.entry
+    }
+
+    pub(super) fn rival(&self) -> Option<u64> {
+        self.rival
+    }
+
+    pub(super) fn features(&self) -> &[f32; FEATURES] {
+        &self.features
+    }
+}
+
+fn vote(near: &[Neighbour], n: &Neighbour) -> f32 {
+    ((n.cosine - near[0].cosine) / TEMPERATURE).exp()
+}
+
+/// The answers among the first `count`, with their shares of the votes, most first.
+fn votes(near: &[Neighbour], count: usize) -> Vec<(u64, f32)> {
+    let mut votes: Vec<(u64, f32)> = Vec::new();
+    let voters = &near[..near.len().min(count)];
+    let mut all = 0.0;
+    for n in voters {
+        let weight = vote(near, n);
+        all += weight;
+        match votes.iter_mut().find(|(answer, _)| *answer == n.answer) {
+            Some((_, has)) => *has += weight,
+            None => votes.push((n.answer, weight)),
+        }
+    }
+    votes.iter_mut().for_each(|(_, has)| *has /= all);
+    votes.sort_by(|a, b| b.1.total_cmp(&a.1));
+    votes
+}
+
+fn votes_for(near: &[Neighbour], count: usize, answer: u64) -> f32 {
+    votes(near, count).iter().find(|(a, _)| *a == answer).map_or(0.0, |(_, share)| *share)
+}
