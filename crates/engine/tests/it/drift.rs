@@ -155,8 +155,8 @@ async fn an_alarm_raises_the_drawing_for_a_while_and_says_so_in_each_record() {
     let before = house.records().len();
     calls(&house, 600).await;
     let raised: Vec<f64> = drawn(&house, before).iter().map(|r| r.review.as_ref().unwrap().probability).collect();
-    let (half, less): (Vec<f64>, Vec<f64>) = raised.iter().partition(|probability| **probability == 0.5);
-    assert_eq!(half.len(), 200, "twice what is wanted");
+    let (half, less): (Vec<f64>, Vec<f64>) = raised.iter().partition(|probability| **probability > 0.49);
+    assert_eq!(half, [0.5; 200], "twice what is wanted");
     assert!(!less.is_empty() && less.iter().all(|probability| *probability < 0.2), "{less:?}");
 }
 

@@ -71,7 +71,7 @@ const WHENS: [&str; 12] = [
 
 /// The n-th ticket of a stream that does not repeat itself.
 fn ticket(n: usize) -> String {
-    let what = if n % 2 == 0 { MONEY } else { BROKEN };
+    let what = if n.is_multiple_of(2) { MONEY } else { BROKEN };
     format!("{} {} {}", what[n / 2 % 4], THINGS[n / 8 % 16], WHENS[n / 128 % 12])
 }
 
