@@ -19,14 +19,23 @@ pub enum Topic {
     Journal,
     /// A changed configuration is refused.
     Configuration,
+    /// What a judge says of an intent's answers moved, and why.
+    Drift,
     /// A model that an intent uses is to be turned off by its vendor.
     Retirement,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Objective, Self::Budget, Self::Breaker, Self::Journal, Self::Configuration, Self::Retirement];
+    pub const ALL: [Self; 7] = [
+        Self::Objective,
+        Self::Budget,
+        Self::Breaker,
+        Self::Journal,
+        Self::Configuration,
+        Self::Drift,
+        Self::Retirement,
+    ];
 }
 
 /// One `[[webhooks]]` entry.

@@ -193,7 +193,8 @@ pub(crate) async fn recorded(
     }
     record.attempts = attempts;
     record.judged = engine.judges.draw(engine, request, &record, &outcome);
-    record.review = engine.reviews.draw(request, &record, &outcome, engine.clock.now());
+    let raised = engine.drift.raised(&record.team, &record.lineage);
+    record.review = engine.reviews.draw(request, (&record, &outcome), raised.as_deref(), engine.clock.now());
     // A stream's deadline bounded its commit.
     let until = if outcome.released { request.stream_end() } else { request.deadline };
     write(engine, log, record, outcome, until).await

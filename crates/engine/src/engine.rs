@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 use crate::budgets::Budgets;
 use crate::call::Call;
 use crate::clock::Clock;
+use crate::drift::Drift;
 use crate::flights::Flights;
 use crate::judge::Judges;
 use crate::learn::Learning;
@@ -46,7 +47,11 @@ pub(crate) struct Engine {
     pub(crate) reviews: Reviews,
     pub(crate) judges: Judges,
     pub(crate) learning: Learning,
+<<<<<<< HEAD
     pub(crate) routing: Routing,
+=======
+    pub(crate) drift: Drift,
+>>>>>>> h/drift
     pub(crate) semantic: Semantic,
 }
 

@@ -2,6 +2,7 @@
 //! exactly one score: scored, errored, or skipped with a reason. An answer that was judged in the path
 //! is not judged again.
 
+mod again;
 mod path;
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use baton_config::JUDGE_SUFFIX;
+use baton_config::{JUDGE_SUFFIX, Plan, Snapshot};
 use baton_core::{
     AttemptOutcome, CallConfig, ExecutionId, IntentName, NanoUsd, Record, Score, ScoreResult, Status, Via,
 };
@@ -30,6 +31,7 @@ use crate::resolve::Request;
 use crate::review::seed;
 use crate::run::run;
 
+pub(crate) use again::again;
 pub(crate) use path::{Asking, ask};
 
 /// Answers that wait to be judged at the most; the next ones are skipped.
@@ -41,7 +43,7 @@ const STREAM: u64 = 0x006a_7564_6765;
 
 /// What draws and judges. It outlives changes of the configuration.
 pub(crate) struct Judges {
-    rates: Mutex<HashMap<IntentName, JudgeRate>>,
+    rates: Mutex<HashMap<IntentName, Spending>>,
     waiting: Arc<AtomicUsize>,
     places: Arc<Semaphore>,
 }
@@ -50,6 +52,14 @@ impl Default for Judges {
     fn default() -> Self {
         Self { rates: Mutex::default(), waiting: Arc::default(), places: Arc::new(Semaphore::new(AT_A_TIME)) }
     }
+}
+
+/// What judging an intent's answers costs.
+#[derive(Default)]
+struct Spending {
+    rate: JudgeRate,
+    /// What went to answers that were judged again: on which day, nano-dollars.
+    again: (u64, f64),
 }
 
 /// One judgement to come.
@@ -70,15 +80,17 @@ impl Judges {
             return None;
         }
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        let rate = rates.entry(intent.plan.name.clone()).or_default();
-        let probability = rate.draw(engine.clock.now(), spec.usd_per_day, spec.usd_first).min(spec.rate_max);
+        let spending = rates.entry(intent.plan.name.clone()).or_default();
+        let now = engine.clock.now();
+        let money = spending.left(spec.usd_per_day, now);
+        let probability = spending.rate.draw(now, money, spec.usd_first).min(spec.rate_max);
         let dice = SplitMix64::new(seed(record.execution)).fork(STREAM).next_f64();
         (dice < probability).then_some(probability)
     }
 
     fn judged(&self, intent: &IntentName, cost: NanoUsd) {
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        rates.entry(intent.clone()).or_default().judged(cost);
+        rates.entry(intent.clone()).or_default().rate.judged(cost);
     }
 
     /// Has an answer judged that was drawn, or that people are to see: its record says so. The task
@@ -142,14 +154,12 @@ type Known = Option<(Option<ExecutionId>, ScoreResult)>;
 /// The score of an answer, its result still open.
 fn score(request: &Request, record: &Record) -> Option<Score> {
     let plan = &request.intent.as_deref()?.plan;
-    let judge = request.live.intent(&judge_of(&plan.name));
-    let version = judge.as_deref().map_or("", |judge| judge.plan.hashes.answer.get(..8).unwrap_or_default());
     Some(Score {
         execution: record.execution,
         team: record.team.clone(),
         intent: plan.name.clone(),
         lineage: record.lineage.clone(),
-        evaluator: format!("{}@{version}", plan.judge.as_ref()?.model),
+        evaluator: evaluator(plan, &request.live.snapshot)?,
         probability: record.judged.unwrap_or(1.0),
         drawn: record.judged.is_some(),
         at_us: 0,
@@ -158,14 +168,20 @@ fn score(request: &Request, record: &Record) -> Option<Score> {
     })
 }
 
+/// Who judges the answers of an intent, and in which version.
+pub(crate) fn evaluator(plan: &Plan, snapshot: &Snapshot) -> Option<String> {
+    let judge = snapshot.plan(&judge_of(&plan.name));
+    let version = judge.map_or("", |judge| judge.hashes.answer.get(..8).unwrap_or_default());
+    Some(format!("{}@{version}", plan.judge.as_ref()?.model))
+}
+
 pub(crate) fn judge_of(intent: &IntentName) -> IntentName {
     IntentName::new(&format!("{intent}{JUDGE_SUFFIX}"))
 }
 
 /// The call that judges this answer of this execution.
 fn call_of(call: &Call, request: &Request, execution: ExecutionId, output: &Value) -> Option<Call> {
-    let intent = request.intent.as_deref()?;
-    let input = json!({ "asked": asked(intent, request), "answer": answer(intent, output) });
+    let target = question(request.intent.as_deref()?, &request.input, output);
     Some(Call {
         caller: Caller { team: call.caller.team.clone(), ..Caller::default() },
         config: CallConfig::default(),
@@ -173,13 +189,19 @@ fn call_of(call: &Call, request: &Request, execution: ExecutionId, output: &Valu
         subject: call.subject.clone(),
         parent: Some(execution),
         received: tokio::time::Instant::now(),
-        ..Call::of(Target::Intent { name: judge_of(&intent.plan.name), input })
+        ..Call::of(target)
     })
 }
 
+/// What a judge is asked about this answer to this input.
+fn question(intent: &Intent, input: &Value, output: &Value) -> Target {
+    let input = json!({ "asked": asked(intent, input), "answer": answer(intent, output) });
+    Target::Intent { name: judge_of(&intent.plan.name), input }
+}
+
 /// What the model was asked, as it was: the judge reads it as the model did.
-fn asked(intent: &Intent, request: &Request) -> String {
-    let messages = intent.plan.messages(&request.input).unwrap_or_default();
+fn asked(intent: &Intent, input: &Value) -> String {
+    let messages = intent.plan.messages(input).unwrap_or_default();
     messages.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n\n")
 }
 

@@ -26,7 +26,7 @@ const REFRESH_US: i64 = 3600 * 1_000_000;
 const FEATURES_MAX: usize = 50_000;
 
 /// Whose answers, and of which lineage.
-type Of = (TeamId, String);
+pub(crate) type Of = (TeamId, String);
 
 /// What is in force.
 #[derive(Clone, Debug)]
@@ -68,6 +68,11 @@ impl Learning {
             return None;
         }
         all.get(&(team.clone(), lineage.to_owned())).map(Arc::clone)
+    }
+
+    /// Whose answers, and of which lineage, something is in force for.
+    pub(crate) fn known(&self) -> Vec<Of> {
+        self.in_force.load().keys().cloned().collect()
     }
 
     fn publish(&self, versions: Vec<CalibrationVersion>) {

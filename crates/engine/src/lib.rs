@@ -10,6 +10,7 @@ mod clock;
 mod close;
 mod connect;
 mod desk;
+mod drift;
 mod drive;
 mod engine;
 mod flights;
@@ -43,6 +44,7 @@ pub use desk::{
     Agreement, Content, CriterionView, Desk, IntentReviews, ItemFilter, LabelView, ReviewStats, ReviewView,
     ReviewerStats, Verdict, check_output,
 };
+pub use drift::{DriftEvent, DriftStanding, DriftState, Explained, drift_standings};
 pub use engine::Observer;
 pub use learn::{InForce, RollBackError, release, roll_back};
 pub use log::{Cursor, Delivered, LogEvent};

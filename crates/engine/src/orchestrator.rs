@@ -21,6 +21,7 @@ use crate::call::Call;
 use crate::clock::Clock;
 use crate::close::{crashed, refused};
 use crate::connect::{Connect, Connections};
+use crate::drift::{self, Drift};
 use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
 use crate::judge::Judges;
@@ -199,7 +200,11 @@ impl Builder {
             reviews: Reviews::default(),
             judges: Judges::default(),
             learning: Learning::default(),
+<<<<<<< HEAD
             routing: Routing::default(),
+=======
+            drift: Drift::default(),
+>>>>>>> h/drift
             semantic,
         })))
     }
@@ -207,7 +212,7 @@ impl Builder {
 
 /// The control plane between a product and its models. Cheap to clone.
 #[derive(Clone)]
-pub struct Orchestrator(Arc<Engine>);
+pub struct Orchestrator(pub(crate) Arc<Engine>);
 
 impl Orchestrator {
     /// Begins with a compiled configuration and where records go.
@@ -379,21 +384,25 @@ impl Orchestrator {
     }
 
     /// Learns for as long as it is polled: what people label and judges say is in force within
-    /// seconds. Run it beside a long-lived orchestrator, and drop it to stop.
+    /// seconds, and what drifts is told. Run it beside a long-lived orchestrator, and drop it to stop.
     pub async fn learn(&self) {
-        loop {
-            semantic::begin_loading(&self.0);
-            if let Err(error) = self.calibrate().await {
-                tracing::warn!(%error, "labels could not be learnt from; what was in force stays");
+        let learning = async {
+            loop {
+                semantic::begin_loading(&self.0);
+                if let Err(error) = self.calibrate().await {
+                    tracing::warn!(%error, "labels could not be learnt from; what was in force stays");
+                }
+                if let Err(error) = self.hear().await {
+                    tracing::warn!(%error, "bad labels could not be heard: what they are of may be given again");
+                }
+                if let Err(error) = semantic::keep(&self.0, Written::Due).await {
+                    tracing::warn!(%error, "the semantic cache could not be kept: this much of it is lost with the process");
+                }
+                tokio::time::sleep(LEARNING).await;
             }
-            if let Err(error) = self.hear().await {
-                tracing::warn!(%error, "bad labels could not be heard: what they are of may be given again");
-            }
-            if let Err(error) = semantic::keep(&self.0, Written::Due).await {
-                tracing::warn!(%error, "the semantic cache could not be kept: this much of it is lost with the process");
-            }
-            tokio::time::sleep(LEARNING).await;
-        }
+        };
+        // Beside it: judging gold answers again takes minutes.
+        tokio::join!(learning, drift::watch(self));
     }
 
     /// One pass of [`Orchestrator::learn`]: how many calibrations it put in force.

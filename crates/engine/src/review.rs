@@ -9,6 +9,7 @@ use baton_core::{ExecutionId, IntentName, Moment, Record, Rejected, ReviewDraw, 
 use baton_eval::ReviewSampling;
 use baton_stats::SplitMix64;
 
+use crate::drift::Raised;
 use crate::outcome::Outcome;
 use crate::resolve::Request;
 
@@ -33,17 +34,20 @@ impl Reviews {
     pub(crate) fn draw(
         &self,
         request: &Request,
-        record: &Record,
-        outcome: &Outcome,
+        (record, outcome): (&Record, &Outcome),
+        raised: Option<&Raised>,
         now: Moment,
     ) -> Option<ReviewDraw> {
         let plan = &request.intent.as_ref()?.plan;
         let spec = plan.review.as_ref()?;
         let (answered, rejected) = self.probabilities(plan, spec, (record, outcome), now);
+        let raised = raised.filter(|_| answered > 0.0);
+        let answered = raised.map_or(answered, |raised| raised.probability(answered));
         let mut dice = SplitMix64::new(seed(record.execution)).fork(STREAM);
         let (first, second, double) = (dice.next_f64(), dice.next_f64(), dice.next_f64() < spec.double);
         let adjudicator = spec.adjudicator.clone();
         if first < answered {
+            raised.inspect(|raised| raised.drew());
             return Some(ReviewDraw { probability: answered, double, adjudicator, rejected: None });
         }
         let (attempt, output) = outcome.rejected.as_ref()?;

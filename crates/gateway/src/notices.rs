@@ -4,9 +4,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use baton_config::Topic;
 use baton_core::{BreakerState, Day};
-use baton_engine::{BudgetState, LaneState, Orchestrator};
-use baton_telemetry::{BudgetUse, JournalLook, Look, Monitor, Webhooks};
+use baton_engine::{BudgetState, DriftEvent, LaneState, Orchestrator};
+use baton_telemetry::{BudgetUse, JournalLook, Look, Monitor, Notice, Webhooks};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::retiring::retiring;
@@ -23,7 +24,9 @@ pub async fn watch(baton: Orchestrator, monitor: Arc<Mutex<Monitor>>, webhooks: 
         ticks.tick().await;
         let (snapshot, now) = (baton.snapshot(), clock());
         let look = look(&baton, now);
-        let notices = monitor.lock().unwrap_or_else(PoisonError::into_inner).look(now, &snapshot, look);
+        let mut notices = monitor.lock().unwrap_or_else(PoisonError::into_inner).look(now, &snapshot, look);
+        let drifts = baton.drift_events().into_iter();
+        notices.extend(drifts.map(|DriftEvent { kind, data }| Notice { topic: Topic::Drift, kind, data }));
         for notice in notices {
             tracing::info!(event = notice.kind, data = %notice.data, "something to look at");
             webhooks.send(&snapshot.webhooks, &notice);

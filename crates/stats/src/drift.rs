@@ -2,6 +2,8 @@
 //! again isolates the judge, a chart of the judge's scores trips on either, and then people look at
 //! some more calls.
 
+use serde::{Deserialize, Serialize};
+
 use crate::moments::Moments;
 use crate::needs::LABELS_MIN;
 use crate::{Needs, binomial_cdf, normal_cdf};
@@ -15,7 +17,7 @@ pub fn mcnemar(gained: u64, lost: u64) -> f64 {
 
 /// The two-sided cumulative sum chart (Page, Biometrika 1954): trips when scores have lain beyond
 /// their reference for long enough.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Cusum {
     mean: f64,
     deviation: f64,
@@ -63,7 +65,8 @@ impl Cusum {
 }
 
 /// What moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// A false alarm.
     Nothing,
@@ -73,6 +76,19 @@ pub enum Cause {
     Judge,
     /// Both.
     Both,
+}
+
+impl Cause {
+    /// In one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Quality => "quality",
+            Self::Judge => "judge",
+            Self::Both => "both",
+        }
+    }
 }
 
 /// What the caller is to do.
@@ -91,8 +107,8 @@ pub enum Advice {
     Explained(Cause),
 }
 
-/// Watches one intent's judge.
-#[derive(Debug, Clone, PartialEq)]
+/// Watches one intent's judge. Written down and read again it goes on where it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Monitor {
     cusum: Cusum,
     before: Tally,
@@ -101,7 +117,7 @@ pub struct Monitor {
     alarm: Option<Tally>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Tally {
     good: u64,
     labels: u64,
@@ -165,7 +181,9 @@ impl Monitor {
         })
     }
 
-    fn advice(&self) -> Advice {
+    /// What is to be done as things stand.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
         self.alarm.map_or(Advice::Watch, |after| Advice::Raise { labels: RAISED_LABELS - after.labels })
     }
 }

@@ -14,7 +14,7 @@ use super::{call_of, heard, judge_of};
 use crate::call::Call;
 use crate::close::crashed;
 use crate::engine::Engine;
-use crate::log::EventLog;
+use crate::log::{Cursor, EventLog};
 use crate::resolve::Request;
 use crate::run::run;
 
@@ -41,8 +41,16 @@ pub(crate) fn ask(
     let ms = u64::try_from(budget.min(longest).as_millis()).ok().filter(|ms| *ms > 0)?;
     let config = CallConfig { max_latency_ms: Some(ms), ..CallConfig::default() };
     let call = Call { config, ..call_of(call, request, execution, output)? };
+    let (judge, events) = apart(engine, call);
+    let own = Arc::clone(engine);
+    let said = Box::pin(async move { heard(&own, &of, events).await });
+    Some(Asking { judge, since: engine.clock.now(), said })
+}
+
+/// Runs this call in a task of its own.
+pub(super) fn apart(engine: &Arc<Engine>, call: Call) -> (ExecutionId, Cursor) {
     let (log, events) = EventLog::begin(engine.clock.execution_id());
-    let judge = log.execution;
+    let execution = log.execution;
     let running = engine.tasks.begin(&call.caller.team);
     let own = Arc::clone(engine);
     tokio::spawn(async move {
@@ -52,7 +60,5 @@ pub(crate) fn ask(
         }
         drop(running);
     });
-    let own = Arc::clone(engine);
-    let said = Box::pin(async move { heard(&own, &of, events).await });
-    Some(Asking { judge, since: engine.clock.now(), said })
+    (execution, events)
 }

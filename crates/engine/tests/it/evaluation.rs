@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::house::{House, Open, SORT, sort, within};
 use crate::models::Says;
 
-const JUDGED: &str = r#"
+pub(crate) const JUDGED: &str = r#"
 [judge]
 model = "sim/judge"
 latency_ms = 5000
@@ -126,7 +126,10 @@ async fn more_than_can_wait_are_skipped_and_said_so() {
 
 /// Labels an answer as a reviewer would: good where it is the label `bug`.
 async fn label(house: &Open, record: &Record) {
-    let pass = record.output == Some(json!({ "label": "bug" }));
+    label_as(house, record, record.output == Some(json!({ "label": "bug" }))).await;
+}
+
+pub(crate) async fn label_as(house: &Open, record: &Record, pass: bool) {
     let label = ReviewLabel {
         reviewer: "ana".into(),
         at_us: record.started_at_us,

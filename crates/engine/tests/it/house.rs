@@ -97,13 +97,14 @@ impl House {
         let snapshot = self.snapshot();
         let journal = Arc::default();
         let models = Models::default();
-        let orchestrator = Orchestrator::builder(snapshot, store.clone())
-            .transport("sim", Arc::new(models.clone()))
-            .simulated(7)
-            .build()
-            .unwrap();
+        let orchestrator = orchestrator(snapshot, &store, (&models, 7));
         Open { orchestrator, models, store, journal, began: Instant::now() }
     }
+}
+
+fn orchestrator(snapshot: Snapshot, store: &Store, (models, seed): (&Models, u64)) -> Orchestrator {
+    let builder = Orchestrator::builder(snapshot, store.clone());
+    builder.transport("sim", Arc::new(models.clone())).simulated(seed).build().unwrap()
 }
 
 /// A call of `sort`.
@@ -138,6 +139,12 @@ impl Open {
     /// Makes a call and waits for its end.
     pub(crate) async fn execute(&self, call: Call) -> Result<Arc<Delivered>, ExecuteError> {
         self.orchestrator.execute(call).await
+    }
+
+    /// Another process takes over what is stored. Its wall clock begins again: let more time pass than
+    /// has passed.
+    pub(crate) fn restart(&mut self, house: House) {
+        self.orchestrator = orchestrator(house.snapshot(), &self.store, (&self.models, 8));
     }
 
     /// The output and how it came about, or the error.

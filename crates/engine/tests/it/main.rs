@@ -6,6 +6,7 @@ mod admission;
 mod budgets;
 mod departures;
 mod drawing;
+mod drift;
 mod evaluation;
 mod flights;
 mod house;

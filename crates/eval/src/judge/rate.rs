@@ -44,6 +44,12 @@ impl JudgeRate {
         (money / DAY_S / (per_second * cost)).clamp(0.0, 1.0)
     }
 
+    /// Nano-dollars of a judgement on average, once one has shown it.
+    #[must_use]
+    pub fn cost(&self) -> Option<f64> {
+        self.cost
+    }
+
     /// What one judgement cost.
     pub fn judged(&mut self, cost: NanoUsd) {
         #[expect(clippy::cast_precision_loss, reason = "nano-dollars of one judgement")]

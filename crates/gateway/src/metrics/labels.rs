@@ -37,6 +37,7 @@ labels! {
     ByIntentAndModel { intent: Option<IntentName> = intent, model: ModelId = ModelId::as_str }
     ByAttempt { model: ModelId = ModelId::as_str, outcome: AttemptOutcome = |outcome| outcome.as_str() }
     ByCode { intent: Option<IntentName> = intent, code: ErrorCode = |code| code.as_str() }
+    ByWatch { team: String = String::as_str, intent: Option<IntentName> = intent }
     ByLook { intent: Option<IntentName> = intent, outcome: String = String::as_str }
     ByBudget { kind: String = String::as_str, name: String = String::as_str }
     ByBudgetLimit {

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod caches;
+mod drift;
 mod labels;
 mod lanes;
 mod state;
@@ -23,6 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use budgets::Budgets;
 use caches::Caches;
+use drift::Drift;
 use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByOutcome, ByTokens, TokenKind};
 use lanes::Lanes;
 use state::States;
@@ -49,6 +51,7 @@ pub struct Metrics {
     states: States,
     outlets: Outlets,
     budgets: Budgets,
+    drift: Drift,
     caches: Caches,
 }
 
@@ -74,6 +77,7 @@ impl Metrics {
             states: States::default(),
             outlets,
             budgets: Budgets::default(),
+            drift: Drift::default(),
             caches: Caches::default(),
         };
         metrics.register();
@@ -102,6 +106,7 @@ impl Metrics {
         self.lanes.register(r);
         self.states.register(r);
         self.budgets.register(r);
+        self.drift.register(r);
         self.caches.register(r);
     }
 
@@ -142,6 +147,7 @@ impl Metrics {
         self.lanes.read(orchestrator);
         self.states.read(orchestrator, &self.outlets.states());
         self.budgets.read(&orchestrator.budgets());
+        self.drift.read(&orchestrator.drift());
         self.caches.read(&orchestrator.semantic());
         self.text()
     }

@@ -3,6 +3,7 @@
 mod calibrations;
 mod control;
 mod control_reviews;
+mod drift;
 mod ingest;
 mod keys;
 mod memory;
@@ -33,6 +34,8 @@ use crate::{
 pub use calibrations::CalibrationVersion;
 use calibrations::MemoryCalibrations;
 use control::Control;
+pub use drift::DriftEntry;
+use drift::MemoryDrift;
 use ingest::Ingest;
 pub use prune::Retention;
 use records::Records;
@@ -51,6 +54,7 @@ struct Inner {
     /// Empty where there is a disk.
     reviews: MemoryReviews,
     calibrations: MemoryCalibrations,
+    drift: MemoryDrift,
     /// None where everything is in memory.
     disk: Option<Disk>,
 }
@@ -351,8 +355,8 @@ impl Store {
 
 impl Inner {
     fn new(journal: Journal, disk: Option<Disk>) -> Self {
-        let (keys, reviews, calibrations) = Default::default();
-        Self { journal, keys, reviews, calibrations, disk }
+        let (keys, reviews, calibrations, drift) = Default::default();
+        Self { journal, keys, reviews, calibrations, drift, disk }
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

@@ -1,0 +1,122 @@
+//! What the watch for drift saw, in `control.db`: alarms and their explanations, and how to go on after
+//! a restart.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use baton_core::{IntentName, TeamId};
+
+use super::{Store, control::Control};
+use crate::StoreError;
+
+/// One thing that the watch over a team's lineage saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DriftEntry {
+    /// Whose answers.
+    pub team: TeamId,
+    /// Of which intent.
+    pub intent: IntentName,
+    /// Of which lineage of it.
+    pub lineage: String,
+    /// When, Unix microseconds.
+    pub at_us: i64,
+    /// What: `begun`, `gold`, `alarm` or `explained`. Of `gold` only the latest is kept.
+    pub kind: String,
+    /// The figures, as JSON.
+    pub detail: String,
+    /// The watch after it, as JSON.
+    pub state: String,
+}
+
+/// Of a store in memory.
+#[derive(Default)]
+pub(crate) struct MemoryDrift(Mutex<Vec<DriftEntry>>);
+
+/// The kind that comes daily.
+const GOLD: &str = "gold";
+
+type Row = (String, String, String, i64, String, String, String);
+
+fn read((team, intent, lineage, at_us, kind, detail, state): Row) -> DriftEntry {
+    DriftEntry { team: TeamId::new(&team), intent: IntentName::new(&intent), lineage, at_us, kind, detail, state }
+}
+
+impl DriftEntry {
+    /// Whether this one makes another one needless.
+    fn replaces(&self, other: &Self) -> bool {
+        let kind = self.kind == GOLD && other.kind == GOLD;
+        kind && self.team == other.team && self.lineage == other.lineage
+    }
+}
+
+impl Store {
+    /// Keeps what the watch saw.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn add_drift(&self, new: &DriftEntry) -> Result<(), StoreError> {
+        if let Some(disk) = &self.0.disk {
+            return disk.control.add_drift(new).await;
+        }
+        let mut all = self.0.drift.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|other| !new.replaces(other));
+        all.push(new.clone());
+        Ok(())
+    }
+
+    /// The latest of each team's lineage; of this kind, where one is named.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn drift(&self, kind: Option<&str>) -> Result<Vec<DriftEntry>, StoreError> {
+        if let Some(disk) = &self.0.disk {
+            return disk.control.drift(kind).await;
+        }
+        let all = self.0.drift.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = all.iter().filter(|entry| kind.is_none_or(|kind| entry.kind == kind));
+        let latest: BTreeMap<_, _> = of.map(|entry| ((&entry.team, &entry.lineage), entry)).collect();
+        Ok(latest.into_values().cloned().collect())
+    }
+}
+
+impl Control {
+    async fn add_drift(&self, new: &DriftEntry) -> Result<(), StoreError> {
+        let failed = StoreError::database("keep what the watch for drift saw");
+        let mut transaction = self.pool().begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        if new.kind == GOLD {
+            sqlx::query("DELETE FROM drift WHERE team = ? AND lineage = ? AND kind = ?")
+                .bind(new.team.as_str())
+                .bind(&new.lineage)
+                .bind(GOLD)
+                .execute(&mut *transaction)
+                .await
+                .map_err(&failed)?;
+        }
+        sqlx::query(
+            "INSERT INTO drift (team, intent, lineage, at_us, kind, detail, state) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(new.team.as_str())
+        .bind(new.intent.as_str())
+        .bind(&new.lineage)
+        .bind(new.at_us)
+        .bind(&new.kind)
+        .bind(&new.detail)
+        .bind(&new.state)
+        .execute(&mut *transaction)
+        .await
+        .map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
+    }
+
+    async fn drift(&self, kind: Option<&str>) -> Result<Vec<DriftEntry>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT team, intent, lineage, at_us, kind, detail, state FROM drift WHERE seq IN
+             (SELECT max(seq) FROM drift WHERE ?1 IS NULL OR kind = ?1 GROUP BY team, lineage) ORDER BY seq",
+        )
+        .bind(kind)
+        .fetch_all(self.pool())
+        .await
+        .map_err(StoreError::database("read what the watch for drift saw"))?;
+        Ok(rows.into_iter().map(read).collect())
+    }
+}
