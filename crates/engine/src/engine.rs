@@ -47,11 +47,8 @@ pub(crate) struct Engine {
     pub(crate) reviews: Reviews,
     pub(crate) judges: Judges,
     pub(crate) learning: Learning,
-<<<<<<< HEAD
     pub(crate) routing: Routing,
-=======
     pub(crate) drift: Drift,
->>>>>>> h/drift
     pub(crate) semantic: Semantic,
 }
 

@@ -200,11 +200,8 @@ impl Builder {
             reviews: Reviews::default(),
             judges: Judges::default(),
             learning: Learning::default(),
-<<<<<<< HEAD
             routing: Routing::default(),
-=======
             drift: Drift::default(),
->>>>>>> h/drift
             semantic,
         })))
     }

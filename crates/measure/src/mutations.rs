@@ -2,6 +2,7 @@
 //! And beside it what caution costs: texts that mean the same and are refused.
 
 pub(crate) mod embedders;
+mod kinds;
 mod lists;
 mod mutate;
 mod receipts;
@@ -15,7 +16,8 @@ use crate::banking77::csv;
 use crate::parallel::parallel;
 use crate::report::{Report, line, progress, table};
 use crate::{qqp, sroie};
-use mutate::{Kind, pair};
+use kinds::Kind;
+use mutate::pair;
 
 /// How many.
 #[derive(clap::Args)]

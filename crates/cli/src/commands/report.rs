@@ -55,12 +55,9 @@ impl Report {
         let outside = |error: baton_store::StoreError| Exit::outside(error.to_string());
         let whose = (query.team.clone(), query.intent.clone());
         let quality = quality::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
-<<<<<<< HEAD
         let routing = routing::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
-=======
         let watched = baton_engine::drift_standings(&store, &snapshot, now).await.map_err(outside)?;
         let watched = drift::of(watched, (whose.0.as_ref(), whose.1.as_ref()));
->>>>>>> h/drift
         let caches = cache::lines(&store, &snapshot, &query).await.map_err(outside)?;
         let figures = store.report(query).await.map_err(outside)?;
         let budgets = budgets::lines(&store, &snapshot, now).await.map_err(outside)?;
@@ -71,11 +68,8 @@ impl Report {
             figures["retiring"] = ends.iter().map(ending).collect();
             figures["budgets"] = budgets::json(&budgets);
             figures["quality"] = quality::json(&quality);
-<<<<<<< HEAD
             figures["routing"] = routing::json(&routing);
-=======
             figures["drift"] = drift::json(&watched);
->>>>>>> h/drift
             figures["caches"] = cache::json(&caches);
             say!("{figures}");
         } else if figures.total.calls.calls == 0 {
@@ -85,11 +79,8 @@ impl Report {
         } else {
             print(&figures);
             quality::print(&quality);
-<<<<<<< HEAD
             routing::print(&routing);
-=======
             drift::print(&watched);
->>>>>>> h/drift
             if !caches.is_empty() {
                 say!("");
                 cache::print(&caches);

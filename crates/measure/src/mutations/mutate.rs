@@ -3,87 +3,14 @@
 
 use baton_stats::SplitMix64;
 
+use super::kinds::Kind;
 use super::lists::{
     BEFORE, BEHIND, COMPANIES, CURRENCIES, DAYS, DENIALS, HOSTS, MOMENTS, MONTHS, OPPOSITES, ORDINALS, PEOPLE, PLACES,
     SIGNS, SPOKEN, Split, THINGS, TRANSLATIONS, UNITS,
 };
 
-/// What is changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Digits,
-    Spoken,
-    Ordinal,
-    Date,
-    Clock,
-    Day,
-    Moment,
-    Currency,
-    Unit,
-    Identifier,
-    Address,
-    Name,
-    NameInSmallLetters,
-    Thing,
-    Not,
-    OtherDenial,
-    Opposite,
-    Role,
-    Language,
-    ReceiptNumber,
-    ReceiptDate,
-    ReceiptCode,
-    ReceiptName,
-    ReceiptCurrency,
-}
-
-impl Kind {
-    pub(crate) const QUERIES: [Self; 19] = [
-        Self::Digits,
-        Self::Spoken,
-        Self::Ordinal,
-        Self::Date,
-        Self::Clock,
-        Self::Day,
-        Self::Moment,
-        Self::Currency,
-        Self::Unit,
-        Self::Identifier,
-        Self::Address,
-        Self::Name,
-        Self::NameInSmallLetters,
-        Self::Thing,
-        Self::Not,
-        Self::OtherDenial,
-        Self::Opposite,
-        Self::Role,
-        Self::Language,
-    ];
-    pub(crate) const RECEIPTS: [Self; 5] =
-        [Self::ReceiptNumber, Self::ReceiptDate, Self::ReceiptCode, Self::ReceiptName, Self::ReceiptCurrency];
-
-    /// Whether a program can tell without knowing the words: what is written in digits, in words of a short
-    /// closed list (numbers, days, months), as a code or an address, with a capital within a sentence, or
-    /// denied by `not` and `never`.
-    pub(crate) fn machine_can_check(self) -> bool {
-        !matches!(
-            self,
-            Self::Moment
-                | Self::Unit
-                | Self::NameInSmallLetters
-                | Self::Thing
-                | Self::OtherDenial
-                | Self::Opposite
-                | Self::Role
-                | Self::Language
-        )
-    }
-}
-
-/// A pair, and whether its words were held out.
+/// A text and another with one fact changed.
 pub(crate) struct Pair {
-    pub(crate) kind: Kind,
-    pub(crate) held_out: bool,
     /// Something else was said differently too.
     pub(crate) dressed: bool,
     pub(crate) old: String,
@@ -126,7 +53,7 @@ pub(crate) fn pair(kind: Kind, text: &str, held_out: bool, rng: &mut SplitMix64)
     let dressed = !whole && maker.rng.below(2) == 0;
     let new = if dressed { maker.dress(new) } else { new };
     // By denying what denies a sentence may have been made as it was.
-    (old != new).then_some(Pair { kind, held_out, dressed, old, new })
+    (old != new).then_some(Pair { dressed, old, new })
 }
 
 pub(super) struct Maker<'r> {

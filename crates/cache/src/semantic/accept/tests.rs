@@ -1,3 +1,5 @@
+//! An acceptance begins closed, opens with evidence and keeps its promise on simulated streams.
+
 use baton_stats::SplitMix64;
 
 use super::*;

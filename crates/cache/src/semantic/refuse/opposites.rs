@@ -106,6 +106,10 @@ impl Denial {
 
 /// Whether one text has a word where the other has its opposite.
 pub(super) fn opposed(a: &Facts, b: &Facts) -> bool {
+    // The same words in the same order are no opposites, whatever they are: `to to from from`.
+    if a.words.iter().map(|word| &word.text).eq(b.words.iter().map(|word| &word.text)) {
+        return false;
+    }
     if turned(a, b) {
         return true;
     }

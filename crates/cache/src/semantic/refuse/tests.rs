@@ -1,3 +1,5 @@
+//! What is refused, what is not, and that the order of two texts does not matter.
+
 use super::*;
 use proptest::prelude::*;
 
