@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_score_means_something_once_people_said_what() {
-        let pair = |n: usize| (if n % 2 == 0 { 1.0 } else { 0.0 }, n % 4 != 3 && n % 8 != 0);
+        let pair = |n: usize| (if n.is_multiple_of(2) { 1.0 } else { 0.0 }, n % 4 != 3 && !n.is_multiple_of(8));
         assert!(score_meaning(&(0..29).map(pair).collect::<Vec<_>>()).is_none());
         let meaning = score_meaning(&(0..80).map(pair).collect::<Vec<_>>()).unwrap();
         assert!((meaning.apply(1.0) - 0.75).abs() < 0.05 && (meaning.apply(0.0) - 0.5).abs() < 0.05);

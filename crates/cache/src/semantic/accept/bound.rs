@@ -228,7 +228,8 @@ mod tests {
 
     /// Labels, a tenth of them wrong at each score, whatever the model expects.
     fn labelled(count: usize) -> Vec<Labelled> {
-        let one = |at: usize| Labelled { score: 6.0 * at as f64 / count as f64, right: at % 10 != 0, weight: 1.0 };
+        let one =
+            |at: usize| Labelled { score: 6.0 * at as f64 / count as f64, right: !at.is_multiple_of(10), weight: 1.0 };
         (0..count).map(one).collect()
     }
 

@@ -8,7 +8,7 @@ const CURRENCIES: &[&[&str]] = &[
     &["usd", "$", "us$", "dollar", "dollars", "buck", "bucks"],
     &["eur", "€", "euro", "euros"],
     // Pounds are a weight too: what says `lb` is not taken for the same.
-    &["gbp", "£", "quid", "sterling", "pound", "pounds"],
+    &["gbp", "£", "quid", "pound", "pounds"],
     &["jpy", "¥", "yen"],
     &["inr", "₹", "rs", "rs.", "rupee", "rupees"],
     &["myr", "rm", "ringgit"],

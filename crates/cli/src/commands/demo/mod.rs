@@ -2,6 +2,7 @@
 
 mod example;
 mod plain;
+mod switch;
 mod table;
 mod traffic;
 
@@ -31,8 +32,8 @@ const AT_ONCE: usize = 10;
 /// The same traffic twice: a plain client with retries beside Baton.
 ///
 /// The models are simulated, the code is real: the same engine, codecs and journal that serve. The
-/// primary dies, then it invents values; the table at the end says what each side gave. Needs no
-/// keys and leaves nothing behind.
+/// primary dies, then it invents values; the table says what each side gave. In the end it is asked
+/// whether the cheaper model may take over. Needs no keys and leaves nothing behind.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// End with one line of JSON on standard output, everything else on standard error
@@ -88,9 +89,16 @@ impl Demo {
             .map_err(|error| Exit::outside(error.to_string()))?;
         tally.records = report.total.calls.calls;
         stage.print(&tally.table());
+        stage.print(
+            "\n── gpt-4 retires: may claude-3-haiku take the tickets? Both are asked those that people labelled",
+        );
+        let switch = switch::switch(&folder).await?;
+        stage.print(&switch);
         stage.print(CLOSING);
         if self.json {
-            say!("{}", tally.json());
+            let mut document = tally.json();
+            document["switch"] = switch.into();
+            say!("{document}");
         }
         store.close().await;
         Ok(())
