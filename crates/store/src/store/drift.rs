@@ -120,3 +120,46 @@ impl Control {
         Ok(rows.into_iter().map(read).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use baton_config::{Durability, StoreSpec};
+
+    use super::*;
+
+    fn entry(team: &str, kind: &str, at_us: i64) -> DriftEntry {
+        DriftEntry {
+            team: TeamId::new(team),
+            intent: IntentName::new("sort"),
+            lineage: "l".into(),
+            at_us,
+            kind: kind.into(),
+            detail: "{}".into(),
+            state: format!("{{\"at\":{at_us}}}"),
+        }
+    }
+
+    async fn latest_of(store: &Store) {
+        let all = [("a", "begun", 1), ("a", "gold", 2), ("a", "gold", 3), ("b", "begun", 4), ("a", "alarm", 5)];
+        for (team, kind, at_us) in all {
+            store.add_drift(&entry(team, kind, at_us)).await.unwrap();
+        }
+        let mut latest = store.drift(None).await.unwrap();
+        latest.sort_by_key(|entry| entry.at_us);
+        assert_eq!(latest, [entry("b", "begun", 4), entry("a", "alarm", 5)]);
+        assert_eq!(store.drift(Some("gold")).await.unwrap(), [entry("a", "gold", 3)]);
+        assert_eq!(store.drift(Some("explained")).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn the_latest_of_each_is_kept_in_memory_and_in_a_folder() {
+        latest_of(&Store::memory()).await;
+        let dir = tempfile::tempdir().unwrap();
+        let spec = StoreSpec { dir: dir.path().join("store"), durability: Durability::Process };
+        let store = Store::open(&spec).await.unwrap();
+        latest_of(&store).await;
+        store.close().await;
+        let store = Store::open_read(&spec).await.unwrap();
+        assert_eq!(store.drift(None).await.unwrap().len(), 2);
+    }
+}
