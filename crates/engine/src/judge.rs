@@ -62,12 +62,12 @@ struct Spending {
     again: (u64, f64),
 }
 
-/// One judgement to come.
-struct Job {
-    call: Call,
-    score: Score,
-    /// The judged intent.
-    of: IntentName,
+/// How an answer comes to its score.
+enum Job {
+    /// The judge is asked with this call.
+    Ask(Box<Call>),
+    /// What came of it is known without asking; with the execution that judged.
+    Known(Option<ExecutionId>, ScoreResult),
 }
 
 impl Judges {
@@ -96,27 +96,28 @@ impl Judges {
     /// Has an answer judged that was drawn, or that people are to see: its record says so. The task
     /// counts as a running execution, so that a shutdown waits for it.
     pub(crate) fn consider(&self, engine: &Arc<Engine>, call: &Call, request: &Request, done: (&Record, &Outcome)) {
-        let Some((job, known)) = self.job(call, request, done) else { return };
-        let running = engine.tasks.begin(&job.call.caller.team);
+        let Some((score, job)) = self.job(call, request, done) else { return };
+        let running = engine.tasks.begin(&call.caller.team);
         let (engine, waiting, places) = (Arc::clone(engine), Arc::clone(&self.waiting), Arc::clone(&self.places));
         tokio::spawn(async move {
-            let result = match known {
-                Some(known) => known,
-                None => {
+            let result = match job {
+                Job::Known(judge, result) => (judge, result),
+                Job::Ask(call) => {
                     let place = places.acquire().await;
-                    let judged = AssertUnwindSafe(judge(&engine, &job)).catch_unwind().await;
+                    let judged = AssertUnwindSafe(judge(&engine, *call, &score.intent)).catch_unwind().await;
                     drop(place);
                     waiting.fetch_sub(1, Ordering::Relaxed);
                     judged.unwrap_or_else(|_| (None, errored("a fault of Baton's own ended the judgement")))
                 }
             };
-            keep(&engine, job.score, result).await;
+            keep(&engine, score, result).await;
             drop(running);
         });
     }
 
-    /// What is to be judged; with it the result, where that is known without asking.
-    fn job(&self, call: &Call, request: &Request, (record, outcome): (&Record, &Outcome)) -> Option<(Job, Known)> {
+    /// The score of an answer that is to have one, its result still open, and how it comes to it. The
+    /// judge's question is written only where it is asked.
+    fn job(&self, call: &Call, request: &Request, (record, outcome): (&Record, &Outcome)) -> Option<(Score, Job)> {
         let intent = request.intent.as_deref()?;
         intent.plan.judge.as_ref()?;
         // By the record: an answer whose record came too late for its caller is one all the same.
@@ -130,26 +131,22 @@ impl Judges {
         }
         let given = outcome.status == Status::Succeeded;
         let output = if given { Some(&outcome.output) } else { record.output.as_ref() };
-        let call = call_of(call, request, record.execution, output.unwrap_or(&Value::Null))?;
-        let job = Job { call, score: score(request, record)?, of: intent.plan.name.clone() };
+        let score = score(request, record)?;
         // Without a verdict it is asked again, where one is wanted: now there is time.
         if let Some(said) = in_path.filter(|said| !wanted || said.value().is_some()) {
-            return Some((job, Some((said.judge, said.result))));
+            return Some((score, Job::Known(said.judge, said.result)));
         }
-        let skipped = |reason| Some((None, ScoreResult::Skipped { reason }));
-        if output.is_none() {
-            return Some((job, skipped("its record came too late, and its content is not stored".into())));
-        }
+        let skipped = |reason| Job::Known(None, ScoreResult::Skipped { reason });
+        let Some(output) = output else {
+            return Some((score, skipped("its record came too late, and its content is not stored".into())));
+        };
         if self.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX {
-            return Some((job, None));
+            return Some((score, Job::Ask(Box::new(call_of(intent, call, request, (record.execution, output))))));
         }
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Some((job, skipped(format!("{WAITING_MAX} answers wait to be judged already"))))
+        Some((score, skipped(format!("{WAITING_MAX} answers wait to be judged already"))))
     }
 }
-
-/// What came of a judgement, where that is known; with the execution that judged.
-type Known = Option<(Option<ExecutionId>, ScoreResult)>;
 
 /// The score of an answer, its result still open.
 fn score(request: &Request, record: &Record) -> Option<Score> {
@@ -180,17 +177,16 @@ pub(crate) fn judge_of(intent: &IntentName) -> IntentName {
 }
 
 /// The call that judges this answer of this execution.
-fn call_of(call: &Call, request: &Request, execution: ExecutionId, output: &Value) -> Option<Call> {
-    let target = question(request.intent.as_deref()?, &request.input, output);
-    Some(Call {
+fn call_of(intent: &Intent, call: &Call, request: &Request, (execution, output): (ExecutionId, &Value)) -> Call {
+    Call {
         caller: Caller { team: call.caller.team.clone(), ..Caller::default() },
         config: CallConfig::default(),
         metadata: call.metadata.clone(),
         subject: call.subject.clone(),
         parent: Some(execution),
         received: tokio::time::Instant::now(),
-        ..Call::of(target)
-    })
+        ..Call::of(question(intent, &request.input, output))
+    }
 }
 
 /// What a judge is asked about this answer to this input.
@@ -210,11 +206,11 @@ fn answer(intent: &Intent, output: &Value) -> String {
 }
 
 /// Asks the judge: an execution like any other, with a record of its own.
-async fn judge(engine: &Arc<Engine>, job: &Job) -> (Option<ExecutionId>, ScoreResult) {
-    let call = Call { received: tokio::time::Instant::now(), ..job.call.clone() };
+async fn judge(engine: &Arc<Engine>, call: Call, of: &IntentName) -> (Option<ExecutionId>, ScoreResult) {
+    let call = Call { received: tokio::time::Instant::now(), ..call };
     let (log, events) = EventLog::begin(engine.clock.execution_id());
     run(engine, &call, &log).await;
-    (Some(log.execution), heard(engine, &job.of, events).await)
+    (Some(log.execution), heard(engine, of, events).await)
 }
 
 /// Waits for what a judge says of an answer of this intent.

@@ -11,6 +11,7 @@ use comfy_table::CellAlignment;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, say, tell};
+use crate::lab::plan_of;
 use crate::setup::{Folder, control_and_snapshot, duration, micros, plain_table, unix_us};
 
 /// The caches: what they remember, whether the semantic one is open, how often it was wrong, what they
@@ -46,11 +47,8 @@ impl Cache {
     pub(crate) async fn run(self) -> Result<(), Exit> {
         let since = duration("--since", &self.since)?;
         let (store, snapshot) = control_and_snapshot(&self.folder).await?;
-        let intent = self.intent.as_deref().map(IntentName::new);
-        if let Some(unknown) = intent.as_ref().filter(|intent| snapshot.plan(intent).is_none()) {
-            let known: Vec<&str> = snapshot.intents.keys().map(IntentName::as_str).collect();
-            return Err(Exit::usage(format!("there is no intent `{unknown}`; there are: {}", known.join(", "))));
-        }
+        let plan = self.intent.as_deref().map(|intent| plan_of(&snapshot, intent)).transpose()?;
+        let intent = plan.map(|plan| plan.name.clone());
         let now_us = unix_us();
         let query = ReportQuery {
             since_us: now_us.saturating_sub(micros(since)),

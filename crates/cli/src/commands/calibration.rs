@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, say, tell};
+use crate::lab::plan_of;
 use crate::setup::{Folder, control_and_snapshot, plain_table, unix_us};
 
 /// What people's labels put in force: versions, roll-back.
@@ -106,12 +107,7 @@ fn told(version: &CalibrationVersion) {
 /// The store, and the intent, where there is one of this name.
 async fn known(whose: &Whose, intent: &str) -> Result<(Store, IntentName), Exit> {
     let (store, snapshot) = control_and_snapshot(&whose.folder).await?;
-    let name = IntentName::new(intent);
-    if snapshot.plan(&name).is_none() {
-        let known: Vec<&str> = snapshot.intents.keys().map(IntentName::as_str).collect();
-        return Err(Exit::usage(format!("there is no intent `{intent}`; there are: {}", known.join(", "))));
-    }
-    Ok((store, name))
+    Ok((store, plan_of(&snapshot, intent)?.name.clone()))
 }
 
 async fn list(intent: Option<String>, as_json: bool, whose: &Whose) -> Result<(), Exit> {

@@ -36,11 +36,12 @@ pub(crate) fn ask(
     (execution, output): (ExecutionId, &Value),
     budget: Duration,
 ) -> Option<Asking> {
-    let of = request.intent.as_ref()?.plan.name.clone();
+    let intent = request.intent.as_deref()?;
+    let of = intent.plan.name.clone();
     let longest = request.live.intent(&judge_of(&of))?.plan.ceilings.latency;
     let ms = u64::try_from(budget.min(longest).as_millis()).ok().filter(|ms| *ms > 0)?;
     let config = CallConfig { max_latency_ms: Some(ms), ..CallConfig::default() };
-    let call = Call { config, ..call_of(call, request, execution, output)? };
+    let call = Call { config, ..call_of(intent, call, request, (execution, output)) };
     let (judge, events) = apart(engine, call);
     let own = Arc::clone(engine);
     let said = Box::pin(async move { heard(&own, &of, events).await });

@@ -6,7 +6,7 @@
 
 use baton_core::Disposition;
 use serde::Serialize;
-use serde::ser::SerializeMap;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::error::{body_error, not_json};
@@ -14,7 +14,7 @@ use super::fields::{Fields, wrong};
 use super::message::blocks;
 use super::tree::Tree;
 use super::usage::{self, Counted};
-use super::write::{PlainMessage, answer, completion_message};
+use super::write::{PlainMessage, answer};
 use crate::{Block, Completion, FinishReason, WireError};
 
 /// Reads the body of a 200.
@@ -115,18 +115,8 @@ pub(super) fn finish_name(finish: &FinishReason) -> &str {
 /// Writes an answer; `created` is in seconds since 1970.
 #[must_use]
 pub fn encode_response(completion: &Completion, created: u64) -> Value {
-    let left = completion.extra.get("choices").and_then(|choices| choices.get(0));
-    let message = completion_message(&completion.content, left.and_then(|choice| choice.get("message")));
-    let mut document = json!({
-        "id": completion.id,
-        "object": "chat.completion",
-        "created": created,
-        "model": completion.model,
-        "choices": [{"index": 0, "message": message, "finish_reason": finish_name(&completion.finish)}],
-    });
-    if let (Some(usage), Some(fields)) = (&completion.usage, document.as_object_mut()) {
-        fields.insert("usage".to_owned(), usage::encode(usage));
-    }
+    #[expect(clippy::unwrap_used, reason = "keys are strings: this cannot fail")]
+    let mut document = serde_json::to_value(Known { completion, created }).unwrap();
     merge_object(&mut document, &completion.extra);
     document
 }
@@ -136,21 +126,41 @@ pub fn encode_response(completion: &Completion, created: u64) -> Value {
 /// # Errors
 /// The serializer's.
 pub fn write_response<M: SerializeMap>(completion: &Completion, created: u64, map: &mut M) -> Result<(), M::Error> {
-    if !completion.extra.is_empty() {
-        let document = encode_response(completion, created);
-        return document
-            .as_object()
-            .into_iter()
-            .flatten()
-            .try_for_each(|(name, value)| map.serialize_entry(name, value));
+    let known = Known { completion, created };
+    if completion.extra.is_empty() {
+        return known.write(map);
     }
-    map.serialize_entry("id", &completion.id)?;
-    map.serialize_entry("object", "chat.completion")?;
-    map.serialize_entry("created", &created)?;
-    map.serialize_entry("model", &completion.model)?;
-    let message = answer(&completion.content, None);
-    map.serialize_entry("choices", &[Choice { index: 0, message, finish_reason: finish_name(&completion.finish) }])?;
-    completion.usage.as_ref().map_or(Ok(()), |usage| map.serialize_entry("usage", &usage::Written::of(usage)))
+    let document = encode_response(completion, created);
+    let mut fields = document.as_object().into_iter().flatten();
+    fields.try_for_each(|(name, value)| map.serialize_entry(name, value))
+}
+
+/// What the canonical form knows of an answer.
+struct Known<'a> {
+    completion: &'a Completion,
+    created: u64,
+}
+
+impl Known<'_> {
+    fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        let Completion { id, model, content, finish, usage, extra } = self.completion;
+        map.serialize_entry("id", id)?;
+        map.serialize_entry("object", "chat.completion")?;
+        map.serialize_entry("created", &self.created)?;
+        map.serialize_entry("model", model)?;
+        let left = extra.get("choices").and_then(|choices| choices.get(0)?.get("message"));
+        let choice = Choice { index: 0, message: answer(content, left), finish_reason: finish_name(finish) };
+        map.serialize_entry("choices", &[choice])?;
+        usage.as_ref().map_or(Ok(()), |usage| map.serialize_entry("usage", &usage::Written::of(usage)))
+    }
+}
+
+impl Serialize for Known<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.write(&mut map)?;
+        map.end()
+    }
 }
 
 #[derive(Serialize)]

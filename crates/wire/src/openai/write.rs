@@ -185,12 +185,6 @@ impl Serialize for PlainMessage<'_> {
 }
 
 /// The message of an answer; `left` is what the canonical form did not know of it.
-pub(super) fn completion_message(content: &[Block], left: Option<&Value>) -> Value {
-    #[expect(clippy::unwrap_used, reason = "keys are strings: this cannot fail")]
-    serde_json::to_value(answer(content, left)).unwrap()
-}
-
-/// The same, to be written.
 pub(super) fn answer<'a>(content: &'a [Block], left: Option<&'a Value>) -> PlainMessage<'a> {
     PlainMessage { role: Role::Assistant, content, extra: left.and_then(Value::as_object) }
 }
