@@ -135,6 +135,7 @@ mod tests {
             criteria: Default::default(),
             settled: true,
             source: LabelSource::Review,
+            correction: None,
             at_us: 0,
         }
     }
