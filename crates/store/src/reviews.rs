@@ -72,8 +72,8 @@ pub struct LabelQuery {
     pub lineage: String,
     /// Only of this team; `None` is of all.
     pub team: Option<TeamId>,
-    /// Only those whose execution is after this one: to read on.
-    pub after: Option<ExecutionId>,
+    /// Only those whose execution is before this one: to read on.
+    pub before: Option<ExecutionId>,
     /// How many at most.
     pub limit: usize,
 }
