@@ -3,6 +3,7 @@
 //! A record is acknowledged by the [`Journal`] before its answer leaves; a thread of its own copies
 //! the journal into SQLite, where the [`Store`] answers from. The store never decides anything.
 
+mod digest;
 mod entry;
 mod error;
 mod feedback;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use baton_core::{Account, ExecutionId, Idempotency, IntentName, NanoUsd, Record, TeamId};
+use baton_core::{Account, ExecutionId, Idempotency, IntentName, NanoUsd, TeamId};
 
 use crate::Tally;
+use crate::digest::Digest;
 
 /// Microseconds of a day in UTC.
 pub(crate) const DAY_US: i64 = 86_400_000_000;
@@ -73,7 +74,7 @@ impl Spends {
 }
 
 /// The repeat that a record answers.
-pub(crate) fn repeat(record: &Record) -> Option<Repeat> {
+pub(crate) fn repeat(record: &Digest) -> Option<Repeat> {
     let call = record.idempotency.clone()?;
     Some(Repeat { team: record.team.clone(), call, execution: record.execution, at_us: record.started_at_us })
 }

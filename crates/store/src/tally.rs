@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use baton_core::{
-    AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, KeyId, ModelId, NanoUsd, Record, SemanticDecision, Status,
-    Usage, Via,
+    AttemptKind, AttemptOutcome, ErrorCode, KeyId, ModelId, NanoUsd, SemanticDecision, Status, Usage, Via,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::Latencies;
+use crate::digest::{AttemptDigest, Digest};
 
 /// What came of a set of executions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ fn add_counts<K: Ord + Copy>(counts: &mut BTreeMap<K, u64>, other: &BTreeMap<K, 
 
 impl Tally {
     /// Adds one execution.
-    pub(crate) fn add(&mut self, record: &Record) {
+    pub(crate) fn add(&mut self, record: &Digest) {
         self.calls.add(record);
         if let Some(key) = record.key.as_ref().filter(|_| record.cost != NanoUsd(0)) {
             *self.keys.entry(key.clone()).or_default() += record.cost;
@@ -136,14 +136,14 @@ impl Tally {
 }
 
 impl CallTally {
-    fn add(&mut self, record: &Record) {
+    fn add(&mut self, record: &Digest) {
         self.calls += 1;
         match record.status {
             Status::Succeeded => self.succeeded += 1,
             Status::Cancelled => self.cancelled += 1,
             Status::Interrupted => self.interrupted += 1,
             Status::Failed => {
-                count(&mut self.failed, record.error.as_ref().map_or(ErrorCode::Internal, |failure| failure.code));
+                count(&mut self.failed, record.error.unwrap_or(ErrorCode::Internal));
             }
         }
         if let Some(via) = record.via {
@@ -154,9 +154,9 @@ impl CallTally {
         self.usage += record.usage;
         self.simulated += u64::from(record.simulated);
         self.saved += record.saved.unwrap_or_default();
-        if let Some(look) = &record.semantic {
-            count(&mut self.semantic, look.decision);
-            let compared = look.agreed.filter(|_| look.decision == SemanticDecision::Audited);
+        if let Some((decision, agreed)) = record.semantic {
+            count(&mut self.semantic, decision);
+            let compared = agreed.filter(|_| decision == SemanticDecision::Audited);
             self.audits += u64::from(compared.is_some());
             self.audits_wrong += u64::from(compared == Some(false));
         }
@@ -186,7 +186,7 @@ impl CallTally {
 }
 
 impl ModelTally {
-    fn add(&mut self, attempt: &AttemptRecord) {
+    fn add(&mut self, attempt: &AttemptDigest) {
         count(&mut self.outcomes, attempt.outcome);
         if !attempt.outcome.was_made() {
             return;

@@ -26,9 +26,12 @@ impl Frame<'_> {
     }
 }
 
+/// What a record takes as a rule.
+const ROOM: usize = 3 << 10;
+
 /// A frame without its payload, which the caller appends, and without its sequence.
 pub(crate) fn start(kind: u8, version: u8) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(1024);
+    let mut frame = Vec::with_capacity(ROOM);
     frame.resize(HEADER, 0);
     frame[16] = kind;
     frame[17] = version;

@@ -1,6 +1,7 @@
 //! Reads entries back, in order, while the writer goes on: for ingestion, and for a record that is
 //! not ingested yet.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 
 use super::{JournalError, frame, segment, shared::Shared};
 use crate::Entry;
+use crate::digest::Digest;
 
 /// A frame that outlives the buffer it was read into.
 #[derive(Clone, Debug)]
@@ -55,6 +57,11 @@ impl Reader {
     /// The sequence of the last acknowledged entry, and its changes.
     pub(crate) fn written(&self) -> watch::Receiver<u64> {
         self.shared.written.subscribe()
+    }
+
+    /// The digests of entries written since the last time, in order; not of all.
+    pub(crate) fn take_digests(&self) -> VecDeque<(u64, Digest)> {
+        self.shared.take_digests()
     }
 
     /// Everything up to `sequence` is durable elsewhere; segments that hold nothing else go.

@@ -1,7 +1,7 @@
 //! What callers, the writer thread and readers of a journal share: the queue, and what is known of
 //! the segments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::segment::Segment;
 use super::{JournalError, JournalOptions, JournalState, frame, segment};
+use crate::digest::Digest;
 use crate::entry::{Entry, VERSION};
 
 /// Told once an entry is as durable as the options say.
@@ -20,7 +21,11 @@ pub(crate) type AckSender = oneshot::Sender<Result<(), JournalError>>;
 pub(crate) struct Pending {
     pub(crate) frame: Vec<u8>,
     pub(crate) ack: AckSender,
+    pub(crate) digest: Option<Digest>,
 }
+
+/// Digests that wait for ingestion; entries past it go without.
+const DIGESTS_MAX: usize = 8192;
 
 #[derive(Default)]
 struct Queue {
@@ -37,6 +42,8 @@ pub(crate) struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     segments: Mutex<BTreeMap<u64, Segment>>,
+    /// Of acknowledged entries, with their sequence, in order.
+    digests: Mutex<VecDeque<(u64, Digest)>>,
     /// Bytes of all segments and of the queue.
     bytes: AtomicU64,
     /// The sequence of the last acknowledged entry.
@@ -56,6 +63,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Of a record that gives nothing but rows and sums: what is drawn for review is read whole.
+fn digest(entry: &Entry) -> Option<Digest> {
+    match entry {
+        Entry::Finished(record) if record.review.is_none() => Some(Digest::of(record)),
+        _ => None,
+    }
+}
+
 impl Shared {
     pub(crate) fn new(dir: PathBuf, options: JournalOptions, segments: BTreeMap<u64, Segment>, last: u64) -> Self {
         Self {
@@ -65,6 +80,7 @@ impl Shared {
             wake: Condvar::new(),
             bytes: AtomicU64::new(segments.values().map(|segment| segment.size).sum()),
             segments: Mutex::new(segments),
+            digests: Mutex::default(),
             written: watch::Sender::new(last),
             error: Mutex::default(),
             failing: AtomicBool::new(false),
@@ -81,7 +97,11 @@ impl Shared {
         let size = frame.len() as u64;
         let bytes = self.bytes.fetch_add(size, Ordering::Relaxed) + size;
         let (ack, receiver) = oneshot::channel();
-        let pushed = if bytes > bound { Err(JournalError::Full { bound }) } else { self.push(Pending { frame, ack }) };
+        let pushed = if bytes > bound {
+            Err(JournalError::Full { bound })
+        } else {
+            self.push(Pending { frame, ack, digest: digest(entry) })
+        };
         pushed.inspect_err(|_| self.forget(size)).map(|()| receiver)
     }
 
@@ -225,6 +245,17 @@ impl Shared {
             segment.last = last;
         }
         self.written.send_replace(last);
+    }
+
+    /// Hands over what ingestion would else parse: before it can read the entries.
+    pub(crate) fn give_digests(&self, given: &mut Vec<(u64, Digest)>) {
+        let mut digests = lock(&self.digests);
+        let room = DIGESTS_MAX.saturating_sub(digests.len());
+        digests.extend(given.drain(..).take(room));
+    }
+
+    pub(crate) fn take_digests(&self) -> VecDeque<(u64, Digest)> {
+        std::mem::take(&mut *lock(&self.digests))
     }
 
     /// The first segment with at least this number: its number, its length, whether it is the one

@@ -9,6 +9,7 @@ use baton_config::Durability;
 use super::segment::{Create, Medium};
 use super::shared::{AckSender, Pending, Shared};
 use super::{JournalError, Lock, frame, segment};
+use crate::digest::Digest;
 
 /// How often `Durability::Process` reaches the disk, and how often a failed journal is tried again.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -43,6 +44,7 @@ struct Current {
 struct Group {
     bytes: Vec<u8>,
     acks: Vec<AckSender>,
+    digests: Vec<(u64, Digest)>,
 }
 
 impl Writer {
@@ -98,7 +100,7 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &mut Vec<Pending>) {
-        for Pending { mut frame, ack } in batch.drain(..) {
+        for Pending { mut frame, ack, digest } in batch.drain(..) {
             let waiting = self.group.bytes.len() + frame.len();
             let length = self.segment.as_ref().map_or(segment::HEADER, |current| current.length);
             let full = length + waiting as u64 > self.shared.options.segment_bytes && length > segment::HEADER;
@@ -112,6 +114,7 @@ impl Writer {
             frame::seal(&mut frame, self.sequence);
             self.group.bytes.extend_from_slice(&frame);
             self.group.acks.push(ack);
+            self.group.digests.extend(digest.map(|digest| (self.sequence, digest)));
         }
         self.commit();
     }
@@ -124,7 +127,10 @@ impl Writer {
         let bytes = self.group.bytes.len() as u64;
         let result = self.write_group();
         match &result {
-            Ok(number) => self.shared.grown(*number, bytes, self.sequence),
+            Ok(number) => {
+                self.shared.give_digests(&mut self.group.digests);
+                self.shared.grown(*number, bytes, self.sequence);
+            }
             Err(error) => {
                 tracing::error!(%error, "the journal could not be written");
                 self.shared.forget(bytes);
@@ -135,6 +141,7 @@ impl Writer {
             self.shared.set_error(result.clone().err());
         }
         self.group.bytes.clear();
+        self.group.digests.clear();
         for ack in self.group.acks.drain(..) {
             // Who no longer waits need not be told.
             let _ = ack.send(result.clone());

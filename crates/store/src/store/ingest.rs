@@ -1,6 +1,7 @@
 //! The thread that copies the journal into SQLite: reads what was acknowledged, writes it in
 //! batches, and lets segments go once their rows are durable.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::control::Control;
 use super::prune::{self, Retention};
 use super::records;
 use super::rows::{self, Batch};
+use crate::digest::Digest;
 use crate::journal::{Raw, Reader};
 use crate::{Entry, StoreError};
 
@@ -70,7 +72,8 @@ impl Ingest {
         let handle = Self { commands, progress: progress.subscribe() };
         let before = reader.clone();
         let dir = dir.to_owned();
-        let worker = Worker { dir, reader, writer, control, progress, pending: Vec::new(), before };
+        let worker =
+            Worker { dir, reader, writer, control, progress, pending: Vec::new(), digests: VecDeque::new(), before };
         let spawned = std::thread::Builder::new().name("baton-ingest".into());
         spawned.spawn(move || runtime.block_on(worker.run(receiver))).map_err(failed)?;
         Ok(handle)
@@ -140,6 +143,8 @@ struct Worker {
     progress: watch::Sender<Progress>,
     /// Read, and not written yet.
     pending: Vec<Raw>,
+    /// Of entries from the first pending one on; not of all.
+    digests: VecDeque<(u64, Digest)>,
     /// Where `pending` was read from.
     before: Reader,
 }
@@ -215,8 +220,12 @@ impl Worker {
         if self.pending.is_empty() {
             return Ok(false);
         }
+        // Some left over belong to entries that are not read yet.
+        if self.digests.len() < BATCH_ENTRIES {
+            self.digests.append(&mut self.reader.take_digests());
+        }
         let count = self.pending.len().min(BATCH_ENTRIES);
-        let batch = Batch::new(&self.pending[..count]);
+        let mut batch = Batch::new(&self.pending[..count], &mut self.digests);
         for feedback in &batch.feedback {
             self.control.add_feedback(feedback).await?;
         }

@@ -2,6 +2,7 @@
 
 use baton_core::{ExecutionId, Record, ReviewItem, Score, TeamId, Via};
 
+use crate::digest::Digest;
 use crate::journal::Memory;
 use crate::report::PAGE_MAX;
 use crate::spend::{Spends, repeat};
@@ -60,8 +61,9 @@ pub(crate) fn report(memory: &Memory, query: &ReportQuery) -> Report {
             && query.team.as_ref().is_none_or(|team| record.team == *team)
             && query.intent.as_ref().is_none_or(|intent| record.intent.as_ref() == Some(intent));
         if wanted {
-            report.total.add(record);
-            report.intents.entry(record.intent.clone()).or_default().add(record);
+            let digest = Digest::of(record);
+            report.total.add(&digest);
+            report.intents.entry(record.intent.clone()).or_default().add(&digest);
         }
         true
     });
@@ -73,7 +75,7 @@ pub(crate) fn spends(memory: &Memory, since_us: i64, until_us: i64) -> Vec<Spend
     each_record(memory, |record| {
         if (since_us..until_us).contains(&record.started_at_us) {
             let mut tally = Tally::default();
-            tally.add(record);
+            tally.add(&Digest::of(record));
             let intent = record.intent.as_ref().map_or("", |intent| intent.as_str());
             spends.add(record.started_at_us, (record.team.as_str(), intent), &tally);
         }
@@ -86,7 +88,7 @@ pub(crate) fn spends(memory: &Memory, since_us: i64, until_us: i64) -> Vec<Spend
 pub(crate) fn repeats(memory: &Memory, since_us: i64) -> Vec<Repeat> {
     let mut found = Vec::new();
     each_record(memory, |record| {
-        found.extend(repeat(record).filter(|repeat| repeat.at_us >= since_us));
+        found.extend(repeat(&Digest::of(record)).filter(|repeat| repeat.at_us >= since_us));
         true
     });
     found.reverse();

@@ -1,20 +1,22 @@
 //! A batch of journal entries as rows: one transaction, with the progress in the journal.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, LazyLock};
 
-use baton_core::{ExecutionId, Record, ReviewItem, Score};
-use sqlx::query_builder::QueryBuilder;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Connection as _, Sqlite, Transaction};
+use baton_core::{ErrorCode, ExecutionId, ReviewItem, Score};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, Sqlite, Transaction};
 
 use super::pack::Packer;
 use super::scores;
+use crate::digest::Digest;
 use crate::journal::Raw;
 use crate::spend::repeat;
 use crate::{Entry, Feedback, Opened, Repeat, StoreError, Tally};
 
-/// Rows of one statement. Full ones keep their prepared statement.
-const ROWS: usize = 256;
+/// Rows of one statement, as many as there are left for: a few shapes that stay prepared.
+const ROWS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// The grain of rollups: five minutes.
 pub(crate) const SPAN_US: i64 = 5 * 60 * 1_000_000;
@@ -22,7 +24,8 @@ pub(crate) const SPAN_US: i64 = 5 * 60 * 1_000_000;
 /// A record on its way into the database.
 struct Row {
     sequence: i64,
-    record: Box<Record>,
+    record: Digest,
+    /// Taken once it is written.
     body: Vec<u8>,
 }
 
@@ -43,18 +46,25 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Parses and compresses: the work that needs no database.
-    pub(crate) fn new(entries: &[Raw]) -> Self {
+    /// Parses what has no digest, and compresses: the work that needs no database. Digests are in the
+    /// order of the entries; those of the entries are taken.
+    pub(crate) fn new(entries: &[Raw], digests: &mut VecDeque<(u64, Digest)>) -> Self {
         let mut batch = Self::default();
         let mut packer = Packer::default();
         for raw in entries {
             batch.last = raw.sequence;
             let sequence = raw.sequence.cast_signed();
+            while digests.front().is_some_and(|(of, _)| *of < raw.sequence) {
+                digests.pop_front();
+            }
+            if let Some((_, record)) = digests.pop_front_if(|(of, _)| *of == raw.sequence) {
+                batch.add(sequence, record, packer.pack(&raw.payload));
+                continue;
+            }
             match raw.entry() {
                 Ok(Entry::Finished(record)) => {
-                    batch.opened.remove(&record.execution);
                     batch.reviews.extend(record.review.as_ref().and_then(|_| ReviewItem::of(&record)));
-                    batch.rows.push(Row { sequence, record, body: packer.pack(&raw.payload) });
+                    batch.add(sequence, Digest::of(&record), packer.pack(&raw.payload));
                 }
                 Ok(Entry::Opened(opened)) => {
                     batch.opened.insert(opened.execution, opened);
@@ -70,22 +80,30 @@ impl Batch {
         batch
     }
 
-    /// Writes everything, and that it was written, or nothing.
-    pub(crate) async fn write(&self, writer: &mut SqliteConnection) -> Result<(), StoreError> {
+    fn add(&mut self, sequence: i64, record: Digest, body: Vec<u8>) {
+        self.opened.remove(&record.execution);
+        self.rows.push(Row { sequence, record, body });
+    }
+
+    /// Writes everything, and that it was written, or nothing. Gives its bodies away.
+    pub(crate) async fn write(&mut self, writer: &mut SqliteConnection) -> Result<(), StoreError> {
         let failed = StoreError::database("ingest records");
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
         self.write_in(&mut transaction).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)
     }
 
-    async fn write_in(&self, transaction: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
+    async fn write_in(&mut self, transaction: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
         let mut tallies: HashMap<(i64, &str, &str), Tally> = HashMap::new();
-        for rows in self.rows.chunks(ROWS) {
-            let rows = insert_executions(transaction, rows).await?;
-            insert_bodies(transaction, &rows).await?;
+        let mut left = self.rows.as_mut_slice();
+        while let Some(count) = next_rows(left.len()) {
+            let (rows, others) = left.split_at_mut(count);
+            left = others;
+            let mut rows = insert_executions(transaction, rows).await?;
+            insert_bodies(transaction, &mut rows).await?;
             insert_repeats(transaction, &rows).await?;
             for row in rows {
-                let record = &*row.record;
+                let record = &row.record;
                 let start_us = record.started_at_us.div_euclid(SPAN_US) * SPAN_US;
                 tallies.entry((start_us, record.team.as_str(), intent(record))).or_default().add(record);
             }
@@ -132,31 +150,63 @@ impl Batch {
     }
 }
 
-fn intent(record: &Record) -> &str {
+fn intent(record: &Digest) -> &str {
     record.intent.as_ref().map_or("", |intent| intent.as_str())
 }
 
-/// Named, since columns were added.
-const INSERT_EXECUTIONS: &str = "INSERT INTO executions (row, id, team, intent, started_at_us, duration_us, status, \
-     via, model, error, cost, cost_known, input_tokens, output_tokens, lineage, judged) ";
+/// An `INSERT` of some columns, named where some were added, with the texts of [`ROWS`].
+struct Insert {
+    into: &'static str,
+    columns: usize,
+    texts: [Arc<str>; ROWS.len()],
+}
+
+static EXECUTIONS: LazyLock<Insert> = LazyLock::new(|| {
+    let into = "executions (row, id, team, intent, started_at_us, duration_us, status, via, model, error, cost, \
+                cost_known, input_tokens, output_tokens, lineage, judged)";
+    Insert::new(into, 16)
+});
+static BODIES: LazyLock<Insert> = LazyLock::new(|| Insert::new("bodies", 2));
+
+impl Insert {
+    fn new(into: &'static str, columns: usize) -> Self {
+        let text = |rows| Self::text(into, columns, rows).into();
+        Self { into, columns, texts: ROWS.map(text) }
+    }
+
+    fn text(into: &str, columns: usize, rows: usize) -> String {
+        let row = format!("({})", vec!["?"; columns].join(", "));
+        format!("INSERT INTO {into} VALUES {}", vec![row; rows].join(", "))
+    }
+
+    /// Of as many rows as [`ROWS`] has.
+    fn of(&self, rows: usize) -> Query<'static, Sqlite, SqliteArguments> {
+        let place = ROWS.iter().position(|count| *count == rows).unwrap_or_default();
+        sqlx::query(AssertSqlSafe(Arc::clone(&self.texts[place])))
+    }
+
+    /// One that passes over what is there, and returns the others' `row`.
+    fn of_new(&self, rows: usize) -> Query<'static, Sqlite, SqliteArguments> {
+        let text = Self::text(self.into, self.columns, rows) + " ON CONFLICT DO NOTHING RETURNING row";
+        sqlx::query(AssertSqlSafe(text)).persistent(false)
+    }
+}
 
 /// Inserts those that are not there yet, and returns them. That some are is rare, so it is asked only
 /// where the plain statement, which leaves nothing behind when it fails, meets one.
 async fn insert_executions<'a>(
     transaction: &mut Transaction<'_, Sqlite>,
-    rows: &'a [Row],
-) -> Result<Vec<&'a Row>, sqlx::Error> {
-    let inserted = executions(rows).build().persistent(rows.len() == ROWS).execute(&mut **transaction).await;
+    rows: &'a mut [Row],
+) -> Result<Vec<&'a mut Row>, sqlx::Error> {
+    let inserted = bound(EXECUTIONS.of(rows.len()), rows).execute(&mut **transaction).await;
     match inserted {
-        Ok(_) => return Ok(rows.iter().collect()),
+        Ok(_) => return Ok(rows.iter_mut().collect()),
         Err(error) if is_constraint(&error) => {}
         Err(error) => return Err(error),
     }
-    let mut query = executions(rows);
-    query.push(" ON CONFLICT DO NOTHING RETURNING row");
-    let new: Vec<i64> = query.build_query_scalar().persistent(false).fetch_all(&mut **transaction).await?;
-    let new: HashSet<i64> = new.into_iter().collect();
-    Ok(rows.iter().filter(|row| new.contains(&row.sequence)).collect())
+    let new = bound(EXECUTIONS.of_new(rows.len()), rows).fetch_all(&mut **transaction).await?;
+    let new: HashSet<i64> = new.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    Ok(rows.iter_mut().filter(|row| new.contains(&row.sequence)).collect())
 }
 
 /// Whether SQLite refused a row: any of its constraint codes, whose low byte is `SQLITE_CONSTRAINT`.
@@ -165,44 +215,51 @@ fn is_constraint(error: &sqlx::Error) -> bool {
     code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 19)
 }
 
-fn executions(rows: &[Row]) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(INSERT_EXECUTIONS);
-    query.push_values(rows, |mut values, row| {
-        let record = &*row.record;
-        values
-            .push_bind(row.sequence)
-            .push_bind(record.execution.as_bytes().as_slice())
-            .push_bind(record.team.as_str())
-            .push_bind(intent(record))
-            .push_bind(record.started_at_us)
-            .push_bind(record.duration_us.cast_signed())
-            .push_bind(record.status.as_str())
-            .push_bind(record.via.map(|via| via.as_str()))
-            .push_bind(record.model.as_ref().map(|model| model.as_str()))
-            .push_bind(record.error.as_ref().map(|error| error.code.as_str()))
-            .push_bind(record.cost.0)
-            .push_bind(record.cost_known)
-            .push_bind(record.usage.input_tokens.cast_signed())
-            .push_bind(record.usage.output_tokens.cast_signed())
-            .push_bind(record.lineage.as_str())
-            .push_bind(record.judged);
-    });
-    query
+fn bound(query: Query<'static, Sqlite, SqliteArguments>, rows: &[Row]) -> Query<'static, Sqlite, SqliteArguments> {
+    rows.iter().fold(query, |query, row| {
+        let record = &row.record;
+        query
+            .bind(row.sequence)
+            .bind(record.execution.as_bytes().as_slice())
+            .bind(record.team.as_str())
+            .bind(intent(record))
+            .bind(record.started_at_us)
+            .bind(record.duration_us.cast_signed())
+            .bind(record.status.as_str())
+            .bind(record.via.map(|via| via.as_str()))
+            .bind(record.model.as_ref().map(|model| model.as_str()))
+            .bind(record.error.map(ErrorCode::as_str))
+            .bind(record.cost.0)
+            .bind(record.cost_known)
+            .bind(record.usage.input_tokens.cast_signed())
+            .bind(record.usage.output_tokens.cast_signed())
+            .bind(record.lineage.as_str())
+            .bind(record.judged)
+    })
 }
 
-async fn insert_bodies(transaction: &mut Transaction<'_, Sqlite>, rows: &[&Row]) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
+async fn insert_bodies(
+    transaction: &mut Transaction<'_, Sqlite>,
+    mut rows: &mut [&mut Row],
+) -> Result<(), sqlx::Error> {
+    while let Some(count) = next_rows(rows.len()) {
+        let (these, others) = rows.split_at_mut(count);
+        rows = others;
+        let query = these
+            .iter_mut()
+            .fold(BODIES.of(count), |query, row| query.bind(row.sequence).bind(std::mem::take(&mut row.body)));
+        query.execute(&mut **transaction).await?;
     }
-    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO bodies ");
-    query.push_values(rows, |mut values, row| {
-        values.push_bind(row.sequence).push_bind(row.body.as_slice());
-    });
-    query.build().persistent(rows.len() == ROWS).execute(&mut **transaction).await.map(drop)
+    Ok(())
+}
+
+/// How many rows the next statement takes.
+fn next_rows(left: usize) -> Option<usize> {
+    ROWS.into_iter().find(|count| *count <= left)
 }
 
 /// Those that answer a call that is made again: few.
-async fn insert_repeats(transaction: &mut Transaction<'_, Sqlite>, rows: &[&Row]) -> Result<(), sqlx::Error> {
+async fn insert_repeats(transaction: &mut Transaction<'_, Sqlite>, rows: &[&mut Row]) -> Result<(), sqlx::Error> {
     for Repeat { team, call, execution, at_us } in rows.iter().filter_map(|row| repeat(&row.record)) {
         sqlx::query("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)")
             .bind(team.as_str())
@@ -266,4 +323,48 @@ pub(crate) async fn sync(writer: &mut SqliteConnection) -> Result<(), StoreError
             .map_err(StoreError::database("sync records.db"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use baton_core::Record;
+
+    use super::super::tests::record;
+    use super::*;
+
+    fn raw(sequence: u64, record: &Record) -> Raw {
+        let entry = Entry::Finished(Box::new(record.clone()));
+        let mut payload = Vec::new();
+        entry.encode(&mut payload).unwrap();
+        Raw { sequence, kind: entry.kind() as u8, version: crate::entry::VERSION, payload: payload.into() }
+    }
+
+    /// Rows as they are bound, and how many digests are left.
+    fn rows(raws: &[Raw], digests: impl IntoIterator<Item = u64>) -> (Vec<(i64, Digest, Vec<u8>)>, usize) {
+        let mut digests = digests.into_iter().map(|number| (number, Digest::of(&record(number)))).collect();
+        let rows = Batch::new(raws, &mut digests).rows;
+        (rows.into_iter().map(|row| (row.sequence, row.record, row.body)).collect(), digests.len())
+    }
+
+    #[test]
+    fn rows_are_the_same_whichever_of_their_entries_have_a_digest() {
+        let raws: Vec<Raw> = (10..40).map(|number| raw(number, &record(number))).collect();
+        let parsed = rows(&raws, []);
+        assert_eq!(parsed.0.len(), raws.len());
+        assert_eq!(parsed, rows(&raws, 10..40));
+        assert_eq!(parsed, rows(&raws, (10..40).filter(|number| number % 3 == 0)));
+        let (with_others, left) = rows(&raws, (0..50).filter(|number| number % 2 == 0));
+        assert_eq!((with_others, left), (parsed.0, 5));
+    }
+
+    #[test]
+    fn any_number_of_rows_is_written_by_statements_of_a_few_sizes() {
+        for count in [0, 1, 15, 16, 17, 255, 256, 600] {
+            let mut left = count;
+            while let Some(rows) = next_rows(left) {
+                left -= rows;
+            }
+            assert_eq!(left, 0);
+        }
+    }
 }
