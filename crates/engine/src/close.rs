@@ -113,9 +113,9 @@ fn failure(code: ErrorCode, retry_after: Option<Duration>, attempts: &[AttemptRe
 }
 
 /// The attempts that gave nothing, in a line; the same again is counted, not repeated.
-fn told(attempts: &[AttemptRecord]) -> String {
+fn told<'a>(attempts: impl IntoIterator<Item = &'a AttemptRecord>) -> String {
     let mut told: Vec<(String, usize)> = Vec::new();
-    for attempt in attempts.iter().filter(|a| a.outcome != AttemptOutcome::Passed) {
+    for attempt in attempts.into_iter().filter(|a| a.outcome != AttemptOutcome::Passed) {
         let what = attempt.outcome.as_str().replace('_', " ");
         let text = match &attempt.error {
             Some(error) => format!("{} {what}: {error}", attempt.model),
@@ -147,8 +147,7 @@ fn chosen(request: &Request, attempts: &[AttemptRecord]) -> String {
     let lost = |a: &AttemptRecord| {
         matches!(a.kind, AttemptKind::Hedge | AttemptKind::Probe) && a.outcome == AttemptOutcome::Cancelled
     };
-    let others: Vec<AttemptRecord> = attempts.iter().filter(|a| !lost(a)).cloned().collect();
-    let told = told(&others);
+    let told = told(attempts.iter().filter(|a| !lost(a)));
     if !told.is_empty() {
         return told;
     }

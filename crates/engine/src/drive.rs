@@ -15,6 +15,7 @@ use baton_core::{
     verdict,
 };
 use baton_eval::Finish as AnswerFinish;
+use baton_provider::Besides;
 use baton_wire::{Block, ChatRequest, Completion, Delta, FinishReason, StreamEvent};
 use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
@@ -131,9 +132,11 @@ impl<'a> Drive<'a> {
         let candidate = &self.request.candidates[attempt.candidate];
         let mut chat = self.chat.clone();
         candidate.model.name().clone_into(&mut chat.model);
-        let headers = self.trace_headers(place);
+        // An intent's answer is what its kind says; of the rest, its checks and its judges read log probabilities.
+        let known_only = self.request.intent.is_some() && !chat.extra.contains_key("logprobs");
+        let besides = Besides { headers: self.trace_headers(place), known_only };
         let flight = &mut self.flights[number];
-        flight.flying = fly(provider, chat, headers);
+        flight.flying = fly(provider, chat, besides);
         if attempt.kind == AttemptKind::Probe {
             // It is sent even where another answers before anybody looks at it.
             flight.early = glance(&mut flight.flying).await;

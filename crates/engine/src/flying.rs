@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use baton_core::Disposition;
-use baton_provider::{Provider, Reply, ReplyStream};
+use baton_provider::{Besides, Provider, Reply, ReplyStream};
 use baton_wire::{ChatRequest, StreamEvent, WireError};
 use futures_util::StreamExt as _;
-use http::HeaderMap;
 
 type Opening<T> = Pin<Box<dyn Future<Output = Result<T, WireError>> + Send>>;
 
@@ -31,12 +30,12 @@ pub(crate) enum Arrival {
 }
 
 /// Sends a request.
-pub(crate) fn fly(provider: &Arc<Provider>, chat: ChatRequest, headers: HeaderMap) -> Flying {
+pub(crate) fn fly(provider: &Arc<Provider>, chat: ChatRequest, besides: Besides) -> Flying {
     let provider = Arc::clone(provider);
     if chat.stream {
-        Flying::Opening(Box::pin(async move { provider.stream_with(&chat, &headers).await }))
+        Flying::Opening(Box::pin(async move { provider.stream_with(&chat, besides).await }))
     } else {
-        Flying::Unary(Box::pin(async move { provider.complete_with(&chat, &headers).await }))
+        Flying::Unary(Box::pin(async move { provider.complete_with(&chat, besides).await }))
     }
 }
 

@@ -13,6 +13,6 @@ mod vendors;
 
 pub use fixtures::{RecordTransport, ReplayTransport};
 pub use prices::{ListedModel, PriceList, PriceListError, PriceSource, Retirement, list_price, retirement};
-pub use provider::{BODY_BYTES_MAX, Provider, ProviderError, Reply, ReplyStream};
+pub use provider::{BODY_BYTES_MAX, Besides, Provider, ProviderError, Reply, ReplyStream};
 pub use transport::{CONNECT_TIMEOUT, HttpTransport};
 pub use vendors::{VENDORS, Vendor, vendor};

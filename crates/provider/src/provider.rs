@@ -93,6 +93,16 @@ pub enum ProviderError {
     },
 }
 
+/// What an exchange has besides its request.
+#[derive(Clone, Debug, Default)]
+pub struct Besides {
+    /// Headers, besides the provider's own.
+    pub headers: HeaderMap,
+    /// Whether nobody asks what the canonical form does not know: [`Completion::extra`] of a whole answer
+    /// is then empty.
+    pub known_only: bool,
+}
+
 /// A whole answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
@@ -239,15 +249,15 @@ impl Provider {
     /// # Errors
     /// With the disposition that its kind has; the key never stands in the message.
     pub async fn complete(&self, request: &ChatRequest) -> Result<Reply, WireError> {
-        self.complete_with(request, &HeaderMap::new()).await
+        self.complete_with(request, Besides::default()).await
     }
 
-    /// As [`Provider::complete`], with headers besides the provider's own.
+    /// As [`Provider::complete`], with more than the request.
     ///
     /// # Errors
     /// As [`Provider::complete`].
-    pub async fn complete_with(&self, request: &ChatRequest, headers: &HeaderMap) -> Result<Reply, WireError> {
-        self.ask(request, headers).await.map_err(|error| redacted(self.key.as_deref(), error))
+    pub async fn complete_with(&self, request: &ChatRequest, besides: Besides) -> Result<Reply, WireError> {
+        self.ask(request, besides).await.map_err(|error| redacted(self.key.as_deref(), error))
     }
 
     /// The vector of a text, of unit length, and its tokens where they are told: `POST /embeddings`.
@@ -271,29 +281,31 @@ impl Provider {
     /// # Errors
     /// As [`Provider::complete`]; what goes wrong later is an item of the stream.
     pub async fn stream(&self, request: &ChatRequest) -> Result<ReplyStream, WireError> {
-        self.stream_with(request, &HeaderMap::new()).await
+        self.stream_with(request, Besides::default()).await
     }
 
-    /// As [`Provider::stream`], with headers besides the provider's own.
+    /// As [`Provider::stream`], with more than the request.
     ///
     /// # Errors
     /// As [`Provider::stream`].
-    pub async fn stream_with(&self, request: &ChatRequest, headers: &HeaderMap) -> Result<ReplyStream, WireError> {
-        let reply = self.open(request, headers).await.map_err(|error| redacted(self.key.as_deref(), error))?;
+    pub async fn stream_with(&self, request: &ChatRequest, besides: Besides) -> Result<ReplyStream, WireError> {
+        let reply = self.open(request, besides).await.map_err(|error| redacted(self.key.as_deref(), error))?;
         let Some(key) = self.key.clone() else { return Ok(reply) };
         let events = reply.events.map(move |event| event.map_err(|error| redacted(Some(&key), error)));
         Ok(ReplyStream { events: Box::pin(events), ..reply })
     }
 
-    async fn ask(&self, request: &ChatRequest, headers: &HeaderMap) -> Result<Reply, WireError> {
-        let response = self.send(request, headers, false).await?;
+    async fn ask(&self, request: &ChatRequest, besides: Besides) -> Result<Reply, WireError> {
+        let response = self.send(request, besides.headers, false).await?;
         let simulated = self.is_simulated(&response);
-        let completion = openai::decode_response(&whole(response).await?)?;
+        let body = whole(response).await?;
+        let completion =
+            if besides.known_only { openai::decode_known(&body)? } else { openai::decode_response(&body)? };
         Ok(Reply { completion, simulated })
     }
 
-    async fn open(&self, request: &ChatRequest, headers: &HeaderMap) -> Result<ReplyStream, WireError> {
-        let response = self.send(request, headers, true).await?;
+    async fn open(&self, request: &ChatRequest, besides: Besides) -> Result<ReplyStream, WireError> {
+        let response = self.send(request, besides.headers, true).await?;
         let simulated = self.is_simulated(&response);
         let kind = response.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if kind.is_empty() || kind.to_ascii_lowercase().starts_with("text/event-stream") {
@@ -305,9 +317,16 @@ impl Provider {
     }
 
     /// Sends the request; an answer that is no 2xx is an error.
-    async fn send(&self, request: &ChatRequest, besides: &HeaderMap, stream: bool) -> Result<HttpResponse, WireError> {
-        let mut headers = besides.clone();
-        headers.extend(self.headers.clone());
+    async fn send(
+        &self,
+        request: &ChatRequest,
+        mut headers: HeaderMap,
+        stream: bool,
+    ) -> Result<HttpResponse, WireError> {
+        headers.reserve(self.headers.len() + 1);
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
         let accept = if stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         let body = openai::encode_request_for(request, &self.dialect, stream);

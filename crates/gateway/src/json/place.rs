@@ -3,12 +3,12 @@
 /// The index of the quote that ends the string which begins at `start`, or of the last byte.
 pub(super) fn end_of_string(body: &[u8], start: usize) -> usize {
     let mut at = start + 1;
-    while let Some(byte) = body.get(at) {
-        match byte {
-            b'"' => return at,
-            b'\\' => at += 2,
-            _ => at += 1,
+    while let Some(found) = body.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if body[at] == b'"' {
+            return at;
         }
+        at += 2;
     }
     body.len().saturating_sub(1)
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::tree::{Entries, Tree, find, into_map};
 use crate::WireError;
@@ -27,6 +27,11 @@ impl<'a> Fields<'a> {
         into_map(self.left)
     }
 
+    /// What was not taken, where that is wanted.
+    pub(crate) fn left_if(self, wanted: bool) -> Map<String, Value> {
+        if wanted { self.left() } else { Map::new() }
+    }
+
     /// The JSON pointer of a field.
     pub(crate) fn pointer(&self, name: &str) -> String {
         format!("{}/{name}", self.at)
@@ -44,7 +49,7 @@ impl<'a> Fields<'a> {
             _ => false,
         };
         if !empty {
-            self.left.push((Cow::Borrowed(name), Tree::Other(value)));
+            self.left.push((Cow::Borrowed(name), Tree::Kept(Box::new(value))));
         }
     }
 
@@ -89,30 +94,38 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn flag(&mut self, name: &str) -> Result<Option<bool>, WireError> {
-        self.parsed(name, "true or false", Value::as_bool)
+        self.parsed(name, "true or false", |tree| if let Tree::Bool(flag) = tree { Some(*flag) } else { None })
     }
 
     pub(crate) fn number(&mut self, name: &str) -> Result<Option<f64>, WireError> {
-        self.parsed(name, "a number", Value::as_f64)
+        self.parsed_number(name, "a number", Number::as_f64)
     }
 
     pub(crate) fn count(&mut self, name: &str) -> Result<Option<u64>, WireError> {
-        self.parsed(name, "a whole number, 0 or more", Value::as_u64)
+        self.parsed(name, "a whole number, 0 or more", Tree::count)
     }
 
     pub(crate) fn integer(&mut self, name: &str) -> Result<Option<i64>, WireError> {
-        self.parsed(name, "a whole number", Value::as_i64)
+        self.parsed_number(name, "a whole number", Number::as_i64)
     }
 
     fn parsed<T>(
         &mut self,
         name: &str,
         expected: &str,
-        parse: impl Fn(&Value) -> Option<T>,
+        parse: impl Fn(&Tree<'a>) -> Option<T>,
     ) -> Result<Option<T>, WireError> {
         let Some(tree) = self.take(name) else { return Ok(None) };
-        let parsed = if let Tree::Other(value) = &tree { parse(value) } else { None };
-        parsed.map(Some).ok_or_else(|| wrong(self.pointer(name), expected, Some(&tree)))
+        parse(&tree).map(Some).ok_or_else(|| wrong(self.pointer(name), expected, Some(&tree)))
+    }
+
+    fn parsed_number<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl Fn(&Number) -> Option<T>,
+    ) -> Result<Option<T>, WireError> {
+        self.parsed(name, expected, |tree| if let Tree::Number(number) = tree { parse(number) } else { None })
     }
 }
 
@@ -122,10 +135,10 @@ pub(crate) fn wrong(pointer: String, expected: &str, found: Option<&Tree<'_>>) -
         None => "nothing",
         Some(Tree::Text(_)) => "a string",
         Some(Tree::List(_)) => "a list",
-        Some(Tree::Object(_)) => "an object",
-        Some(Tree::Other(Value::Null)) => "null",
-        Some(Tree::Other(Value::Bool(_))) => "true or false",
-        Some(Tree::Other(_)) => "a number of another kind",
+        Some(Tree::Object(_) | Tree::Kept(_)) => "an object",
+        Some(Tree::Null) => "null",
+        Some(Tree::Bool(_)) => "true or false",
+        Some(Tree::Number(_)) => "a number of another kind",
     };
     let place = if pointer.is_empty() { "the document" } else { &pointer };
     let message = format!("{place}: expected {expected}, found {found}");

@@ -25,7 +25,7 @@ mod write;
 pub use embedding::{decode_embedding_response, encode_embedding_request};
 pub use error::{decode_error, encode_error};
 pub use request::{decode_request, include_usage, take_params};
-pub use response::{decode_response, encode_response, write_response};
+pub use response::{decode_known, decode_response, encode_response, write_response};
 pub use stream::decode::{StreamDecoder, decode_stream};
 pub use stream::encode::StreamEncoder;
 pub use write::{encode_request, encode_request_for};

@@ -23,17 +23,29 @@ use crate::{Block, Completion, FinishReason, WireError};
 /// Transient: not JSON, or cut off. Bad answer: JSON, but no completion. Where the body is an error
 /// after all, the disposition of its code or type.
 pub fn decode_response(body: &[u8]) -> Result<Completion, WireError> {
+    decode(body, true)
+}
+
+/// As [`decode_response`], with nothing in [`Completion::extra`], which is much of the work.
+///
+/// # Errors
+/// As [`decode_response`].
+pub fn decode_known(body: &[u8]) -> Result<Completion, WireError> {
+    decode(body, false)
+}
+
+fn decode(body: &[u8], keep: bool) -> Result<Completion, WireError> {
     let document: Tree<'_> = serde_json::from_slice(body).map_err(|error| not_json(body, &error))?;
     if let Some(error) = body_error(&document) {
         return Err(error);
     }
-    completion(document).map_err(|error| match error.disposition {
+    completion(document, keep).map_err(|error| match error.disposition {
         Disposition::CallersFault => error.disposed(Disposition::BadAnswer),
         _ => error,
     })
 }
 
-fn completion(document: Tree<'_>) -> Result<Completion, WireError> {
+fn completion(document: Tree<'_>, keep: bool) -> Result<Completion, WireError> {
     let mut fields = Fields::of(document, String::new())?;
     let id = fields.text("id")?.unwrap_or_default();
     let model = fields.text("model")?.unwrap_or_default();
@@ -42,7 +54,7 @@ fn completion(document: Tree<'_>) -> Result<Completion, WireError> {
     let usage = match fields.object("usage")? {
         None => None,
         Some(count) => {
-            let counted = Counted::of(count)?;
+            let counted = Counted::of(count, keep)?;
             let usage = counted.usage();
             fields.put_back("usage", Value::Object(counted.into_left()));
             Some(usage)
@@ -53,15 +65,17 @@ fn completion(document: Tree<'_>) -> Result<Completion, WireError> {
         let message = format!("/choices: expected one choice, found {}", choices.len());
         return Err(WireError::at("/choices".to_owned(), message));
     }
-    let (content, finish, left) = choice(choices.remove(0))?;
-    fields.put_back("choices", json!([left]));
-    Ok(Completion { id, model, content, finish, usage, extra: fields.left() })
+    let (content, finish, left) = choice(choices.remove(0), keep)?;
+    if !left.is_empty() {
+        fields.put_back("choices", json!([left]));
+    }
+    Ok(Completion { id, model, content, finish, usage, extra: fields.left_if(keep) })
 }
 
 /// What it says, why it stopped, and what is left.
 type Taken = (Vec<Block>, FinishReason, Map<String, Value>);
 
-fn choice(value: Tree<'_>) -> Result<Taken, WireError> {
+fn choice(value: Tree<'_>, keep: bool) -> Result<Taken, WireError> {
     if let Some(error) = body_error(&value) {
         return Err(error);
     }
@@ -80,8 +94,8 @@ fn choice(value: Tree<'_>) -> Result<Taken, WireError> {
         message.rename("reasoning", "reasoning_content");
     }
     let content = blocks(&mut message)?;
-    choice.put_back("message", Value::Object(message.left()));
-    Ok((content, finish, choice.left()))
+    choice.put_back("message", Value::Object(message.left_if(keep)));
+    Ok((content, finish, choice.left_if(keep)))
 }
 
 /// `None` where the answer does not say why it stopped.

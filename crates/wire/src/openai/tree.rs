@@ -17,8 +17,11 @@ pub(crate) enum Tree<'a> {
     Object(Entries<'a>),
     List(Vec<Tree<'a>>),
     Text(Cow<'a, str>),
-    /// `null`, a number, true or false; or what was put back.
-    Other(Value),
+    Null,
+    Bool(bool),
+    Number(Number),
+    /// What was put back. Boxed, since a value is larger than what is read.
+    Kept(Box<Value>),
 }
 
 impl<'a> Tree<'a> {
@@ -37,8 +40,16 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// A number that is whole, and 0 or more.
+    pub(crate) fn count(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => number.as_u64(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_null(&self) -> bool {
-        matches!(self, Self::Other(Value::Null))
+        matches!(self, Self::Null)
     }
 
     pub(crate) fn into_value(self) -> Value {
@@ -46,7 +57,10 @@ impl<'a> Tree<'a> {
             Self::Object(entries) => Value::Object(into_map(entries)),
             Self::List(list) => list.into_iter().map(Self::into_value).collect(),
             Self::Text(text) => Value::String(text.into_owned()),
-            Self::Other(value) => value,
+            Self::Null => Value::Null,
+            Self::Bool(flag) => Value::Bool(flag),
+            Self::Number(number) => Value::Number(number),
+            Self::Kept(value) => *value,
         }
     }
 }
@@ -68,7 +82,9 @@ impl From<Value> for Tree<'_> {
             }
             Value::Array(list) => Self::List(list.into_iter().map(Self::from).collect()),
             Value::String(text) => Self::Text(Cow::Owned(text)),
-            other => Self::Other(other),
+            Value::Null => Self::Null,
+            Value::Bool(flag) => Self::Bool(flag),
+            Value::Number(number) => Self::Number(number),
         }
     }
 }
@@ -116,23 +132,23 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Tree::Other(Value::Null))
+        Ok(Tree::Null)
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Tree::Other(Value::Bool(value)))
+        Ok(Tree::Bool(value))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Tree::Other(value.into()))
+        Ok(Tree::Number(value.into()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Tree::Other(value.into()))
+        Ok(Tree::Number(value.into()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Tree::Other(Number::from_f64(value).map_or(Value::Null, Value::Number)))
+        Ok(Number::from_f64(value).map_or(Tree::Null, Tree::Number))
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {

@@ -18,26 +18,35 @@ pub(super) struct Counted {
     cached_tokens: Option<u64>,
     cache_write_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
+    /// Anthropic's own count of what it wrote, by how long it is kept, where a server passes it on.
+    written_5m_tokens: u64,
+    written_1h_tokens: u64,
     left: Map<String, Value>,
 }
 
 impl<'de> Deserialize<'de> for Counted {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let tree = Tree::deserialize(deserializer)?;
-        Fields::of(tree, "/usage".to_owned()).and_then(Self::of).map_err(|error| D::Error::custom(error.message))
+        Fields::of(tree, "/usage".to_owned())
+            .and_then(|fields| Self::of(fields, true))
+            .map_err(|error| D::Error::custom(error.message))
     }
 }
 
 impl Counted {
-    pub(super) fn of(mut fields: Fields<'_>) -> Result<Self, WireError> {
+    /// `keep`: whether what is left over is wanted.
+    pub(super) fn of(mut fields: Fields<'_>, keep: bool) -> Result<Self, WireError> {
         let prompt_tokens = fields.count("prompt_tokens")?;
         let completion_tokens = fields.count("completion_tokens")?;
         let total_tokens = fields.count("total_tokens")?;
         // DeepSeek's name.
         let hit = fields.count("prompt_cache_hit_tokens")?;
         let input = ["cached_tokens", "cache_write_tokens"];
-        let [cached, cache_write_tokens] = details(&mut fields, "prompt_tokens_details", input)?;
-        let [reasoning_tokens] = details(&mut fields, "completion_tokens_details", ["reasoning_tokens"])?;
+        let [cached, cache_write_tokens] = details((&mut fields, keep), "prompt_tokens_details", input)?;
+        let [reasoning_tokens] = details((&mut fields, keep), "completion_tokens_details", ["reasoning_tokens"])?;
+        let written = |how_long: &str| fields.get("cache_creation")?.get(how_long)?.count();
+        let written_5m_tokens = written("ephemeral_5m_input_tokens").unwrap_or_default();
+        let written_1h_tokens = written("ephemeral_1h_input_tokens").unwrap_or_default();
         Ok(Self {
             prompt_tokens,
             completion_tokens,
@@ -45,7 +54,9 @@ impl Counted {
             cached_tokens: cached.or(hit),
             cache_write_tokens,
             reasoning_tokens,
-            left: fields.left(),
+            written_5m_tokens,
+            written_1h_tokens,
+            left: fields.left_if(keep),
         })
     }
 
@@ -55,15 +66,12 @@ impl Counted {
         let input_tokens = self.prompt_tokens.unwrap_or_default();
         let output_tokens = self.completion_tokens.unwrap_or_default();
         let unlisted = self.total_tokens.unwrap_or_default().saturating_sub(input_tokens.saturating_add(output_tokens));
-        // Anthropic's own count, by how long it is kept, where a server passes it on.
-        let kept = |how_long: &str| self.left.get("cache_creation")?.get(how_long)?.as_u64();
-        let hour = kept("ephemeral_1h_input_tokens").unwrap_or_default();
-        let minutes = || kept("ephemeral_5m_input_tokens").unwrap_or_default();
+        let (minutes, hour) = (self.written_5m_tokens, self.written_1h_tokens);
         Usage {
             input_tokens,
             output_tokens: output_tokens.saturating_add(unlisted),
             cached_tokens: self.cached_tokens.unwrap_or_default(),
-            cache_write_tokens: self.cache_write_tokens.unwrap_or_else(|| minutes().saturating_add(hour)),
+            cache_write_tokens: self.cache_write_tokens.unwrap_or_else(|| minutes.saturating_add(hour)),
             cache_write_1h_tokens: hour,
             reasoning_tokens: self.reasoning_tokens.unwrap_or_default(),
             estimated: false,
@@ -78,7 +86,7 @@ impl Counted {
 
 /// Counts within a count; what else stands beside them is left over.
 fn details<const N: usize>(
-    fields: &mut Fields<'_>,
+    (fields, keep): (&mut Fields<'_>, bool),
     name: &'static str,
     counts: [&str; N],
 ) -> Result<[Option<u64>; N], WireError> {
@@ -87,7 +95,7 @@ fn details<const N: usize>(
     for (counted, count) in counted.iter_mut().zip(counts) {
         *counted = details.count(count)?;
     }
-    fields.put_back(name, Value::Object(details.left()));
+    fields.put_back(name, Value::Object(details.left_if(keep)));
     Ok(counted)
 }
 
