@@ -21,9 +21,10 @@ use serde_json::{Map, Value, json};
 use tokio::time::sleep_until;
 
 use crate::assemble::{Assembly, chars_of};
+use crate::batch::{Asked, Seat, send};
 use crate::call::Call;
 use crate::engine::Engine;
-use crate::flying::{Arrival, Flying, arrive, fly};
+use crate::flying::{Arrival, Flying, arrive};
 use crate::intent::text_of;
 use crate::judge::Asking;
 use crate::log::{EventLog, LogEvent};
@@ -66,6 +67,8 @@ struct Flight {
     asking: Option<Asking>,
     /// What it may use at most, until that is settled.
     reservation: Option<Reservation>,
+    /// Who keeps its bill, where it may share its call.
+    seat: Option<Arc<Seat>>,
 }
 
 /// What somebody says to an execution.
@@ -113,8 +116,9 @@ impl<'a> Drive<'a> {
         let (number, place) = (attempt.number, self.records.len());
         let (assembly, held, flying) = (Assembly::default(), Vec::new(), Flying::Landed);
         debug_assert_eq!(number, self.flights.len());
-        let (early, given, undecided, asking, reservation) = (None, None, false, None, None);
-        let flight = Flight { attempt, place, flying, early, assembly, held, given, undecided, asking, reservation };
+        let (early, given, undecided, asking, reservation, seat) = (None, None, false, None, None, None);
+        let flight =
+            Flight { attempt, place, flying, early, assembly, held, given, undecided, asking, reservation, seat };
         self.flights.push(flight);
         let record = self.blank(attempt.candidate, attempt.kind, AttemptOutcome::Cancelled);
         self.records.push(record);
@@ -133,7 +137,7 @@ impl<'a> Drive<'a> {
         candidate.model.name().clone_into(&mut chat.model);
         let headers = self.trace_headers(place);
         let flight = &mut self.flights[number];
-        flight.flying = fly(provider, chat, headers);
+        (flight.flying, flight.seat) = send(self.engine, self.request, attempt, Asked { provider, chat, headers });
         if attempt.kind == AttemptKind::Probe {
             // It is sent even where another answers before anybody looks at it.
             flight.early = glance(&mut flight.flying).await;
@@ -187,6 +191,8 @@ impl<'a> Drive<'a> {
         let probe = Probe::new(self.engine, &self.request.live, lane, times, self.call.stream);
         // What was not sent yet is sent by this execution.
         let early = if early.is_some() { early } else { sent(&mut flying).await };
+        // Nobody reads its bill any more: it is estimated as any other.
+        self.flights[number].seat = None;
         tokio::spawn(probe.finish(flying, early));
         self.failed(number, disposition, "it goes on alone, to see whether the model is back".to_owned());
         Event::Woke
@@ -390,10 +396,12 @@ impl<'a> Drive<'a> {
         let flight = &mut self.flights[number];
         flight.given = None;
         let (read, reported) = (flight.assembly.pieces > 0, flight.assembly.usage());
+        let flight_has_seat = flight.seat.is_some();
         let billed = matches!(disposition, Disposition::Slow | Disposition::Cancelled | Disposition::BadAnswer);
         match self.records[flight.place].usage {
             // A whole answer that may not be given: what it cost is known.
             Some(_) => {}
+            None if flight_has_seat => self.settle(number, Usage::default()),
             // It may well be billed: what was sent and read so far, marked as an estimate where it was
             // not reported.
             None if billed || read || reported.is_some() => {
@@ -435,6 +443,7 @@ impl<'a> Drive<'a> {
             response: None,
             checks: Vec::new(),
             judged: None,
+            batch: None,
             simulated: false,
         }
     }
@@ -462,6 +471,8 @@ impl Given {
         Self { output, content, finish, repairs, simulated, extra, quality: None }
     }
 }
+
+pub(crate) use spend::estimated;
 
 pub(crate) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::cache::cache;
 use super::house::{House, LOCAL};
 use super::stream::stream;
-use super::{budget, checks, judge, prompts, review, route, schemas};
+use super::{batch, budget, checks, judge, prompts, review, route, schemas};
 use crate::cases::{self, Forms};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
@@ -75,10 +75,14 @@ pub(crate) fn compile_intent(
     let examples = examples(document, file, &cases, &kind, sink);
     let prompt = prompts::compile(sources, &forms, &examples, &cases, sink);
     local(document, file, &kind, &cases, sink);
+    let batch = batch::batch(document, file, &kind, sink);
     let criteria = review::criteria(document, &file.criteria, sink);
     let judge = judge::spec(document, file, candidates.as_deref().unwrap_or_default(), house, sink);
 
-    let (prompt, candidates, criteria, judge) = (prompt?, candidates?, criteria?, judge?);
+    let (prompt, candidates, criteria, judge, checks) = (prompt?, candidates?, criteria?, judge?, checks?);
+    if batch.is_some() {
+        batch::fits(document, (&prompt, &checks, &cases), sink);
+    }
     let params = serde_json::to_value(&file.params).ok()?.as_object()?.clone();
     let parts = AnswerParts {
         kind: &kind,
@@ -100,11 +104,12 @@ pub(crate) fn compile_intent(
         objective: Objective { quality: file.objective.quality, confidence: file.objective.confidence },
         unproven: file.objective.unproven.into(),
         on_exhausted: on_exhausted?,
-        checks: checks?,
+        checks,
         review: file.review.as_ref().map(review::spec),
         criteria,
         judge,
         cache: cache?,
+        batch,
         allowance,
         local: LocalSpec { cut: file.local.as_ref().and_then(|local| local.cut) },
         privacy: privacy?,
