@@ -267,7 +267,12 @@ impl<'a> Drive<'a> {
             }
             Arrival::Failed(error) => {
                 self.flights[number].flying = Flying::Landed;
-                self.failed(number, error.disposition, error.message)
+                let failed = self.failed(number, error.disposition, error.message);
+                let echoes = self.flights[number].seat.as_ref().is_some_and(|seat| seat.echoes());
+                match failed {
+                    Event::Failed { attempt, disposition } if echoes => Event::FailedToo { attempt, disposition },
+                    failed => failed,
+                }
             }
         }
     }
@@ -396,12 +401,12 @@ impl<'a> Drive<'a> {
         let flight = &mut self.flights[number];
         flight.given = None;
         let (read, reported) = (flight.assembly.pieces > 0, flight.assembly.usage());
-        let flight_has_seat = flight.seat.is_some();
+        let seated = flight.seat.is_some();
         let billed = matches!(disposition, Disposition::Slow | Disposition::Cancelled | Disposition::BadAnswer);
         match self.records[flight.place].usage {
             // A whole answer that may not be given: what it cost is known.
             Some(_) => {}
-            None if flight_has_seat => self.settle(number, Usage::default()),
+            None if seated => self.settle(number, Usage::default()),
             // It may well be billed: what was sent and read so far, marked as an estimate where it was
             // not reported.
             None if billed || read || reported.is_some() => {

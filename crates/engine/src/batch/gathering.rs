@@ -77,9 +77,10 @@ pub(super) struct Open {
 impl Open {
     /// Where it still takes members.
     pub(super) fn upgrade(&self) -> Option<(Shared<Flight>, Arc<Gathering>)> {
-        let (landing, gathering) = (self.landing.upgrade()?, self.gathering.upgrade()?);
+        let gathering = self.gathering.upgrade()?;
+        // A flight that is in the air is not held here: it might be dropped here.
         let sent = gathering.state().sent;
-        (!sent).then_some((landing, gathering))
+        if sent { None } else { Some((self.landing.upgrade()?, gathering)) }
     }
 }
 
@@ -223,6 +224,8 @@ impl Gathering {
 
     /// Takes the members that are here. `None` where that is no more than one.
     fn take_off(&self) -> Option<Sending> {
+        // Lots are never looked at while a state is held: `board` does it the other way round.
+        let retired = self.batches.change(&self.key, |lot| lot.retired().to_vec());
         let mut state = self.state();
         state.sent = true;
         let here: Vec<usize> = (0..state.members.len()).filter(|n| !state.members[*n].gone).collect();
@@ -230,7 +233,7 @@ impl Gathering {
             return None;
         }
         let mut rng = SplitMix64::new(self.batches.draw());
-        let slots = self.slots(&here, &mut rng);
+        let slots = self.slots(&here, &retired, &mut rng);
         let text = |slot: &Slot| match slot {
             Slot::Member(n) => state.members[*n].text.as_str(),
             Slot::Control(n) => self.form.controls[*n].text.as_str(),
@@ -248,9 +251,8 @@ impl Gathering {
     }
 
     /// Members in their order, control items among them.
-    fn slots(&self, here: &[usize], rng: &mut SplitMix64) -> Vec<Slot> {
-        let retired = |n: &usize| self.batches.change(&self.key, |lot| lot.is_retired(*n));
-        let mut able: Vec<usize> = (0..self.form.controls.len()).filter(|n| !retired(n)).collect();
+    fn slots(&self, here: &[usize], retired: &[usize], rng: &mut SplitMix64) -> Vec<Slot> {
+        let mut able: Vec<usize> = (0..self.form.controls.len()).filter(|n| !retired.contains(n)).collect();
         let mut slots: Vec<Slot> = here.iter().map(|n| Slot::Member(*n)).collect();
         for _ in 0..CONTROLS {
             if able.is_empty() {
@@ -265,8 +267,7 @@ impl Gathering {
     }
 
     fn land(&self, sending: &Sending, result: Result<Reply, WireError>) -> BTreeMap<usize, Fate> {
-        let mut state = self.state();
-        let reads = std::mem::take(&mut state.reads);
+        let reads = std::mem::take(&mut self.state().reads);
         let all = |fate: Fate| sending.alone.keys().map(|n| (*n, fate.clone())).collect();
         let again = |why| Fate::Again { why, part: None, trial: None };
         let reply = match result {
@@ -278,6 +279,9 @@ impl Gathering {
                     Disposition::CallersFault | Disposition::TooLong | Disposition::BadAnswer
                 );
                 if !ours {
+                    let state = self.state();
+                    let here = sending.alone.keys().map(|n| &state.members[*n]).filter(|member| !member.gone);
+                    here.skip(1).for_each(|member| member.seat.echo());
                     return all(Fate::Failed(error));
                 }
                 self.went(false, &reads);
@@ -286,7 +290,7 @@ impl Gathering {
         };
         let text = reply.completion.text();
         let parts = usable(&reply.completion).and_then(|()| split(&text, &sending.composed.ids));
-        self.bill(&state, (sending, &reads), (&reply.completion, parts.as_deref().unwrap_or_default()));
+        self.bill((sending, &reads), (&reply.completion, parts.as_deref().unwrap_or_default()));
         let parts = match parts {
             Ok(parts) => parts,
             Err(why) => {
@@ -345,7 +349,6 @@ impl Gathering {
     /// Gives each member that is here its part of what was used; those who left have paid theirs.
     fn bill(
         &self,
-        state: &State,
         (sending, reads): (&Sending, &BTreeMap<usize, u64>),
         (completion, parts): (&Completion, &[Option<String>]),
     ) {
@@ -354,6 +357,7 @@ impl Gathering {
             output_tokens: written.div_ceil(TOKEN_BYTES) as u64,
             ..estimate(sending.bytes as u64)
         });
+        let state = self.state();
         let here: Vec<usize> = sending.alone.keys().copied().filter(|n| !state.members[*n].gone).collect();
         let Some(cost) = here.first().map(|n| state.members[*n].seat.cost(&usage)) else { return };
         let left = state.members.iter().filter_map(|member| member.paid);
@@ -370,7 +374,7 @@ impl Gathering {
         };
         let said: Vec<u64> = here.iter().map(|n| 1 + length(n) as u64).collect();
         let usages = share::usages(&rest, &read, &said);
-        let weights: Vec<u64> = here.iter().zip(&usages).map(|(n, usage)| self.weight(state, *n, usage)).collect();
+        let weights: Vec<u64> = here.iter().zip(&usages).map(|(n, usage)| weight(&state, *n, usage)).collect();
         let costs = cost.map(|cost| share::costs(NanoUsd((cost - spent).0.max(0)), &weights));
         let items = u32::try_from(sending.alone.len()).unwrap_or(u32::MAX);
         let id = sending.composed.ids.first().and_then(|id| id.split_once('-')).map_or("", |(mark, _)| mark);
@@ -385,12 +389,6 @@ impl Gathering {
             seat.paid(usages[place], cost);
             seat.shares(BatchShare { id: id.to_owned(), items, first: n == first, alone: None, tokens_saved, saved });
         }
-    }
-
-    /// What a part would cost by itself.
-    fn weight(&self, state: &State, n: usize, usage: &Usage) -> u64 {
-        let cost = state.members[n].seat.cost(usage).unwrap_or_default();
-        u64::try_from(cost.0).unwrap_or_default()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -409,6 +407,12 @@ impl State {
         self.members.push(Member { text: rider.text.clone(), seat: Arc::clone(&rider.seat), gone: false, paid: None });
         self.members.len() - 1
     }
+}
+
+/// What a part would cost by itself.
+fn weight(state: &State, n: usize, usage: &Usage) -> u64 {
+    let cost = state.members[n].seat.cost(usage).unwrap_or_default();
+    u64::try_from(cost.0).unwrap_or_default()
 }
 
 /// Whether two requests differ in nothing but their last turn.

@@ -105,13 +105,13 @@ impl Lot {
 
     /// A control item is not asked again: its answer was wrong, and all others' were right.
     pub(super) fn retire(&mut self, control: usize) {
-        if !self.is_retired(control) {
+        if !self.retired.contains(&control) {
             self.retired.push(control);
         }
     }
 
-    pub(super) fn is_retired(&self, control: usize) -> bool {
-        self.retired.contains(&control)
+    pub(super) fn retired(&self) -> &[usize] {
+        &self.retired
     }
 }
 

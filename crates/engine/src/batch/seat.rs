@@ -11,6 +11,8 @@ pub(crate) struct Bill {
     /// `None` where a price is not known.
     pub(crate) cost: Option<NanoUsd>,
     pub(crate) share: Option<BatchShare>,
+    /// Whether it failed with others, of whom another one says so.
+    echoes: bool,
 }
 
 /// See the module. The attempt and the call that it shares write it, its execution reads it.
@@ -24,7 +26,7 @@ pub(crate) struct Seat {
 
 impl Seat {
     pub(super) fn new(price: Option<Prices>, at_us: i64) -> Self {
-        let bill = Bill { usage: Usage::default(), cost: Some(NanoUsd(0)), share: None };
+        let bill = Bill { usage: Usage::default(), cost: Some(NanoUsd(0)), share: None, echoes: false };
         Self { bill: Mutex::new(bill), price, at_us }
     }
 
@@ -48,6 +50,16 @@ impl Seat {
         let mut bill = self.lock();
         bill.usage += usage;
         bill.cost = bill.cost.zip(cost).map(|(before, more)| before + more);
+    }
+
+    /// Whether what it failed with is another one's to tell.
+    pub(crate) fn echoes(&self) -> bool {
+        self.lock().echoes
+    }
+
+    /// It failed with others.
+    pub(super) fn echo(&self) {
+        self.lock().echoes = true;
     }
 
     /// What it shared.

@@ -55,7 +55,7 @@ impl Drive<'_> {
 
     pub(super) fn settle(&mut self, number: usize, usage: Usage) {
         if let Some(seat) = &self.flights[number].seat {
-            let Bill { usage, cost, share } = seat.bill();
+            let Bill { usage, cost, share, .. } = seat.bill();
             let record = self.record(number);
             record.usage = (usage != Usage::default()).then_some(usage);
             (record.cost, record.batch) = (cost, share.map(Box::new));

@@ -149,6 +149,25 @@ async fn a_call_that_fails_fails_for_each_and_is_not_multiplied() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_call_that_fails_is_one_failure_of_its_lane() {
+    let house = house(&BATCH.replace("max_items = 4", "max_items = 16"));
+    for round in 0..4 {
+        if round == 3 {
+            let says =
+                [Says::Each(100, labels), Says::Each(300, labels), Says::Status(50, 503), Says::Each(100, labels)];
+            house.models.replace("a", &says);
+        }
+        let calls = (0..16).map(|n| within(sort(&ticket(100 * round + n)), json!({ "retries": 0 })));
+        assert!(beside(&house, calls).await.iter().all(Result::is_ok));
+    }
+    let failed = |record: &Record| record.attempts[0].outcome == AttemptOutcome::Transient;
+    assert_eq!(house.records().iter().filter(|record| failed(record)).count(), 16);
+    let lanes = house.orchestrator.lanes();
+    let lane = lanes.iter().find(|lane| lane.model.as_str() == "sim/a").unwrap();
+    assert_eq!(lane.breaker, baton_core::BreakerState::Closed, "eight failures in a row would have opened it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_nobody_can_read_is_asked_for_alone_by_each() {
     for says in [Says::Text(50, "billing"), Says::Status(50, 400), Says::Verbatim("[]".into())] {
         let house = house(BATCH);
@@ -276,4 +295,80 @@ async fn audits_end_batches_whose_answers_differ() {
     assert_eq!(alone[..3], ["an audit of its batch"; 3]);
     let closed = "too many batched answers differed from those asked for alone";
     assert_eq!(alone.last().map(String::as_str), Some(closed), "{alone:?}");
+}
+
+/// A model whose shared answers lack some parts and muddle others, by what the inputs say; alone it is right.
+fn careless(texts: &[&str], n: usize) -> &'static str {
+    match texts.len() {
+        1 => labels(texts, n),
+        _ if texts[n].contains('7') => "",
+        _ if texts[n].contains('8') => "nonsense",
+        _ => labels(texts, n),
+    }
+}
+
+/// Random traffic before models that fail, lose and muddle: whatever is shared, each call has one record, ends in
+/// time, and gets its own answer or none.
+#[tokio::test(start_paused = true)]
+async fn in_every_world_each_call_is_as_if_it_were_alone() {
+    let mut sizes = std::collections::BTreeMap::new();
+    for seed in 0..40 {
+        let mut rng = baton_stats::SplitMix64::new(seed);
+        let mut dice = move |most: u64| rng.below(most);
+        let house = House::sort(&format!("{SORT}{}", BATCH.replace("max_items = 4", "max_items = 16"))).open();
+        let says = |dice: &mut dyn FnMut(u64) -> u64| match dice(12) {
+            0 => Says::Status(dice(80), 503),
+            1 => Says::Status(dice(80), 400),
+            2 => Says::Text(dice(80), "billing, and not what was asked"),
+            3 => Says::Hangs,
+            _ => Says::Each(20 + dice(200), careless),
+        };
+        let mut script: Vec<Says> = (0..20).map(|_| says(&mut dice)).collect();
+        script.push(Says::Each(50, careless));
+        house.models.say("a", &script);
+        house.models.say("b", &[Says::Each(60, labels)]);
+        let mut calls = Vec::new();
+        for n in 0..60 {
+            tokio::time::sleep(std::time::Duration::from_millis(if dice(3) == 0 { dice(300) } else { dice(4) })).await;
+            let latency = 100 + dice(2000);
+            let call = within(sort(&ticket(n)), json!({ "maxLatencyMs": latency }));
+            let call = of_customer(call, ["one", "two"][dice(10) as usize / 8]);
+            let leaves = (dice(8) == 0).then(|| dice(latency));
+            let (execution, began) = (house.orchestrator.start(call), tokio::time::Instant::now());
+            calls.push(tokio::spawn(async move {
+                let ends = crate::house::read(execution.events);
+                match leaves {
+                    Some(ms) => tokio::time::timeout(std::time::Duration::from_millis(ms), ends).await.is_ok(),
+                    None => !ends.await.is_empty(),
+                };
+                (execution.id, n, latency, began.elapsed())
+            }));
+        }
+        let mut all = Vec::new();
+        for call in calls {
+            all.push(call.await.unwrap());
+        }
+        settle().await;
+        assert_eq!(house.models.open(), 0, "seed {seed}: nobody works for nobody");
+        let records = house.records();
+        assert_eq!(records.len(), 60, "seed {seed}");
+        for (id, n, latency, took) in all {
+            let of_it: Vec<&Record> = records.iter().filter(|record| record.execution == id).collect();
+            let [record] = of_it[..] else { panic!("seed {seed}, call {n}: {} records", of_it.len()) };
+            assert!(took.as_millis() <= u128::from(latency), "seed {seed}, call {n}: {took:?} of {latency} ms");
+            if let Some(output) = &record.output {
+                // What is muddled as a whole is not in the form of a batch, so that each is asked alone.
+                assert!(
+                    *output == label(n) || *output == json!({ "label": "billing" }),
+                    "seed {seed}, call {n}: {output}"
+                );
+            }
+            for share in record.attempts.iter().filter_map(|attempt| attempt.batch.as_deref()) {
+                *sizes.entry(share.items).or_insert(0) += 1;
+                let output = record.output.as_ref().filter(|_| share.alone.is_none() && record.attempts.len() == 1);
+                assert!(output.is_none_or(|output| *output == label(n)), "seed {seed}, call {n}: another's answer");
+            }
+        }
+    }
+    assert!(sizes.keys().any(|items| *items > 4), "nothing much was shared: {sizes:?}");
 }

@@ -50,9 +50,12 @@ impl Data {
         queries.truncate(usize::try_from(arguments.queries)?);
         let labels: BTreeSet<String> = train.iter().map(|row| row.label.clone()).collect();
         rng.shuffle(&mut train);
-        let of = |label: &String| train.iter().filter(move |row| row.label == *label).take(CASES);
-        let cases = labels.iter().flat_map(of).map(|row| Row { text: row.text.clone(), label: row.label.clone() });
-        let (cases, labels) = (cases.collect(), labels.iter().cloned().collect());
+        let mut cases = Vec::new();
+        for label in &labels {
+            let some = train.iter().filter(|row| row.label == *label).take(CASES);
+            cases.extend(some.map(|row| Row { text: row.text.clone(), label: row.label.clone() }));
+        }
+        let labels = labels.into_iter().collect();
         let (callers, seed) = (usize::try_from(arguments.callers)?, arguments.seed);
         Ok(Self { queries, labels, cases, callers, seed })
     }
@@ -146,7 +149,7 @@ impl Ran {
 
 /// A model that is wrong in one of ten queries, the same ones however it is asked.
 pub(super) fn model() -> Result<Behaviour> {
-    let latency = Latency::Lognormal { p50: 250.0, p99: 600.0 };
+    let latency = Latency::Lognormal { p50_ms: 250.0, p99_ms: 600.0 };
     let (wrong, speed) = (Share::new(0.1), Speed::new(150.0));
     let speed = Some(speed.map_err(anyhow::Error::msg)?);
     let wrong = wrong.map_err(anyhow::Error::msg)?;
