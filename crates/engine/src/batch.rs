@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_config::{BatchSpec, IntentKind, Plan};
-use baton_core::{Attempt, AttemptKind, LaneId, Scope};
+use baton_core::{Attempt, AttemptKind, IntentName, LaneId, Scope};
 use baton_provider::Provider;
 use baton_stats::SplitMix64;
 use baton_wire::{Block, ChatRequest, Role};
@@ -182,6 +182,13 @@ impl Batches {
     fn take_off(self: &Arc<Self>, key: &Key, lot: &mut Lot) -> Air {
         lot.in_air += 1;
         Air { batches: Arc::clone(self), key: key.clone(), began: Instant::now(), tells: true }
+    }
+
+    /// A batch could not be used.
+    fn went_wrong(&self, key: &Key, intent: &IntentName) {
+        if self.change(key, |lot| lot.went_wrong(Instant::now())) {
+            tracing::warn!(%intent, "its batches went wrong, one after another: none for a while");
+        }
     }
 
     /// Changes what is known of a lot, where it still is.

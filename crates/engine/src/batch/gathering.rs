@@ -55,12 +55,24 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    /// One of the others is known. Gives the control items that are to blame, once all others were right.
-    pub(super) fn compared(&self, same: bool) -> &[usize] {
-        self.differed.fetch_or(!same, Ordering::Relaxed);
-        let last = self.open.fetch_sub(1, Ordering::Relaxed) == 1;
-        if last && !self.differed.load(Ordering::Relaxed) { &self.controls } else { &[] }
+    /// One of the others is known: was it the same alone? The first that was not shows that the batch went wrong.
+    /// Where all were, the control items are to blame, which the model answers wrong by itself.
+    pub(super) fn compared(&self, same: bool) -> Finding<'_> {
+        let before = self.differed.fetch_or(!same, Ordering::AcqRel);
+        let last = self.open.fetch_sub(1, Ordering::AcqRel) == 1;
+        match (before, same) {
+            (false, false) => Finding::Batch,
+            (false, true) if last => Finding::Controls(&self.controls),
+            _ => Finding::Nothing,
+        }
     }
+}
+
+/// What a trial comes to.
+pub(super) enum Finding<'a> {
+    Nothing,
+    Batch,
+    Controls(&'a [usize]),
 }
 
 /// What becomes of all, by number.
@@ -299,7 +311,10 @@ impl Gathering {
             }
         };
         let wrong = self.wrong_controls(sending, &parts, &reply);
-        self.went(wrong.is_empty(), &reads);
+        // Whose fault it is, is seen when the others were asked alone.
+        if wrong.is_empty() {
+            self.went(true, &reads);
+        }
         let trial = (!wrong.is_empty()).then(|| {
             let open = AtomicUsize::new(sending.alone.len());
             Arc::new(Trial { controls: wrong, open, differed: AtomicBool::new(false) })
@@ -323,15 +338,10 @@ impl Gathering {
     }
 
     fn went(&self, well: bool, reads: &BTreeMap<usize, u64>) {
-        let paused = self.batches.change(&self.key, |lot| {
-            if well {
-                lot.went_well(reads.len());
-            }
-            !well && lot.went_wrong(Instant::now())
-        });
-        if paused {
-            tracing::warn!(intent = %self.intent.plan.name, "its batches went wrong, one after another: none for a while");
+        if well {
+            return self.batches.change(&self.key, |lot| lot.went_well(reads.len()));
         }
+        self.batches.went_wrong(&self.key, &self.intent.plan.name);
     }
 
     /// Those that were not answered as their case says.

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::gathering::{BYTES_MAX, Fate, Gathering, Place};
+use super::gathering::{BYTES_MAX, Fate, Finding, Gathering, Place};
 use super::seat::Seat;
 use super::suspect::suspect;
 use super::{Air, Batches, Form, Key, LOTS_MAX};
@@ -64,8 +64,14 @@ impl Rider {
             Fate::Again { why, part, trial } => {
                 let reply = self.again(why).await?;
                 if let (Some(part), Some(trial)) = (part, trial) {
-                    let blamed = trial.compared(self.says(&part) == self.says(&reply));
-                    self.batches.change(&self.key, |lot| blamed.iter().for_each(|control| lot.retire(*control)));
+                    match trial.compared(self.says(&part) == self.says(&reply)) {
+                        Finding::Nothing => {}
+                        Finding::Batch => self.batches.went_wrong(&self.key, &self.intent.plan.name),
+                        Finding::Controls(blamed) => {
+                            self.batches
+                                .change(&self.key, |lot| blamed.iter().for_each(|control| lot.retire(*control)));
+                        }
+                    }
                 }
                 Ok(reply)
             }

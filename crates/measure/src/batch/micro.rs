@@ -8,7 +8,7 @@ use crate::report::{Report, line, table};
 
 pub(super) const BATCH: &str = "[cache]\npartition = []\n[batch]\nmax_items = 16\nmax_wait_ms = 20\n";
 /// Shares of what asking alone takes, at least, that sharing must save with prompts of this length.
-const CALLS_MIN: f64 = 0.8;
+const CALLS_MIN: f64 = 0.7;
 const TOKENS_MIN: f64 = 0.5;
 
 /// Gives the answers of those asked alone.
