@@ -25,7 +25,7 @@ use crate::batch::{Asked, Seat, send};
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::flying::{Arrival, Flying, arrive};
-use crate::intent::text_of;
+use crate::intent::{Intent, text_of};
 use crate::judge::Asking;
 use crate::log::{EventLog, LogEvent};
 use crate::places::{Waiting, woken};
@@ -267,12 +267,7 @@ impl<'a> Drive<'a> {
             }
             Arrival::Failed(error) => {
                 self.flights[number].flying = Flying::Landed;
-                let failed = self.failed(number, error.disposition, error.message);
-                let echoes = self.flights[number].seat.as_ref().is_some_and(|seat| seat.echoes());
-                match failed {
-                    Event::Failed { attempt, disposition } if echoes => Event::FailedToo { attempt, disposition },
-                    failed => failed,
-                }
+                self.failed(number, error.disposition, error.message)
             }
         }
     }
@@ -335,7 +330,11 @@ impl<'a> Drive<'a> {
     }
 
     fn ask_local(&mut self, number: usize) -> Event {
-        let Some((intent, model)) = self.request.intent.as_ref().and_then(|i| Some((i, i.local.as_ref()?))) else {
+        let of_scope = |intent: &Arc<Intent>| {
+            let learnt = self.engine.locals.of(&intent.plan, &self.request.scope);
+            Some((Arc::clone(intent), learnt.or_else(|| intent.local.clone())?))
+        };
+        let Some((intent, model)) = self.request.intent.as_ref().and_then(of_scope) else {
             let why = "it has no cases of two labels to learn from".into();
             return self.failed(number, Disposition::Abstained, why);
         };
@@ -419,7 +418,7 @@ impl<'a> Drive<'a> {
             }
         }
         self.record(number).error = Some(error);
-        Event::Failed { attempt: number, disposition }
+        self.failure(number, disposition)
     }
 
     fn close(&mut self, number: usize, outcome: AttemptOutcome) {

@@ -11,9 +11,15 @@ use crate::{Case, CheckSpec, Prompt};
 
 const BATCH: &str = "/batch";
 
-/// What the file says by itself.
-pub(super) fn batch(document: &Document, file: &IntentFile, kind: &IntentKind, sink: &mut Sink) -> Option<BatchSpec> {
+/// What is batched, and that it can be.
+pub(super) fn compile(
+    document: &Document,
+    file: &IntentFile,
+    (kind, prompt, checks, cases): (&IntentKind, &Prompt, &[CheckSpec], &[Case]),
+    sink: &mut Sink,
+) -> Option<BatchSpec> {
     let batch = file.batch.as_ref()?;
+    fits(document, (prompt, checks, cases), sink);
     if document.value.pointer("/cache/partition").is_none() {
         let message = "inputs of one call can influence each other: `cache.partition` must say whose may be together";
         let help = "add `partition = [\"metadata.customer\"]` to [cache], or `partition = []` to batch within the \
@@ -42,7 +48,7 @@ pub(super) fn batch(document: &Document, file: &IntentFile, kind: &IntentKind, s
 }
 
 /// What its prompt and its checks must be.
-pub(super) fn fits(document: &Document, (prompt, checks, cases): (&Prompt, &[CheckSpec], &[Case]), sink: &mut Sink) {
+fn fits(document: &Document, (prompt, checks, cases): (&Prompt, &[CheckSpec], &[Case]), sink: &mut Sink) {
     if cases.is_empty() {
         let message = "without cases there are no control items: an input that speaks for all others is not noticed";
         sink.warn(document.key(BATCH), message, "add cases.jsonl, with cases of two different answers at least");

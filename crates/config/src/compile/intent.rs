@@ -55,8 +55,7 @@ pub(crate) fn compile_intent(
     house: &mut House<'_>,
     sink: &mut Sink,
 ) -> Option<Plan> {
-    let document = &sources.policy;
-    let name = IntentName::new(&sources.name);
+    let (document, name) = (&sources.policy, IntentName::new(&sources.name));
     // Every part is looked at before the first `?`: all mistakes, not only the first.
     let kind = kind(sources, file, sink);
     let candidates = candidates(document, file, house, kind.as_ref(), sink);
@@ -75,14 +74,10 @@ pub(crate) fn compile_intent(
     let examples = examples(document, file, &cases, &kind, sink);
     let prompt = prompts::compile(sources, &forms, &examples, &cases, sink);
     local(document, file, &kind, &cases, sink);
-    let batch = batch::batch(document, file, &kind, sink);
     let criteria = review::criteria(document, &file.criteria, sink);
     let judge = judge::spec(document, file, candidates.as_deref().unwrap_or_default(), house, sink);
 
     let (prompt, candidates, criteria, judge, checks) = (prompt?, candidates?, criteria?, judge?, checks?);
-    if batch.is_some() {
-        batch::fits(document, (&prompt, &checks, &cases), sink);
-    }
     let params = serde_json::to_value(&file.params).ok()?.as_object()?.clone();
     let parts = AnswerParts {
         kind: &kind,
@@ -95,6 +90,7 @@ pub(crate) fn compile_intent(
     };
     let hashes = hashes(&name, &parts, &policy(file, &candidates, house, &cases));
     Some(Plan {
+        batch: batch::compile(document, file, (&kind, &prompt, &checks, &cases), sink),
         hashes,
         candidates: candidates.into(),
         ceilings: ceilings?,
@@ -109,7 +105,6 @@ pub(crate) fn compile_intent(
         criteria,
         judge,
         cache: cache?,
-        batch,
         allowance,
         local: LocalSpec { cut: file.local.as_ref().and_then(|local| local.cut) },
         privacy: privacy?,

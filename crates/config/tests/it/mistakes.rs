@@ -63,7 +63,7 @@ fn what_cannot_be_batched() {
     assert_eq!(told.lines().count(), 2, "nothing else: {told}");
     let (text, early) = ("models = [\"openai/x\"]\n", "## system\n\nAbout {{ input }}.\n\n## user\n\nGo.\n");
     let write = Folder::default().with("intents/a/prompt.md", "Say {{ input }}");
-    let told = write.with("intents/a/intent.toml", &format!("{text}{parted}[batch]")).diagnostics();
+    let told = write.with("intents/a/intent.toml", format!("{text}{parted}[batch]")).diagnostics();
     assert!(told.contains("texts are not batched"), "{told}");
     let told = folder.with("intents/a/prompt.md", early).diagnostics();
     assert!(told.contains("only its last section, `## user`, may use the input"), "{told}");

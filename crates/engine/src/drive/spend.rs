@@ -44,6 +44,12 @@ impl Drive<'_> {
         Event::Failed { attempt: number, disposition }
     }
 
+    /// That an attempt failed. One call that fails is one failure of its lane, however many shared it.
+    pub(super) fn failure(&self, attempt: usize, disposition: Disposition) -> Event {
+        let echoes = self.flights[attempt].seat.as_ref().is_some_and(|seat| seat.echoes());
+        if echoes { Event::FailedToo { attempt, disposition } } else { Event::Failed { attempt, disposition } }
+    }
+
     /// Charges what the record of an attempt says, once.
     pub(super) fn charge(&mut self, number: usize) {
         let Some(reservation) = self.flights[number].reservation.take() else { return };

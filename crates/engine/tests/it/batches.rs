@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::house::{House, Open, SORT, of_customer, settle, sort, within};
-use crate::models::Says;
+use crate::models::{Each, Says};
 
 const BATCH: &str = "[batch]\nmax_items = 4\nmax_wait_ms = 20\naudit = 0\n";
 
@@ -111,7 +111,7 @@ async fn what_is_missing_is_asked_for_alone_once_and_the_others_are_left_in_peac
     let house = house(BATCH);
     let without = |texts: &[&str], n: usize| if texts.len() > 1 && n == 0 { "" } else { labels(texts, n) };
     house.execute(sort("charged")).await.unwrap();
-    let forms: [(fn(&[&str], usize) -> &'static str, &str); 2] = [
+    let forms: [(Each, &str); 2] = [
         (without, "its part of the shared answer was missing, or there twice"),
         (
             |texts, n| if texts.len() > 1 && n == 0 { "nonsense" } else { labels(texts, n) },

@@ -12,6 +12,9 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+/// What is said to the input at this place among those of one call; nothing, and it is left out.
+pub(crate) type Each = fn(&[&str], usize) -> &'static str;
+
 /// What one call is answered with.
 #[derive(Clone, Debug)]
 pub(crate) enum Says {
@@ -20,8 +23,8 @@ pub(crate) enum Says {
     /// What this makes of all it was asked, after so many milliseconds.
     Of(u64, fn(&str) -> &'static str),
     /// To each input what this makes of all of them and its place, after so many milliseconds: in the form that
-    /// is asked for, one input or several; nothing, and it is left out.
-    Each(u64, fn(&[&str], usize) -> &'static str),
+    /// is asked for, one input or several.
+    Each(u64, Each),
     /// These pieces, each so many milliseconds after the one before, then the end.
     Pieces(&'static [(u64, &'static str)]),
     /// The same, without the usage that was asked for.
@@ -117,7 +120,7 @@ impl Models {
     }
 }
 
-fn each(prompt: &str, answer: fn(&[&str], usize) -> &'static str) -> String {
+fn each(prompt: &str, answer: Each) -> String {
     let fenced = prompt.split("<item id=\"").filter_map(|rest| rest.split_once("\">\n"));
     // The rules speak of a fence, too, which no id is in.
     let fenced: Vec<(&str, &str)> = fenced.filter(|(id, _)| id.contains('-')).collect();
