@@ -32,7 +32,6 @@ enum Act {
     Progress(u32, u64),
     Answer(Verdict),
     Fail(Disposition),
-    FailToo(Disposition),
 }
 
 impl Act {
@@ -41,7 +40,6 @@ impl Act {
             Act::Progress(chunks, bytes) => Event::Progress { attempt, chunks, bytes, read: bytes },
             Act::Answer(verdict) => Event::Answered { attempt, verdict },
             Act::Fail(disposition) => Event::Failed { attempt, disposition },
-            Act::FailToo(disposition) => Event::FailedToo { attempt, disposition },
         }
     }
 }
@@ -112,7 +110,6 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (0..6_u32, 0..600_u64).prop_map(|(chunks, bytes)| Act::Progress(chunks, bytes)),
         3 => verdict.prop_map(Act::Answer),
         2 => disposition().prop_map(Act::Fail),
-        1 => disposition().prop_map(Act::FailToo),
     ]
 }
 
