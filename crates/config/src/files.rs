@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::batch_file::BatchFile;
 use crate::cache_file::CacheFile;
 use crate::check_file::CheckFile;
 use crate::price_file::PriceFile;
@@ -66,6 +67,10 @@ pub(crate) struct IntentFile {
     /// The cache of whole answers.
     #[serde(default)]
     pub(crate) cache: CacheFile,
+    /// Calls of the same scope that come close together share one call of the model. Off unless it stands
+    /// there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) batch: Option<BatchFile>,
     /// What the intent may use, whoever calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) budget: Option<BudgetFile>,

@@ -4,6 +4,7 @@
 //! it: each mistake with file, line, column and what to do. Nothing is started, and nothing but the
 //! folder is read.
 
+mod batch_file;
 mod cache_file;
 mod cases;
 mod changes;
@@ -43,9 +44,9 @@ pub use expression::Expression;
 pub use json::canonical;
 pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load, sources};
 pub use plan::{
-    CacheSpec, Case, Criterion, Durability, Embedding, Hashes, IntentKind, JudgeSpec, LocalSpec, ModelSpec, Objective,
-    OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, SemanticSpec, ServerSpec, Share, Snapshot,
-    StoreSpec, Team,
+    BatchSpec, CacheSpec, Case, Criterion, Durability, Embedding, Hashes, IntentKind, JudgeSpec, LocalSpec, ModelSpec,
+    Objective, OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, SemanticSpec, ServerSpec, Share,
+    Snapshot, StoreSpec, Team,
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};

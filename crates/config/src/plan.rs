@@ -153,6 +153,8 @@ pub struct Plan {
     pub review: Option<ReviewSpec>,
     /// What is remembered, for whom.
     pub cache: CacheSpec,
+    /// How calls share one call of the model; `None` where they do not.
+    pub batch: Option<BatchSpec>,
     /// What it may use, whoever calls it.
     pub allowance: Allowance,
     /// The built-in model.
@@ -282,6 +284,17 @@ pub struct SemanticSpec {
     pub embedding: Embedding,
     /// JSON pointers into the input whose values must be the same; they are not embedded.
     pub slots: Vec<String>,
+}
+
+/// `[batch]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchSpec {
+    /// The most inputs of one call, at least 2.
+    pub max_items: usize,
+    /// The longest that an input waits for others.
+    pub max_wait: Duration,
+    /// The share of batched answers that are asked for alone, too, in [0, 1].
+    pub audit: f64,
 }
 
 /// What turns an input into a vector.

@@ -170,6 +170,12 @@ impl Prompt {
         template.and_then(|t| t.render(variables.clone())).map_err(|e| template_error(n, &self.roles, &e))
     }
 
+    /// Whether all calls share the same text, and their input comes last, as the user's turn.
+    pub(crate) fn ends_with_input(&self) -> bool {
+        let Some((last, others)) = self.fixed.split_last() else { return false };
+        others.iter().all(Option::is_some) && last.is_none() && self.roles.last() == Some(&PromptRole::User)
+    }
+
     fn last_user(&self) -> Option<usize> {
         self.roles.iter().rposition(|role| *role == PromptRole::User)
     }

@@ -112,11 +112,7 @@ impl<T: JsonSchema + DeserializeOwned> Shape<T> {
                 let pointer = child(&pointer, key);
                 let known = self.properties(error);
                 let secret = document.value.pointer(&pointer).is_some_and(|value| is_inline(&pointer, value));
-                let (message, help) = match later::feature(&pointer) {
-                    Some(refusal) => refusal,
-                    None if secret => inline(&pointer),
-                    None => unknown(&pointer, key, &known),
-                };
+                let (message, help) = if secret { inline(&pointer) } else { unknown(&pointer, key, &known) };
                 sink.error(document.key(&pointer), message, help);
                 wrong.push(pointer);
             }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AttemptKind, AttemptOutcome, ExecutionId, IntentName, ModelId, Quality, Record, Usage, Via};
+use crate::{AttemptKind, AttemptOutcome, BatchShare, ExecutionId, IntentName, ModelId, Quality, Record, Usage, Via};
 
 /// An answer with known latency, cost and quality, as it stands on the wire.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,9 +78,39 @@ pub struct AnswerAttempt {
     pub queued_ms: Option<f64>,
     /// Milliseconds that it took.
     pub ms: f64,
+    /// The call that it shared with others, or why it did not; absent where its intent does not batch, and
+    /// where nobody else asked meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<AnswerBatch>,
     /// What was wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+/// A call of the model that several executions shared, as the caller sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswerBatch {
+    /// Names the call; absent where none was shared.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// Inputs of the call.
+    pub items: u32,
+    /// Why it was asked for alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<String>,
+    /// Tokens that sharing saved, estimated; below 0 where it was asked for alone, too.
+    pub tokens_saved: i64,
+    /// The same in dollars, as a decimal string; absent where the price is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_usd: Option<String>,
+}
+
+impl From<&BatchShare> for AnswerBatch {
+    fn from(share: &BatchShare) -> Self {
+        let BatchShare { id, items, alone, tokens_saved, saved, first: _ } = share.clone();
+        Self { id, items, alone, tokens_saved, saved_usd: saved.map(|saved| saved.to_string()) }
+    }
 }
 
 /// Microseconds as milliseconds with at most three decimals.
@@ -101,6 +131,7 @@ impl Answer {
             outcome: a.outcome,
             queued_ms: (a.queued_us > 0).then(|| ms(a.queued_us)),
             ms: ms(a.duration_us),
+            batch: a.batch.as_deref().map(AnswerBatch::from),
             error: a.error.clone(),
         };
         Self {

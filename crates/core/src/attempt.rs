@@ -158,9 +158,36 @@ pub struct AttemptRecord {
     /// What the provider says of its answer, where there is a whole one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<ProviderResponse>,
+    /// The call that it shared with others, or why it did not, where its intent batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Box<BatchShare>>,
     /// Whether a simulated model answered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
+}
+
+/// An attempt's part in a call of the model that several executions shared. Its tokens and its cost are
+/// part of the attempt's own: those of all that shared the call add up to what the provider charges.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchShare {
+    /// Names the call; empty where none was shared.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// Inputs of the call.
+    pub items: u32,
+    /// Whether it is the first of them: each shared call has exactly one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first: bool,
+    /// Why it was asked for alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<String>,
+    /// Tokens that a call of its own is thought to take, less those of its part: an estimate. Below 0
+    /// where it was asked for alone, too.
+    #[serde(default)]
+    pub tokens_saved: i64,
+    /// The same of its cost; `None` where the price is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<NanoUsd>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

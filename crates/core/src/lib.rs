@@ -37,8 +37,8 @@ mod trace;
 mod usage;
 mod verdict;
 
-pub use answer::{Answer, AnswerAttempt, AnswerLatency};
-pub use attempt::{AttemptKind, AttemptOutcome, AttemptRecord, ProviderResponse};
+pub use answer::{Answer, AnswerAttempt, AnswerBatch, AnswerLatency};
+pub use attempt::{AttemptKind, AttemptOutcome, AttemptRecord, BatchShare, ProviderResponse};
 pub use breaker::{Admission, Breaker, BreakerState};
 pub use budget::{Account, Allowance, At, Ledger, Limit, Need, Quota, Refusal, Reservation, Standing, Used};
 pub use candidate::{Candidate, LaneId};

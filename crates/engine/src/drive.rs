@@ -22,9 +22,10 @@ use serde_json::{Map, Value, json};
 use tokio::time::sleep_until;
 
 use crate::assemble::{Assembly, chars_of};
+use crate::batch::{Asked, Seat, send};
 use crate::call::Call;
 use crate::engine::Engine;
-use crate::flying::{Arrival, Flying, arrive, fly};
+use crate::flying::{Arrival, Flying, arrive};
 use crate::intent::{Intent, text_of};
 use crate::judge::Asking;
 use crate::log::{EventLog, LogEvent};
@@ -67,6 +68,8 @@ struct Flight {
     asking: Option<Asking>,
     /// What it may use at most, until that is settled.
     reservation: Option<Reservation>,
+    /// Who keeps its bill, where it may share its call.
+    seat: Option<Arc<Seat>>,
 }
 
 /// What somebody says to an execution.
@@ -114,8 +117,9 @@ impl<'a> Drive<'a> {
         let (number, place) = (attempt.number, self.records.len());
         let (assembly, held, flying) = (Assembly::default(), Vec::new(), Flying::Landed);
         debug_assert_eq!(number, self.flights.len());
-        let (early, given, undecided, asking, reservation) = (None, None, false, None, None);
-        let flight = Flight { attempt, place, flying, early, assembly, held, given, undecided, asking, reservation };
+        let (early, given, undecided, asking, reservation, seat) = (None, None, false, None, None, None);
+        let flight =
+            Flight { attempt, place, flying, early, assembly, held, given, undecided, asking, reservation, seat };
         self.flights.push(flight);
         let record = self.blank(attempt.candidate, attempt.kind, AttemptOutcome::Cancelled);
         self.records.push(record);
@@ -136,7 +140,7 @@ impl<'a> Drive<'a> {
         let known_only = self.request.intent.is_some() && !chat.extra.contains_key("logprobs");
         let besides = Besides { headers: self.trace_headers(place), known_only };
         let flight = &mut self.flights[number];
-        flight.flying = fly(provider, chat, besides);
+        (flight.flying, flight.seat) = send(self.engine, self.request, attempt, Asked { provider, chat, besides });
         if attempt.kind == AttemptKind::Probe {
             // It is sent even where another answers before anybody looks at it.
             flight.early = glance(&mut flight.flying).await;
@@ -190,6 +194,8 @@ impl<'a> Drive<'a> {
         let probe = Probe::new(self.engine, &self.request.live, lane, times, self.call.stream);
         // What was not sent yet is sent by this execution.
         let early = if early.is_some() { early } else { sent(&mut flying).await };
+        // Nobody reads its bill any more: it is estimated as any other.
+        self.flights[number].seat = None;
         tokio::spawn(probe.finish(flying, early));
         self.failed(number, disposition, "it goes on alone, to see whether the model is back".to_owned());
         Event::Woke
@@ -397,10 +403,12 @@ impl<'a> Drive<'a> {
         let flight = &mut self.flights[number];
         flight.given = None;
         let (read, reported) = (flight.assembly.pieces > 0, flight.assembly.usage());
+        let seated = flight.seat.is_some();
         let billed = matches!(disposition, Disposition::Slow | Disposition::Cancelled | Disposition::BadAnswer);
         match self.records[flight.place].usage {
             // A whole answer that may not be given: what it cost is known.
             Some(_) => {}
+            None if seated => self.settle(number, Usage::default()),
             // It may well be billed: what was sent and read so far, marked as an estimate where it was
             // not reported.
             None if billed || read || reported.is_some() => {
@@ -413,7 +421,7 @@ impl<'a> Drive<'a> {
             }
         }
         self.record(number).error = Some(error);
-        Event::Failed { attempt: number, disposition }
+        self.failure(number, disposition)
     }
 
     fn close(&mut self, number: usize, outcome: AttemptOutcome) {
@@ -442,6 +450,7 @@ impl<'a> Drive<'a> {
             response: None,
             checks: Vec::new(),
             judged: None,
+            batch: None,
             simulated: false,
         }
     }
@@ -469,6 +478,8 @@ impl Given {
         Self { output, content, finish, repairs, simulated, extra, quality: None }
     }
 }
+
+pub(crate) use spend::estimated;
 
 pub(crate) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)

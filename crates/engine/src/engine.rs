@@ -7,6 +7,7 @@ use baton_core::{At, Decision, ErrorCode, Event, Exec, ExecutionId, Failure, Lan
 use baton_store::{Ack, Entry, JournalError, Opened, Store};
 use tokio::time::timeout_at;
 
+use crate::batch::Batches;
 use crate::budgets::Budgets;
 use crate::call::Call;
 use crate::clock::Clock;
@@ -38,6 +39,7 @@ pub(crate) struct Engine {
     pub(crate) waiters: Waiters,
     pub(crate) cache: ExactCache,
     pub(crate) flights: Flights,
+    pub(crate) batches: Arc<Batches>,
     pub(crate) budgets: Budgets,
     pub(crate) repeats: Repeats,
     pub(crate) store: Store,

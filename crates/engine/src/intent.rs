@@ -9,6 +9,7 @@ use baton_wire::Completion;
 use serde_json::Value;
 
 use crate::BuildError;
+use crate::batch::Form;
 
 /// See the module.
 pub(crate) struct Intent {
@@ -17,6 +18,8 @@ pub(crate) struct Intent {
     pub(crate) candidates: Arc<[Candidate]>,
     pub(crate) checks: Checks,
     pub(crate) local: Option<Arc<baton_local::Model>>,
+    /// What its batches are made of, where it has some.
+    pub(crate) batch: Option<Arc<Form>>,
 }
 
 impl Intent {
@@ -33,7 +36,8 @@ impl Intent {
             _ => train(plan)?.map(Arc::new),
         };
         let candidates = plan.candidates.iter().map(candidate).collect();
-        Ok(Self { plan: Arc::clone(plan), candidates, checks: Checks::compile(plan), local })
+        let batch = Form::of(plan).map(Arc::new);
+        Ok(Self { plan: Arc::clone(plan), candidates, checks: Checks::compile(plan), local, batch })
     }
 
     /// Judges a whole answer by all that its provider says of it.

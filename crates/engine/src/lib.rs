@@ -4,6 +4,7 @@
 //! remember. One task for each execution writes an event log; callers read it through cursors.
 
 mod assemble;
+mod batch;
 mod budgets;
 mod call;
 mod clock;

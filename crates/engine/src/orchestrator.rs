@@ -16,6 +16,7 @@ use baton_store::{Past, Retention, Store, StoreError};
 use baton_wire::{Transport, TransportError};
 use futures_util::FutureExt as _;
 
+use crate::batch::Batches;
 use crate::budgets::{BudgetState, Budgets};
 use crate::call::Call;
 use crate::clock::Clock;
@@ -191,6 +192,7 @@ impl Builder {
             waiters: Waiters::default(),
             cache: ExactCache::new(CACHE_BYTES),
             flights: Flights::default(),
+            batches: Arc::new(Batches::new(self.seed)),
             budgets: Budgets::after(&spends),
             repeats: Repeats::after(repeats, clock.now(), clock.unix_us()),
             store: self.store,

@@ -145,6 +145,26 @@ pub(crate) struct LatencySchema {
     pub(crate) first_token_ms: Option<f64>,
 }
 
+/// A call of the model that several executions shared.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Batch)]
+pub(crate) struct BatchSchema {
+    /// Names the call; absent where none was shared.
+    #[schema(required = false)]
+    pub(crate) id: String,
+    /// Inputs of the call.
+    pub(crate) items: u32,
+    /// Why it was asked for alone.
+    #[schema(nullable = false)]
+    pub(crate) alone: Option<String>,
+    /// Tokens that sharing saved, estimated; below 0 where it was asked for alone, too.
+    pub(crate) tokens_saved: i64,
+    /// The same in dollars, as a decimal string; absent where the price is not known.
+    #[schema(nullable = false)]
+    pub(crate) saved_usd: Option<String>,
+}
+
 /// One try at one model, or why it was skipped.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -164,6 +184,10 @@ pub(crate) struct AttemptSchema {
     pub(crate) queued_ms: Option<f64>,
     /// Milliseconds that it took.
     pub(crate) ms: f64,
+    /// The call that it shared with others, or why it did not; absent where its intent does not batch, and where
+    /// nobody else asked meanwhile.
+    #[schema(nullable = false)]
+    pub(crate) batch: Option<BatchSchema>,
     /// What was wrong.
     #[schema(nullable = false)]
     pub(crate) error: Option<String>,

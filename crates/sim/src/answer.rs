@@ -39,10 +39,16 @@ pub(crate) struct Speaker<'a> {
 impl Speaker<'_> {
     /// The answer to a prompt; depends on nothing else, so that a model repeats itself.
     pub(crate) fn answer(&self, prompt: &Prompt, fault: Option<&Fault>) -> Answer {
+        let (output, truth) = self.output(prompt, fault);
+        finished(output, fault, prompt, truth)
+    }
+
+    /// The output before it is written, with what is true of it.
+    pub(crate) fn output(&self, prompt: &Prompt, fault: Option<&Fault>) -> (Value, Option<Truth>) {
         let known = prompt.texts().find_map(|text| self.cases.in_prompt(text, &prompt.whole));
         let Some(known) = known else {
             let mut rng = Rng::of(self.seed, &[self.model, "unknown", &prompt.whole]);
-            return finished(self.unknown(prompt, &mut rng), fault, prompt, None);
+            return (self.unknown(prompt, &mut rng), None);
         };
         // Of the case alone, not of the prompt's wording: another prompt for the same input changes nothing.
         let input = known.case.input.to_string();
@@ -55,7 +61,7 @@ impl Speaker<'_> {
             _ => expected.clone(),
         };
         let truth = Truth { expected: expected.clone(), wrong: output != *expected };
-        finished(output, fault, prompt, Some(truth))
+        (output, Some(truth))
     }
 
     /// An output for a prompt that no case explains: of the schema if there is one, else one of the labels
@@ -73,7 +79,7 @@ impl Speaker<'_> {
     }
 }
 
-fn finished(output: Value, fault: Option<&Fault>, prompt: &Prompt, truth: Option<Truth>) -> Answer {
+pub(crate) fn finished(output: Value, fault: Option<&Fault>, prompt: &Prompt, truth: Option<Truth>) -> Answer {
     let plain = sole(&output, "label").or(sole(&output, "text"));
     let text = match (plain, &prompt.format) {
         (Some(plain), Format::Text) => plain.to_owned(),

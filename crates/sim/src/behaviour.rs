@@ -109,6 +109,8 @@ pub struct Behaviour {
     pub faults: Vec<FaultShare>,
     /// Calls at a time; one above it is answered 429. Absent means no limit.
     pub concurrency: Option<u32>,
+    /// What differs where one prompt has several inputs.
+    pub batch: InBatch,
     /// What changes with time or call number; where several hold, the last one that says something wins.
     pub phases: Vec<Phase>,
 }
@@ -122,9 +124,23 @@ impl Default for Behaviour {
             errors: Vec::new(),
             faults: Vec::new(),
             concurrency: None,
+            batch: InBatch::default(),
             phases: Vec::new(),
         }
     }
+}
+
+/// How a model takes a prompt of several inputs, beside how it takes each of them alone.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InBatch {
+    /// Share of inputs that are left without an answer.
+    pub missing: Share,
+    /// Share of answers that differ from those alone, though they look right.
+    pub wrong: Share,
+    /// An input that has these words makes the model answer all of them with what follows them on their line:
+    /// it takes data for instructions.
+    pub obeys: Option<String>,
 }
 
 /// Tokens a second, above 0.

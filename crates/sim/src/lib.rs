@@ -11,6 +11,7 @@
 //! `"system_fingerprint": "baton-simulated"`. The scenario format is documented in `docs/simulator.md`.
 
 mod answer;
+mod batch;
 mod behaviour;
 mod cases;
 mod date;
@@ -26,7 +27,7 @@ mod sim;
 mod transport;
 mod wrong;
 
-pub use behaviour::{Behaviour, Latency, Phase, Share, Speed};
+pub use behaviour::{Behaviour, InBatch, Latency, Phase, Share, Speed};
 pub use fault::{Fault, FaultShare, RetryAfter, StatusShare};
 pub use scenario::{Scenario, ScenarioError};
 pub use script::{Ending, Opening, Piece, Script, Truth};

@@ -9,6 +9,7 @@ use crate::answer::Answer;
 pub(crate) const CHARS_PER_TOKEN: usize = 4;
 
 /// The form of answer that a request asks for.
+#[derive(Clone)]
 pub(crate) enum Format {
     Text,
     Json,
@@ -16,10 +17,11 @@ pub(crate) enum Format {
 }
 
 /// What the simulator reads of a request.
+#[derive(Clone)]
 pub(crate) struct Prompt {
     pub(crate) model: String,
     /// Text of the last message that a user wrote.
-    last_user: String,
+    pub(crate) last_user: String,
     /// Text of all messages, and the schema.
     pub(crate) whole: String,
     pub(crate) stream: bool,
@@ -28,7 +30,7 @@ pub(crate) struct Prompt {
     pub(crate) format: Format,
     /// The name of the first tool that is offered.
     pub(crate) tool: Option<String>,
-    tokens: usize,
+    pub(crate) tokens: usize,
 }
 
 impl Prompt {
@@ -48,7 +50,12 @@ impl Prompt {
             _ => Format::Text,
         };
         let max_tokens = request.get("max_completion_tokens").or(request.get("max_tokens")).and_then(Value::as_u64);
-        let tokens = texts.iter().map(|t| tokens_of(t)).sum();
+        // Vendors charge for a schema as for text. Of those for one answer it is left out: in their favour.
+        let shared = match &format {
+            Format::Schema(schema) if schema.pointer("/properties/answers").is_some() => tokens_of(&schema.to_string()),
+            _ => 0,
+        };
+        let tokens = shared + texts.iter().map(|t| tokens_of(t)).sum::<usize>();
         let mut whole = texts.join("\n");
         if let Format::Schema(schema) = &format {
             whole.push_str(&schema.to_string());

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::answer::Speaker;
+use crate::batch;
 use crate::behaviour::Behaviour;
 use crate::cases::Cases;
 use crate::openai::Prompt;
@@ -142,7 +143,10 @@ impl Sim {
             return script;
         }
         let speaker = Speaker { seed, model, wrong: behaviour.wrong.get(), cases: &self.inner.cases };
-        let answer = speaker.answer(prompt, fault);
+        let answer = match batch::items(prompt) {
+            Some(items) => batch::answer(&speaker, (prompt, &items), &behaviour.batch, fault),
+            None => speaker.answer(prompt, fault),
+        };
         if prompt.stream { course.stream(prompt, &answer, fault) } else { course.whole(prompt, &answer, fault) }
     }
 

@@ -36,6 +36,7 @@ fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -> AttemptRe
         response: None,
         checks: Vec::new(),
         judged: None,
+        batch: None,
         simulated: true,
     }
 }

@@ -6,6 +6,8 @@ use baton_core::{
     NanoUsd, Record, SemanticDecision, Status, TeamId, Usage, Via,
 };
 
+use crate::tally::BatchTally;
+
 /// Each field is the record's of that name.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Digest {
@@ -30,6 +32,8 @@ pub(crate) struct Digest {
     /// What came of the look, and whether the model then agreed.
     pub(crate) semantic: Option<(SemanticDecision, Option<bool>)>,
     pub(crate) judged: Option<f64>,
+    /// What its attempts shared.
+    pub(crate) batch: BatchTally,
 }
 
 /// Likewise, of an attempt.
@@ -67,6 +71,7 @@ impl Digest {
             saved: record.saved,
             semantic: record.semantic.as_ref().map(|look| (look.decision, look.agreed)),
             judged: record.judged,
+            batch: BatchTally::of(record),
         }
     }
 }

@@ -30,4 +30,4 @@ pub use store::{
     CalibrationVersion, DriftEntry, Evidence, Ingestion, Past, Retention, SemanticChanges, SemanticEntry,
     SemanticEvidence, Store,
 };
-pub use tally::{CallTally, ModelTally, Tally};
+pub use tally::{BatchTally, CallTally, ModelTally, Tally};

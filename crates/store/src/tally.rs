@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use baton_core::{
-    AttemptKind, AttemptOutcome, ErrorCode, KeyId, ModelId, NanoUsd, SemanticDecision, Status, Usage, Via,
+    AttemptKind, AttemptOutcome, BatchShare, ErrorCode, KeyId, ModelId, NanoUsd, Record, SemanticDecision, Status,
+    Usage, Via,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,9 @@ pub struct CallTally {
     /// What remembered answers had cost, as far as that is known.
     #[serde(skip_serializing_if = "is_zero")]
     pub saved: NanoUsd,
+    /// What sharing calls of models came to.
+    #[serde(skip_serializing_if = "BatchTally::is_none")]
+    pub batch: BatchTally,
     /// What the semantic cache did, of calls that asked it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub semantic: BTreeMap<SemanticDecision, u64>,
@@ -63,6 +67,63 @@ pub struct CallTally {
     pub audits_wrong: u64,
     /// How long the succeeded and the failed took.
     pub latency: Latencies,
+}
+
+/// Attempts that shared a call of the model, or that went alone though their intent batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BatchTally {
+    /// Attempts that had a part in a shared call.
+    pub shared: u64,
+    /// Those calls.
+    pub calls: u64,
+    /// Those of the attempts that were asked for alone, too.
+    pub again: u64,
+    /// Attempts that were kept apart for a reason.
+    pub apart: u64,
+    /// Tokens that this saved, estimated; below 0 where it cost more.
+    pub tokens_saved: i64,
+    /// Money, likewise, as far as prices are known.
+    pub saved: NanoUsd,
+}
+
+impl BatchTally {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Calls that this saved; below 0 where it made more.
+    #[must_use]
+    pub fn calls_saved(&self) -> i64 {
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        count(self.shared) - count(self.calls) - count(self.again)
+    }
+
+    /// Of one execution.
+    pub(crate) fn of(record: &Record) -> Self {
+        let mut tally = Self::default();
+        record.attempts.iter().filter_map(|attempt| attempt.batch.as_deref()).for_each(|share| tally.add(share));
+        tally
+    }
+
+    fn add(&mut self, share: &BatchShare) {
+        let (shared, alone) = (!share.id.is_empty(), share.alone.is_some());
+        self.shared += u64::from(shared);
+        self.calls += u64::from(share.first);
+        self.again += u64::from(shared && alone);
+        self.apart += u64::from(!shared && alone);
+        self.tokens_saved += share.tokens_saved;
+        self.saved += share.saved.unwrap_or_default();
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.shared += other.shared;
+        self.calls += other.calls;
+        self.again += other.again;
+        self.apart += other.apart;
+        self.tokens_saved += other.tokens_saved;
+        self.saved += other.saved;
+    }
 }
 
 /// Attempts at one model.
@@ -154,6 +215,7 @@ impl CallTally {
         self.usage += record.usage;
         self.simulated += u64::from(record.simulated);
         self.saved += record.saved.unwrap_or_default();
+        self.batch.merge(&record.batch);
         if let Some((decision, agreed)) = record.semantic {
             count(&mut self.semantic, decision);
             let compared = agreed.filter(|_| decision == SemanticDecision::Audited);
@@ -178,6 +240,7 @@ impl CallTally {
         self.usage += other.usage;
         self.simulated += other.simulated;
         self.saved += other.saved;
+        self.batch.merge(&other.batch);
         add_counts(&mut self.semantic, &other.semantic);
         self.audits += other.audits;
         self.audits_wrong += other.audits_wrong;

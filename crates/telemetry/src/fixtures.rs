@@ -89,6 +89,7 @@ pub(crate) fn attempt(model: &str, kind: AttemptKind, outcome: AttemptOutcome) -
         error: None,
         checks: Vec::new(),
         judged: None,
+        batch: None,
         response: answered.then(|| ProviderResponse {
             id: "chatcmpl-1".into(),
             model: "a-2026".into(),

@@ -1,5 +1,6 @@
 //! `baton report`: what happened, by intent and model.
 
+mod batches;
 mod budgets;
 mod drift;
 mod quality;
@@ -64,7 +65,9 @@ impl Report {
         let today = Day::of(now);
         let ends = retiring(&snapshot, today);
         if self.json {
+            let batches = batches::json(&figures);
             let mut figures = json(&figures);
+            figures["batches"] = batches;
             figures["retiring"] = ends.iter().map(ending).collect();
             figures["budgets"] = budgets::json(&budgets);
             figures["quality"] = quality::json(&quality);
@@ -78,6 +81,7 @@ impl Report {
             budgets::print(&budgets);
         } else {
             print(&figures);
+            batches::print(&figures);
             quality::print(&quality);
             routing::print(&routing);
             drift::print(&watched);

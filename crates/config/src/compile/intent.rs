@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::cache::cache;
 use super::house::{House, LOCAL};
 use super::stream::stream;
-use super::{budget, checks, judge, prompts, review, route, schemas};
+use super::{batch, budget, checks, judge, prompts, review, route, schemas};
 use crate::cases::{self, Forms};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
@@ -55,8 +55,7 @@ pub(crate) fn compile_intent(
     house: &mut House<'_>,
     sink: &mut Sink,
 ) -> Option<Plan> {
-    let document = &sources.policy;
-    let name = IntentName::new(&sources.name);
+    let (document, name) = (&sources.policy, IntentName::new(&sources.name));
     // Every part is looked at before the first `?`: all mistakes, not only the first.
     let kind = kind(sources, file, sink);
     let candidates = candidates(document, file, house, kind.as_ref(), sink);
@@ -78,7 +77,7 @@ pub(crate) fn compile_intent(
     let criteria = review::criteria(document, &file.criteria, sink);
     let judge = judge::spec(document, file, candidates.as_deref().unwrap_or_default(), house, sink);
 
-    let (prompt, candidates, criteria, judge) = (prompt?, candidates?, criteria?, judge?);
+    let (prompt, candidates, criteria, judge, checks) = (prompt?, candidates?, criteria?, judge?, checks?);
     let params = serde_json::to_value(&file.params).ok()?.as_object()?.clone();
     let parts = AnswerParts {
         kind: &kind,
@@ -91,6 +90,7 @@ pub(crate) fn compile_intent(
     };
     let hashes = hashes(&name, &parts, &policy(file, &candidates, house, &cases));
     Some(Plan {
+        batch: batch::compile(document, file, (&kind, &prompt, &checks, &cases), sink),
         hashes,
         candidates: candidates.into(),
         ceilings: ceilings?,
@@ -100,7 +100,7 @@ pub(crate) fn compile_intent(
         objective: Objective { quality: file.objective.quality, confidence: file.objective.confidence },
         unproven: file.objective.unproven.into(),
         on_exhausted: on_exhausted?,
-        checks: checks?,
+        checks,
         review: file.review.as_ref().map(review::spec),
         criteria,
         judge,

@@ -1,5 +1,6 @@
 //! From files in their shape to what the request path reads.
 
+mod batch;
 mod budget;
 mod cache;
 mod checks;

@@ -257,8 +257,8 @@ fn a_report_looks_like_a_compilers() {
     3 │ [labels]
       ╰────
      help: did you mean `route`? known here: models, route, routing, on_exhausted, examples,
-           stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks,
-           criteria, local, judge, review, privacy
+           stream_unverified, labels, params, objective, retry, hedge, stream, cache, batch, budget,
+           checks, criteria, local, judge, review, privacy
     "#);
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!((&json[0]["line"], &json[0]["level"]), (&2.into(), &"error".into()));

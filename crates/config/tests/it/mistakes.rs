@@ -21,7 +21,7 @@ quality = 0.9
     );
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:1:1: unknown key `modles`
-        did you mean `models`? known here: models, route, routing, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, judge, review, privacy
+        did you mean `models`? known here: models, route, routing, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, batch, budget, checks, criteria, local, judge, review, privacy
     intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted", not "cheepest"
         did you mean `cheapest`? write one of these
     intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
@@ -29,19 +29,44 @@ quality = 0.9
     intents/a/intent.toml:8:7: `retry.max` must be at least 0
         write another value
     intents/a/intent.toml:9:2: unknown key `objectives`
-        did you mean `objective`? known here: models, route, routing, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, budget, checks, criteria, local, judge, review, privacy
+        did you mean `objective`? known here: models, route, routing, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, batch, budget, checks, criteria, local, judge, review, privacy
     "#);
 }
 
 #[test]
 fn features_of_later_versions_by_name() {
-    let folder = labelled("[batch]\n[privacy]\nstore = \"redacted\"");
+    let folder = labelled("[privacy]\nstore = \"redacted\"");
     assert_snapshot!(folder.diagnostics(), @r#"
-    intents/a/intent.toml:2:2: [batch] is not supported by this version
-        remove it; leaving it in would promise what is not done
-    intents/a/intent.toml:4:9: `store = "redacted"` is not supported by this version
+    intents/a/intent.toml:3:9: `store = "redacted"` is not supported by this version
         remove it; leaving it in would promise what is not done
     "#);
+}
+
+#[test]
+fn what_cannot_be_batched() {
+    let check = |policy: &str, expected: &str| {
+        let told = labelled(policy).diagnostics();
+        assert!(told.contains(expected), "{policy}\n{told}");
+    };
+    let parted = "[cache]\npartition = []\n";
+    check("[batch]", "`cache.partition` must say whose may be together");
+    check(&format!("{parted}[batch]\nmax_items = 1"), "`batch.max_items` must be at least 2");
+    check(&format!("{parted}[batch]\nmax_wait_ms = 2000"), "`batch.max_wait_ms` must be at most 1000");
+    check(&format!("{parted}[batch]\naudit = 2"), "`batch.audit` must be at most 1");
+    check(&format!("{parted}[batch]\n[params]\nstop = [\"x\"]"), "`params.stop` would end the answer of a batch");
+    check(&format!("{parted}[batch]\n[objective]\nlatency_ms = 20"), "no call could wait 20 ms");
+    let margin = "[[checks]]\ntype = \"label-margin\"\nmin = 0.1";
+    check(&format!("{parted}[batch]\n{margin}"), "`label-margin` needs the probabilities of one answer's tokens");
+    let folder = labelled(&format!("{parted}[batch]"));
+    let told = folder.diagnostics();
+    assert!(told.contains("there are no control items"), "{told}");
+    assert_eq!(told.lines().count(), 2, "nothing else: {told}");
+    let (text, early) = ("models = [\"openai/x\"]\n", "## system\n\nAbout {{ input }}.\n\n## user\n\nGo.\n");
+    let write = Folder::default().with("intents/a/prompt.md", "Say {{ input }}");
+    let told = write.with("intents/a/intent.toml", format!("{text}{parted}[batch]")).diagnostics();
+    assert!(told.contains("texts are not batched"), "{told}");
+    let told = folder.with("intents/a/prompt.md", early).diagnostics();
+    assert!(told.contains("only its last section, `## user`, may use the input"), "{told}");
 }
 
 #[test]

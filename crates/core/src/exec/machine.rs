@@ -213,6 +213,13 @@ impl Exec {
                 self.observe(now, running, Some(disposition), lanes);
                 self.failed(now, running, disposition, lanes);
             }
+            Event::FailedToo { attempt, disposition } => {
+                let Some(running) = self.take(attempt) else {
+                    return;
+                };
+                self.observe(now, running, Some(Disposition::Cancelled), lanes);
+                self.failed(now, running, disposition, lanes);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use baton_core::{At, Disposition, Event, Limit, NanoUsd, Need, Refusal, Usage, U
 use baton_wire::{Block, ChatRequest, ResponseFormat};
 
 use super::Drive;
+use crate::batch::Bill;
 
 /// Tokens of an answer where the call sets no limit.
 const OUTPUT_TOKENS: u64 = 4096;
@@ -43,6 +44,12 @@ impl Drive<'_> {
         Event::Failed { attempt: number, disposition }
     }
 
+    /// That an attempt failed. One call that fails is one failure of its lane, however many shared it.
+    pub(super) fn failure(&self, attempt: usize, disposition: Disposition) -> Event {
+        let echoes = self.flights[attempt].seat.as_ref().is_some_and(|seat| seat.echoes());
+        if echoes { Event::FailedToo { attempt, disposition } } else { Event::Failed { attempt, disposition } }
+    }
+
     /// Charges what the record of an attempt says, once.
     pub(super) fn charge(&mut self, number: usize) {
         let Some(reservation) = self.flights[number].reservation.take() else { return };
@@ -53,6 +60,13 @@ impl Drive<'_> {
     }
 
     pub(super) fn settle(&mut self, number: usize, usage: Usage) {
+        if let Some(seat) = &self.flights[number].seat {
+            let Bill { usage, cost, share, .. } = seat.bill();
+            let record = self.record(number);
+            record.usage = (usage != Usage::default()).then_some(usage);
+            (record.cost, record.batch) = (cost, share.map(Box::new));
+            return self.charge(number);
+        }
         let candidate = &self.request.candidates[self.flights[number].attempt.candidate];
         let local = candidate.model.as_str() == "local";
         let cost = if local {
@@ -66,12 +80,9 @@ impl Drive<'_> {
         self.charge(number);
     }
 
-    /// Four characters a token, where the provider reported nothing.
+    /// As [`estimated`], of the whole conversation.
     pub(super) fn estimate(&self, written: usize) -> Usage {
-        let blocks = self.chat.messages.iter().flat_map(|m| &m.content);
-        let read: usize = blocks.map(|b| if let Block::Text(t) = b { t.chars().count() } else { 0 }).sum();
-        let tokens = |chars: usize| chars.div_ceil(4) as u64;
-        Usage { input_tokens: tokens(read), output_tokens: tokens(written), estimated: true, ..Usage::default() }
+        estimated(&self.chat, written)
     }
 
     /// The most that an attempt is thought to use: where a provider reports more, the rest is charged too.
@@ -90,6 +101,14 @@ impl Drive<'_> {
         let held = (0..self.flights.len()).filter(|number| self.flights[*number].reservation.is_some());
         cost + held.filter_map(|number| self.need(number).cost).sum()
     }
+}
+
+/// Four characters a token, where the provider reported nothing.
+pub(crate) fn estimated(chat: &ChatRequest, written: usize) -> Usage {
+    let blocks = chat.messages.iter().flat_map(|m| &m.content);
+    let read: usize = blocks.map(|b| if let Block::Text(t) = b { t.chars().count() } else { 0 }).sum();
+    let tokens = |chars: usize| chars.div_ceil(4) as u64;
+    Usage { input_tokens: tokens(read), output_tokens: tokens(written), estimated: true, ..Usage::default() }
 }
 
 fn read_at_most(chat: &ChatRequest) -> u64 {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod admission;
+mod batches;
 mod budgets;
 mod departures;
 mod drawing;

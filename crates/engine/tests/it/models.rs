@@ -13,6 +13,9 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+/// What is said to the input at this place among those of one call; nothing, and it is left out.
+pub(crate) type Each = fn(&[&str], usize) -> &'static str;
+
 /// What one call is answered with.
 #[derive(Clone, Debug)]
 pub(crate) enum Says {
@@ -20,6 +23,9 @@ pub(crate) enum Says {
     Text(u64, &'static str),
     /// What this makes of all it was asked, after so many milliseconds.
     Of(u64, fn(&str) -> &'static str),
+    /// To each input what this makes of all of them and its place, after so many milliseconds: in the form that
+    /// is asked for, one input or several.
+    Each(u64, Each),
     /// These pieces, each so many milliseconds after the one before, then the end.
     Pieces(&'static [(u64, &'static str)]),
     /// The same, without the usage that was asked for.
@@ -72,6 +78,11 @@ impl Models {
         self.lock().scripts.entry(model.to_owned()).or_default().extend(says.iter().cloned());
     }
 
+    /// What a model says from now on, instead.
+    pub(crate) fn replace(&self, model: &str, says: &[Says]) {
+        self.lock().scripts.insert(model.to_owned(), says.iter().cloned().collect());
+    }
+
     /// All calls so far, in order.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.lock().asked.clone()
@@ -102,11 +113,29 @@ impl Models {
         let script = state.scripts.get_mut(name).unwrap_or_else(|| panic!("{model} has nothing to say"));
         let says = if script.len() > 1 { script.pop_front().unwrap() } else { script[0].clone() };
         let top_logprobs = request["top_logprobs"].as_u64().filter(|_| request["logprobs"] == true);
-        let says = if let Says::Of(after, answer) = says { Says::Text(after, answer(&prompt)) } else { says };
+        let says = match says {
+            Says::Of(after, answer) => Says::Text(after, answer(&prompt)),
+            Says::Each(after, answer) => Says::Text(after, each(&prompt, answer).leak()),
+            other => other,
+        };
         state.asked.push(Asked { model, key, prompt, top_logprobs });
         state.open += 1;
         says
     }
+}
+
+fn each(prompt: &str, answer: Each) -> String {
+    let fenced = prompt.split("<item id=\"").filter_map(|rest| rest.split_once("\">\n"));
+    // The rules speak of a fence, too, which no id is in.
+    let fenced: Vec<(&str, &str)> = fenced.filter(|(id, _)| id.contains('-')).collect();
+    let texts: Vec<&str> = fenced.iter().map(|(_, rest)| rest.split("\n</item").next().unwrap()).collect();
+    if texts.is_empty() {
+        return answer(&[prompt], 0).to_owned();
+    }
+    let entry = |(n, (id, _)): (usize, &(&str, &str))| Some((id.to_string(), answer(&texts, n)));
+    let answers = fenced.iter().enumerate().filter_map(entry).filter(|(_, answer)| !answer.is_empty());
+    let answers: Vec<Value> = answers.map(|(id, answer)| json!({ "id": id, "answer": answer })).collect();
+    json!({ "answers": answers }).to_string()
 }
 
 /// A call under way.
@@ -162,7 +191,7 @@ impl Transport for Models {
                 Says::Pieces(pieces) => Ok(events(pieces, &usage(), open)),
                 Says::NoUsage(pieces) => Ok(events(pieces, &Value::Null, open)),
                 Says::Broken(pieces) => Ok(broken(pieces, open)),
-                Says::Of(..) => unreachable!("a text by now"),
+                Says::Of(..) | Says::Each(..) => unreachable!("a text by now"),
             }
         })
     }

@@ -31,6 +31,7 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
         review: None,
         judge: None,
         cache: CacheSpec::default(),
+        batch: None,
         allowance: baton_core::Allowance::default(),
         local: LocalSpec::default(),
         privacy: Privacy { content: true, keep: Duration::from_secs(1) },

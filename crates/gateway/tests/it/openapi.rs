@@ -1,8 +1,8 @@
 //! The OpenAPI document: checked in, and true to the types that it describes.
 
 use baton_core::{
-    Answer, AnswerAttempt, AnswerLatency, AttemptKind, AttemptOutcome, CallConfig, ExecutionId, LabelSource, Quality,
-    ReviewState, Usage, Via,
+    Answer, AnswerAttempt, AnswerBatch, AnswerLatency, AttemptKind, AttemptOutcome, CallConfig, ExecutionId,
+    LabelSource, Quality, ReviewState, Usage, Via,
 };
 use baton_engine::{
     Agreement, Content, CriterionView, IntentReviews, LabelView, ReviewStats, ReviewView, ReviewerStats,
@@ -75,6 +75,13 @@ fn full() -> Answer {
         outcome: AttemptOutcome::Passed,
         queued_ms: Some(1.0),
         ms: 1.0,
+        batch: Some(AnswerBatch {
+            id: "x".into(),
+            items: 1,
+            alone: Some("x".into()),
+            tokens_saved: 1,
+            saved_usd: Some("1".into()),
+        }),
         error: Some("x".into()),
     };
     Answer {

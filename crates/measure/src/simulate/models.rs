@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_sim::{Behaviour, Fault, FaultShare, Latency, Phase, RetryAfter, Share, Speed, StatusShare};
+use baton_sim::{Behaviour, Fault, FaultShare, InBatch, Latency, Phase, RetryAfter, Share, Speed, StatusShare};
 
 use crate::simulate::dice::Dice;
 
@@ -15,6 +15,7 @@ pub(crate) fn behaviour(dice: &mut Dice) -> Behaviour {
     let trouble = *dice.pick(&[0.0, 0.1, 0.1, 0.3, 0.3, 0.8]);
     let (errors, faults) = trouble_of(dice, trouble);
     Behaviour {
+        batch: InBatch::default(),
         first_token_ms: latency(dice),
         tokens_per_second: speed(dice),
         wrong: share(*dice.pick(&[0.0, 0.1, 0.5]) * dice.uniform()),

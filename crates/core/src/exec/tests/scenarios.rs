@@ -187,6 +187,7 @@ fn show_event(event: Event) -> String {
         Event::Answered { attempt, verdict } => format!("{attempt} answered, {verdict:?}"),
         Event::Judged { attempt, verdict } => format!("{attempt} judged, {verdict:?}"),
         Event::Failed { attempt, disposition } => format!("{attempt} failed, {disposition:?}"),
+        Event::FailedToo { attempt, disposition } => format!("{attempt} failed too, {disposition:?}"),
         Event::Abandoned => "abandoned".into(),
     }
 }
@@ -196,7 +197,8 @@ fn attempt_of(event: &Event) -> Option<usize> {
         Event::Progress { attempt, .. }
         | Event::Answered { attempt, .. }
         | Event::Judged { attempt, .. }
-        | Event::Failed { attempt, .. } => Some(attempt),
+        | Event::Failed { attempt, .. }
+        | Event::FailedToo { attempt, .. } => Some(attempt),
         Event::Woke | Event::Abandoned => None,
     }
 }

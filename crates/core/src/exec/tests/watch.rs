@@ -255,6 +255,12 @@ impl Watch {
                     self.ended(flight.attempt, End::Failed(disposition));
                 }
             }
+            Event::FailedToo { attempt, disposition } => {
+                if let Some(flight) = self.take(attempt) {
+                    self.learn(now, &flight, Some(Disposition::Cancelled), lanes);
+                    self.ended(flight.attempt, End::Failed(disposition));
+                }
+            }
         }
     }
 
