@@ -12,6 +12,7 @@ use crate::call::Call;
 use crate::clock::Clock;
 use crate::drift::Drift;
 use crate::flights::Flights;
+use crate::jobs::Working;
 use crate::judge::Judges;
 use crate::learn::Learning;
 use crate::live::Live;
@@ -50,6 +51,7 @@ pub(crate) struct Engine {
     pub(crate) routing: Routing,
     pub(crate) drift: Drift,
     pub(crate) semantic: Semantic,
+    pub(crate) jobs: Working,
 }
 
 impl Engine {

@@ -16,6 +16,7 @@ mod engine;
 mod flights;
 mod flying;
 mod intent;
+mod jobs;
 mod judge;
 mod lane_ids;
 mod learn;
@@ -46,6 +47,7 @@ pub use desk::{
 };
 pub use drift::{DriftEvent, DriftStanding, DriftState, Explained, drift_standings};
 pub use engine::Observer;
+pub use jobs::{AsItem, BatchView, HandIn, ItemResult, JOB_ITEMS_MAX, JobInput, JobView, Jobs, Terms, Within};
 pub use learn::{InForce, RollBackError, release, roll_back};
 pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, Execution, LaneState, Orchestrator};

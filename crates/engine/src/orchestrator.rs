@@ -24,6 +24,7 @@ use crate::connect::{Connect, Connections};
 use crate::drift::{self, Drift};
 use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
+use crate::jobs::Working;
 use crate::judge::Judges;
 use crate::learn::{self, InForce, Learning};
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
@@ -203,6 +204,7 @@ impl Builder {
             routing: Routing::default(),
             drift: Drift::default(),
             semantic,
+            jobs: Working::default(),
         })))
     }
 }
@@ -232,15 +234,7 @@ impl Orchestrator {
     /// # Errors
     /// The typed error of the table in the documentation, with the execution's id.
     pub async fn execute(&self, call: Call) -> Result<Arc<Delivered>, ExecuteError> {
-        let Execution { id: execution, mut events } = self.start(call);
-        loop {
-            match events.next().await {
-                Some(LogEvent::End(delivered)) => return Ok(delivered),
-                Some(LogEvent::Error(failure)) => return Err(ExecuteError { execution, failure: (*failure).clone() }),
-                Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
-                None => return Err(ExecuteError { execution, failure: Engine::crashed(execution) }),
-            }
-        }
+        self.start(call).end().await
     }
 
     /// Starts a call; its events are read as they come. Dropping the cursor cancels what nobody
@@ -248,7 +242,7 @@ impl Orchestrator {
     #[must_use]
     pub fn start(&self, call: Call) -> Execution {
         let engine = Arc::clone(&self.0);
-        let id = engine.clock.execution_id();
+        let id = call.item.as_ref().map_or_else(|| engine.clock.execution_id(), |item| item.execution);
         let (log, events) = EventLog::begin(id);
         let conflict = match board(&engine, &call, &log) {
             Boarding::Begin => None,
@@ -479,6 +473,24 @@ pub struct Execution {
     pub id: ExecutionId,
     /// What happens, from the start.
     pub events: Cursor,
+}
+
+impl Execution {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::execute`].
+    pub async fn end(self) -> Result<Arc<Delivered>, ExecuteError> {
+        let Self { id: execution, mut events } = self;
+        loop {
+            match events.next().await {
+                Some(LogEvent::End(delivered)) => return Ok(delivered),
+                Some(LogEvent::Error(failure)) => return Err(ExecuteError { execution, failure: (*failure).clone() }),
+                Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
+                None => return Err(ExecuteError { execution, failure: Engine::crashed(execution) }),
+            }
+        }
+    }
 }
 
 impl From<ExecuteError> for Failure {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::batches::BatchBehaviour;
 use crate::fault::{FaultShare, StatusShare};
 use crate::rng::Rng;
 
@@ -111,6 +112,8 @@ pub struct Behaviour {
     pub concurrency: Option<u32>,
     /// What changes with time or call number; where several hold, the last one that says something wins.
     pub phases: Vec<Phase>,
+    /// How its batches go; `errors`, `faults` and `concurrency` do not concern them.
+    pub batch: BatchBehaviour,
 }
 
 impl Default for Behaviour {
@@ -123,6 +126,7 @@ impl Default for Behaviour {
             faults: Vec::new(),
             concurrency: None,
             phases: Vec::new(),
+            batch: BatchBehaviour::default(),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! `"system_fingerprint": "baton-simulated"`. The scenario format is documented in `docs/simulator.md`.
 
 mod answer;
+mod batches;
 mod behaviour;
 mod cases;
 mod date;
@@ -26,6 +27,7 @@ mod sim;
 mod transport;
 mod wrong;
 
+pub use batches::{BatchBehaviour, BatchEnd};
 pub use behaviour::{Behaviour, Latency, Phase, Share, Speed};
 pub use fault::{Fault, FaultShare, RetryAfter, StatusShare};
 pub use scenario::{Scenario, ScenarioError};

@@ -6,6 +6,7 @@
 mod entry;
 mod error;
 mod feedback;
+mod jobs;
 mod journal;
 mod keys;
 mod latencies;
@@ -17,6 +18,7 @@ mod tally;
 
 pub use entry::{Control, ControlEvent, Entry, Feedback, FeedbackKind, Opened};
 pub use error::StoreError;
+pub use jobs::{BatchState, ItemCost, Job, JobBatch, JobItem, JobResult, JobState};
 pub use journal::{
     Ack, Damage, Handling, Journal, JournalError, JournalOptions, JournalScript, JournalState, Recovered,
 };

@@ -1,0 +1,338 @@
+//! Working on jobs: a task for each that is open, and so many items in the air in all.
+//!
+//! A job yields: one of its items is always in the air, and more are begun only while the calls of
+//! others leave half of the room free.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_core::{Failure, JobId};
+use baton_store::{ItemCost, Job, JobItem, StoreError};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::item::{self, Batched, Came, Ended, ask};
+use super::then::{Then, pause, then};
+use super::{Kept, KeptTerms, kept};
+use crate::call::Caller;
+use crate::orchestrator::Orchestrator;
+
+/// Items of all jobs in the air at a time.
+const ITEMS_IN_AIR: usize = 32;
+/// How often jobs are looked for that another process handed in.
+const LOOK: Duration = Duration::from_secs(1);
+/// How soon a job that yields looks again.
+const YIELDS: Duration = Duration::from_millis(20);
+/// How soon one looks again whose key may come back.
+const KEYLESS: Duration = Duration::from_secs(10);
+
+/// What all jobs of a process share.
+pub(crate) struct Working {
+    places: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
+    handed_in: Notify,
+}
+
+impl Default for Working {
+    fn default() -> Self {
+        let places = Arc::new(Semaphore::new(ITEMS_IN_AIR));
+        Self { places, stopping: watch::Sender::new(false), handed_in: Notify::new() }
+    }
+}
+
+impl Orchestrator {
+    /// Works on jobs for as long as it is polled, or until [`Orchestrator::stop_work`]. Run it beside a
+    /// long-lived orchestrator whose store is on disk.
+    pub async fn work(&self) {
+        // What the last process was answered is in the records before it is looked for.
+        if let Err(error) = self.store().flush().await {
+            tracing::error!(%error, "jobs wait until the journal can be ingested");
+        }
+        let mut stopping = self.0.jobs.stopping.subscribe();
+        let mut tasks = JoinSet::new();
+        let mut at_work: BTreeSet<JobId> = BTreeSet::new();
+        while !*stopping.borrow() {
+            match self.store().open_jobs().await {
+                Ok(jobs) => {
+                    for job in jobs.into_iter().filter(|job| at_work.insert(job.id)) {
+                        let baton = self.clone();
+                        tasks.spawn(async move { (job.id, AtWork::new(baton, job).run().await) });
+                    }
+                }
+                Err(StoreError::NoJobs) => return,
+                Err(error) => tracing::error!(%error, "jobs could not be looked for"),
+            }
+            tokio::select! {
+                Some(ended) = tasks.join_next() => ended_with(&mut at_work, ended),
+                () = self.0.jobs.handed_in.notified() => {}
+                () = sleep(LOOK) => {}
+                () = stopped(&mut stopping) => {}
+            }
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended_with(&mut at_work, ended);
+        }
+    }
+
+    /// A job was just handed in: it need not wait until [`Orchestrator::work`] looks again.
+    pub fn handed_in(&self) {
+        self.0.jobs.handed_in.notify_one();
+    }
+
+    /// Begins no more items; [`Orchestrator::work`] ends once those in the air have their results.
+    pub fn stop_work(&self) {
+        self.0.jobs.stopping.send_replace(true);
+    }
+
+    /// Whether calls leave half of the room free: of the executions that may run, and of the places at
+    /// each model that this intent may ask.
+    fn leaves_room(&self, job: &Job) -> bool {
+        let live = self.0.live();
+        if self.running() * 2 >= live.snapshot.server.max_running {
+            return false;
+        }
+        let Some(intent) = live.intent(&job.intent) else { return true };
+        let lanes = self.0.lanes();
+        let free = |lane: &baton_core::LaneId| {
+            let gate = lanes.get(*lane).gate();
+            gate.waiting() == 0 && gate.limiter().in_flight().saturating_mul(2) < gate.limiter().limit()
+        };
+        intent.candidates.iter().all(|candidate| match live.pool(&candidate.model) {
+            Some(pool) => pool.iter().any(free),
+            None => free(&candidate.lane),
+        })
+    }
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the engine.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+type Joined = Result<(JobId, Result<(), StoreError>), tokio::task::JoinError>;
+
+fn ended_with(at_work: &mut BTreeSet<JobId>, ended: Joined) {
+    match ended {
+        Ok((id, result)) => {
+            if let Err(error) = result {
+                tracing::error!(%error, job = %id, "a job is begun again: its items could not be kept");
+            }
+            at_work.remove(&id);
+        }
+        Err(error) => tracing::error!(%error, "a job ended in a panic: it goes on after a restart"),
+    }
+}
+
+/// One job, while it is worked on.
+struct AtWork {
+    baton: Orchestrator,
+    job: Arc<Job>,
+    /// Whether items may have been asked before, by whoever worked on it then.
+    resumed: bool,
+    air: JoinSet<Result<Ended, StoreError>>,
+    /// The places of those in the air.
+    in_air: BTreeSet<u32>,
+    /// The place of the last item that was begun.
+    last: Option<u32>,
+    /// Nothing is begun before.
+    until: Option<Instant>,
+    in_a_row: u32,
+    /// What it says that it waits for.
+    said: Option<String>,
+}
+
+/// What is done next.
+enum Next {
+    Begin(Box<JobItem>, OwnedSemaphorePermit),
+    /// Looked at again then, or once an item ends.
+    Look(Duration),
+    /// Every item is begun; some are in the air.
+    Wait,
+    Over,
+}
+
+impl AtWork {
+    fn new(baton: Orchestrator, job: Job) -> Self {
+        let (said, job) = (job.waits.clone(), Arc::new(job));
+        let (air, in_air) = (JoinSet::new(), BTreeSet::new());
+        Self { baton, job, resumed: true, air, in_air, last: None, until: None, in_a_row: 0, said }
+    }
+
+    async fn run(mut self) -> Result<(), StoreError> {
+        let worked = self.items().await;
+        // Their calls are paid for, whatever went wrong.
+        while let Some(ended) = self.air.join_next().await {
+            self.landed(ended).await?;
+        }
+        worked?;
+        self.baton.store().end_job(self.job.id, self.baton.0.clock.unix_us()).await
+    }
+
+    async fn items(&mut self) -> Result<(), StoreError> {
+        let Ok(Kept { key, terms }) = kept(&self.job) else { return Ok(()) };
+        self.resumed = !self.baton.store().take_job(self.job.id).await?;
+        let terms = Arc::new(terms);
+        let mut stopping = self.baton.0.jobs.stopping.subscribe();
+        loop {
+            if *stopping.borrow() {
+                return Ok(());
+            }
+            let wait = match self.next().await? {
+                Next::Over => return Ok(()),
+                Next::Wait => None,
+                Next::Look(wait) => Some(Instant::now() + wait),
+                Next::Begin(item, place) => match self.caller(key.as_ref()).await? {
+                    Ok(caller) => {
+                        self.begin(*item, (Arc::clone(&terms), caller), place);
+                        continue;
+                    }
+                    Err(why) => {
+                        drop(place);
+                        self.says(Some(&why)).await?;
+                        Some(Instant::now() + KEYLESS)
+                    }
+                },
+            };
+            tokio::select! {
+                biased;
+                () = stopped(&mut stopping) => {}
+                Some(ended) = self.air.join_next() => self.landed(ended).await?,
+                () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
+                else => {}
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Next, StoreError> {
+        let now = Instant::now();
+        if let Some(until) = self.until.filter(|until| *until > now) {
+            return Ok(Next::Look(until - now));
+        }
+        // After failures in a row one item finds out whether it goes better.
+        if !self.in_air.is_empty() && (pause(self.in_a_row).is_some() || !self.baton.leaves_room(&self.job)) {
+            return Ok(if pause(self.in_a_row).is_some() { Next::Wait } else { Next::Look(YIELDS) });
+        }
+        let Ok(place) = Arc::clone(&self.baton.0.jobs.places).try_acquire_owned() else {
+            return self.place().await;
+        };
+        self.item(place).await
+    }
+
+    /// Waits in turn for a place, beside what is in the air.
+    async fn place(&mut self) -> Result<Next, StoreError> {
+        let places = Arc::clone(&self.baton.0.jobs.places);
+        if self.in_air.is_empty() {
+            let Ok(place) = places.acquire_owned().await else { return Ok(Next::Over) };
+            return self.item(place).await;
+        }
+        Ok(Next::Look(YIELDS))
+    }
+
+    /// The next item that waits and is not in the air; from the start again after the last.
+    async fn item(&mut self, place: OwnedSemaphorePermit) -> Result<Next, StoreError> {
+        loop {
+            match self.baton.store().next_item(self.job.id, self.last).await? {
+                Some(item) => {
+                    self.last = Some(item.place);
+                    if !self.in_air.contains(&item.place) {
+                        return Ok(Next::Begin(Box::new(item), place));
+                    }
+                }
+                // Those before may have been put back.
+                None if self.last.is_some() && self.in_air.is_empty() => self.last = None,
+                None if self.in_air.is_empty() => return Ok(Next::Over),
+                None => return Ok(Next::Wait),
+            }
+        }
+    }
+
+    /// Who asks: the key as it is now. Why it may not, where it is gone.
+    async fn caller(&self, key: Option<&baton_core::KeyId>) -> Result<Result<Caller, String>, StoreError> {
+        let snapshot = self.baton.snapshot();
+        let Some(id) = key else { return Ok(Ok(Caller::of_team(&self.job.team, &snapshot))) };
+        let key = self.baton.store().key(id.as_str()).await?;
+        Ok(match key.filter(|key| key.team == self.job.team) {
+            Some(key) => Ok(Caller::of(&key, &snapshot)),
+            None => Err(format!("key {id}, with which it was handed in, is expired or revoked: cancel it")),
+        })
+    }
+
+    fn begin(&mut self, item: JobItem, on: (Arc<KeptTerms>, Caller), place: OwnedSemaphorePermit) {
+        self.in_air.insert(item.place);
+        let (baton, job) = (self.baton.clone(), Arc::clone(&self.job));
+        let (reply, resumed): (Option<Arc<Batched>>, _) = (None, self.resumed);
+        self.air.spawn(async move {
+            let ended = ask(baton, job, on, (item, reply, resumed)).await;
+            drop(place);
+            ended
+        });
+    }
+
+    /// Keeps what came of an item.
+    async fn landed(
+        &mut self,
+        ended: Result<Result<Ended, StoreError>, tokio::task::JoinError>,
+    ) -> Result<(), StoreError> {
+        let Ended { mut item, came, cost } = match ended {
+            Ok(ended) => ended?,
+            // The places in the air are not known any more: the job is begun again.
+            Err(error) => {
+                tracing::error!(%error, job = %self.job.id, "an item ended in a panic");
+                return Err(StoreError::Closed);
+            }
+        };
+        self.in_air.remove(&item.place);
+        let failure = match came {
+            Came::Answered(result) => {
+                self.in_a_row = 0;
+                self.baton.store().finish_item(self.job.id, &result, cost).await?;
+                return self.says(None).await;
+            }
+            Came::Failed(failure) => failure,
+            Came::Nothing => return Ok(()),
+        };
+        match then(&failure, item.tries) {
+            Then::Ends => self.end(&item, &failure, cost).await,
+            Then::Again => {
+                self.in_a_row = self.in_a_row.saturating_add(1);
+                item.tries += 1;
+                if let Some(wait) = pause(self.in_a_row) {
+                    self.until = Some(Instant::now() + wait);
+                    self.says(Some(&format!(
+                        "nothing is answered, and it looks again in {} s: {failure}",
+                        wait.as_secs()
+                    )))
+                    .await?;
+                }
+                self.put_back(item, cost).await
+            }
+            Then::Waits(wait) => {
+                let until = Instant::now() + wait;
+                self.until = Some(self.until.map_or(until, |other| other.max(until)));
+                self.says(Some(&failure.to_string())).await?;
+                self.put_back(item, cost).await
+            }
+        }
+    }
+
+    async fn put_back(&mut self, item: JobItem, cost: ItemCost) -> Result<(), StoreError> {
+        let again = JobItem { round: item.round + 1, reply: None, ..item };
+        self.baton.store().put_back(self.job.id, &again, cost).await
+    }
+
+    async fn end(&mut self, item: &JobItem, failure: &Failure, cost: ItemCost) -> Result<(), StoreError> {
+        let result = item::unanswered(item, failure, item::execution(&self.job, item));
+        self.baton.store().finish_item(self.job.id, &result, cost).await
+    }
+
+    /// Says why it waits, where that is news.
+    async fn says(&mut self, why: Option<&str>) -> Result<(), StoreError> {
+        if self.said.as_deref() == why {
+            return Ok(());
+        }
+        self.said = why.map(str::to_owned);
+        self.baton.store().job_waits(self.job.id, why).await
+    }
+}
