@@ -129,6 +129,8 @@ pub struct JobBatch {
     pub state: BatchState,
     /// When it was begun, Unix microseconds.
     pub begun_us: i64,
+    /// The most that it is thought to cost, where its price is known.
+    pub held: NanoUsd,
     /// The provider's id of the file with its items, once known.
     pub file: Option<String>,
     /// The provider's id of it, once known.

@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
-use baton_core::{Answer, ErrorCode, ExecutionId, Failure, NanoUsd, Record, Status};
+use baton_core::{
+    Answer, Candidate, ErrorCode, ExecutionId, Failure, ModelId, NanoUsd, Prices, Record, Service, Status,
+};
+use baton_provider::Reply;
 use baton_store::{ItemCost, Job, JobItem, JobResult, StoreError};
-use baton_wire::Completion;
-use serde::Serialize;
+use baton_wire::{WireError, openai};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{JobInput, KeptTerms};
 use crate::call::{Call, Caller, Target};
+use crate::live::Live;
 use crate::orchestrator::Orchestrator;
 
 /// What makes a call the execution of a job's item.
@@ -21,12 +25,35 @@ pub struct AsItem {
     pub(crate) reply: Option<Arc<Batched>>,
 }
 
-/// An answer that came in a batch.
-#[derive(Clone, Debug)]
+/// An answer that came in a batch, as it is kept until it is judged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Batched {
-    pub(crate) model: baton_core::ModelId,
-    pub(crate) completion: Completion,
+    /// Who answered.
+    pub(crate) model: ModelId,
+    /// The provider's words.
+    pub(crate) body: String,
     pub(crate) simulated: bool,
+    /// When the batch was made, Unix microseconds: its price is that of then.
+    pub(crate) begun_us: i64,
+}
+
+impl Batched {
+    /// As the first to answer, at the price of batches; `None` where the model is not there any more.
+    pub(crate) fn candidate(&self, live: &Live) -> Option<Candidate> {
+        let candidate = live.candidate(live.snapshot.models.iter().find(|spec| spec.id == self.model)?);
+        let price = candidate.price.as_ref().and_then(|price| at_batch_price(price, self.begun_us));
+        Some(Candidate { lane: live.batched()?, price, ..candidate })
+    }
+
+    pub(crate) fn reply(&self) -> Result<Reply, WireError> {
+        let completion = openai::decode_response(self.body.as_bytes())?;
+        Ok(Reply { completion, simulated: self.simulated })
+    }
+}
+
+/// What a batch that was made then costs, where that is known.
+pub(super) fn at_batch_price(prices: &Prices, unix_us: i64) -> Option<Prices> {
+    prices.price(unix_us, Service::Batch).cloned().map(Prices::always)
 }
 
 /// How an execution of an item ended.
@@ -60,6 +87,20 @@ pub(super) fn input(item: &JobItem) -> Result<JobInput, Failure> {
         .map_err(|error| Failure::new(ErrorCode::Internal, format!("the item cannot be read: {error}")))
 }
 
+/// What an item asks.
+pub(super) fn call(job: &Job, (terms, caller): (&KeptTerms, &Caller), asked: &JobInput) -> Call {
+    let mut metadata = terms.metadata.clone();
+    metadata.extend(asked.metadata.clone());
+    Call {
+        caller: caller.clone(),
+        config: terms.config.clone(),
+        metadata,
+        session: terms.session.clone(),
+        subject: asked.subject.clone(),
+        ..Call::of(Target::Intent { name: job.intent.clone(), input: asked.input.clone() })
+    }
+}
+
 /// Asks an item, or finds what it was answered, where somebody may have asked it before (`resumed`).
 pub(super) async fn ask(
     baton: Orchestrator,
@@ -74,17 +115,8 @@ pub(super) async fn ask(
     loop {
         let id = execution(&job, &item);
         if !resumed || baton.store().execution(&job.team, id).await?.is_none() {
-            let mut metadata = terms.metadata.clone();
-            metadata.extend(asked.metadata.clone());
-            let call = Call {
-                caller: caller.clone(),
-                config: terms.config.clone(),
-                metadata,
-                session: terms.session.clone(),
-                subject: asked.subject.clone(),
-                item: Some(AsItem { execution: id, reply: reply.clone().filter(|_| item.round == 0) }),
-                ..Call::of(Target::Intent { name: job.intent.clone(), input: asked.input.clone() })
-            };
+            let as_item = AsItem { execution: id, reply: reply.clone().filter(|_| item.round == 0) };
+            let call = Call { item: Some(as_item), ..call(&job, (&terms, &caller), &asked) };
             match baton.execute(call).await {
                 Ok(delivered) => {
                     let result = answered(&item, &asked, &delivered.answer);

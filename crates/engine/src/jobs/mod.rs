@@ -2,6 +2,7 @@
 //!
 //! [`Jobs`] is where they are handed in, looked at and read; [`crate::Orchestrator::work`] answers them.
 
+mod batch;
 mod hand_in;
 mod item;
 mod then;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use crate::call::Caller;
 
 pub use hand_in::HandIn;
+pub(crate) use item::Batched;
 pub use item::{AsItem, ItemResult};
 pub(crate) use work::Working;
 

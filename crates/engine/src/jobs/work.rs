@@ -86,6 +86,14 @@ impl Orchestrator {
         self.0.jobs.stopping.send_replace(true);
     }
 
+    pub(super) fn stops(&self) -> bool {
+        *self.0.jobs.stopping.borrow()
+    }
+
+    pub(super) async fn stopped(&self) {
+        stopped(&mut self.0.jobs.stopping.subscribe()).await;
+    }
+
     /// Whether calls leave half of the room free: of the executions that may run, and of the places at
     /// each model that this intent may ask.
     fn leaves_room(&self, job: &Job) -> bool {
@@ -126,9 +134,9 @@ fn ended_with(at_work: &mut BTreeSet<JobId>, ended: Joined) {
 }
 
 /// One job, while it is worked on.
-struct AtWork {
-    baton: Orchestrator,
-    job: Arc<Job>,
+pub(super) struct AtWork {
+    pub(super) baton: Orchestrator,
+    pub(super) job: Arc<Job>,
     /// Whether items may have been asked before, by whoever worked on it then.
     resumed: bool,
     air: JoinSet<Result<Ended, StoreError>>,
@@ -173,6 +181,9 @@ impl AtWork {
     async fn items(&mut self) -> Result<(), StoreError> {
         let Ok(Kept { key, terms }) = kept(&self.job) else { return Ok(()) };
         self.resumed = !self.baton.store().take_job(self.job.id).await?;
+        if terms.within.is_some() && !self.through_batches((key.as_ref(), &terms)).await? {
+            return Ok(());
+        }
         let terms = Arc::new(terms);
         let mut stopping = self.baton.0.jobs.stopping.subscribe();
         loop {
@@ -249,7 +260,7 @@ impl AtWork {
     }
 
     /// Who asks: the key as it is now. Why it may not, where it is gone.
-    async fn caller(&self, key: Option<&baton_core::KeyId>) -> Result<Result<Caller, String>, StoreError> {
+    pub(super) async fn caller(&self, key: Option<&baton_core::KeyId>) -> Result<Result<Caller, String>, StoreError> {
         let snapshot = self.baton.snapshot();
         let Some(id) = key else { return Ok(Ok(Caller::of_team(&self.job.team, &snapshot))) };
         let key = self.baton.store().key(id.as_str()).await?;
@@ -262,7 +273,8 @@ impl AtWork {
     fn begin(&mut self, item: JobItem, on: (Arc<KeptTerms>, Caller), place: OwnedSemaphorePermit) {
         self.in_air.insert(item.place);
         let (baton, job) = (self.baton.clone(), Arc::clone(&self.job));
-        let (reply, resumed): (Option<Arc<Batched>>, _) = (None, self.resumed);
+        let reply = item.reply.as_deref().and_then(|reply| serde_json::from_str::<Batched>(reply).ok()).map(Arc::new);
+        let resumed = self.resumed;
         self.air.spawn(async move {
             let ended = ask(baton, job, on, (item, reply, resumed)).await;
             drop(place);
@@ -328,7 +340,7 @@ impl AtWork {
     }
 
     /// Says why it waits, where that is news.
-    async fn says(&mut self, why: Option<&str>) -> Result<(), StoreError> {
+    pub(super) async fn says(&mut self, why: Option<&str>) -> Result<(), StoreError> {
         if self.said.as_deref() == why {
             return Ok(());
         }

@@ -42,7 +42,7 @@ CREATE TABLE items (
 CREATE INDEX items_waiting ON items (job, place) WHERE state = 0;
 
 -- Batches at a provider, written before they are handed in. `batch` is the provider's id, once known.
--- `state`: 0 to be handed in, 1 handed in, 2 over: its answers are kept with the items.
+-- `held`: the most that it costs, in nano-dollars. `state`: 0 to be handed in, 1 handed in, 2 over: its answers are kept with the items.
 CREATE TABLE batches (
     job BLOB NOT NULL,
     number INTEGER NOT NULL,
@@ -51,6 +51,7 @@ CREATE TABLE batches (
     last INTEGER NOT NULL,
     state INTEGER NOT NULL,
     begun_us INTEGER NOT NULL,
+    held INTEGER NOT NULL,
     file TEXT,
     batch TEXT,
     told TEXT,

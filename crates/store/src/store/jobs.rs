@@ -420,7 +420,7 @@ impl Store {
     }
 }
 
-type BatchRow = (u32, String, u32, u32, i64, i64, Option<String>, Option<String>, Option<String>);
+type BatchRow = (u32, String, u32, u32, i64, i64, i64, Option<String>, Option<String>, Option<String>);
 
 /// What a job has at a provider.
 impl Store {
@@ -429,7 +429,7 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub async fn keep_batch(&self, id: JobId, batch: &JobBatch) -> Result<(), StoreError> {
-        sqlx::query("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(id.as_bytes().as_slice())
             .bind(batch.number)
             .bind(&batch.model)
@@ -437,6 +437,7 @@ impl Store {
             .bind(batch.last)
             .bind(batch.state.number())
             .bind(batch.begun_us)
+            .bind(batch.held.0)
             .bind(batch.file.as_ref())
             .bind(batch.batch.as_ref())
             .bind(batch.told.as_ref())
@@ -452,20 +453,21 @@ impl Store {
     /// What the database says.
     pub async fn batches(&self, id: JobId) -> Result<Vec<JobBatch>, StoreError> {
         let rows: Vec<BatchRow> = sqlx::query_as(
-            "SELECT number, model, first, last, state, begun_us, file, batch, told FROM batches WHERE job = ?
+            "SELECT number, model, first, last, state, begun_us, held, file, batch, told FROM batches WHERE job = ?
              ORDER BY number",
         )
         .bind(id.as_bytes().as_slice())
         .fetch_all(&self.jobs_db()?.fast)
         .await
         .map_err(StoreError::database("read the batches of a job"))?;
-        let batch = |(number, model, first, last, state, begun_us, file, batch, told): BatchRow| JobBatch {
+        let batch = |(number, model, first, last, state, begun_us, held, file, batch, told): BatchRow| JobBatch {
             number,
             model,
             first,
             last,
             state: BatchState::of(state),
             begun_us,
+            held: NanoUsd(held),
             file,
             batch,
             told,
