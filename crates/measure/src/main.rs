@@ -4,6 +4,7 @@
 //! and ends with one line of JSON. The exit status is 0 only where every bar of it holds.
 
 mod banking77;
+mod batch;
 mod budgets;
 mod cache;
 mod checks;
@@ -129,6 +130,8 @@ enum Measure {
     Route(route::Arguments),
     /// Simulated traffic whose truth is known: does the cheapest route keep its floor as a model turns bad
     Floor(floor::Arguments),
+    /// Many inputs in one call: what that saves, and does one input change another's answer
+    Batch(batch::Arguments),
     /// Prices worked out by hand, and agreement with LiteLLM's price data
     Prices(prices::Arguments),
 }
@@ -183,6 +186,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Subtle(arguments) => subtle::run(arguments),
         Measure::Route(arguments) => route::run(arguments),
         Measure::Floor(arguments) => floor::run(arguments),
+        Measure::Batch(arguments) => batch::run(arguments),
         Measure::Prices(arguments) => prices::run(arguments),
     }
 }
