@@ -2,6 +2,8 @@
 //!
 //! Each part is a module of its own that adds its figures and bars to the one report.
 
+mod jobs;
+
 use anyhow::Result;
 
 use crate::report::Report;
@@ -17,5 +19,6 @@ pub(crate) fn run(arguments: Arguments) -> Result<Report> {
     let mut report = Report::new("batch");
     report.figure("seed", arguments.seed);
     report.figure("simulated", true);
+    jobs::measure(arguments.seed, &mut report)?;
     Ok(report)
 }

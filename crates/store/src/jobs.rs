@@ -105,6 +105,31 @@ pub struct JobResult {
     pub result: String,
 }
 
+/// What became of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemChange {
+    /// Its place in the job, from 0.
+    pub place: u32,
+    /// How it stands now.
+    pub now: ItemState,
+    /// What the execution cost that this comes from.
+    pub cost: ItemCost,
+}
+
+/// How an item stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemState {
+    /// It is to be asked again. What a batch replied is used up.
+    Waits {
+        /// Which of its executions comes next.
+        round: u32,
+        /// Of those before, how many failed and count.
+        tries: u32,
+    },
+    /// It has its result.
+    Ended(JobResult),
+}
+
 /// What an execution of an item cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ItemCost {

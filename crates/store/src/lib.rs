@@ -18,7 +18,7 @@ mod tally;
 
 pub use entry::{Control, ControlEvent, Entry, Feedback, FeedbackKind, Opened};
 pub use error::StoreError;
-pub use jobs::{BatchState, ItemCost, Job, JobBatch, JobItem, JobResult, JobState};
+pub use jobs::{BatchState, ItemChange, ItemCost, ItemState, Job, JobBatch, JobItem, JobResult, JobState};
 pub use journal::{
     Ack, Damage, Handling, Journal, JournalError, JournalOptions, JournalScript, JournalState, Recovered,
 };

@@ -218,7 +218,7 @@ impl AtWork {
     ) -> Result<Result<Filled, String>, StoreError> {
         let (live, mut filled, mut items) = (self.baton.0.live(), None::<Filled>, 0);
         let mut after = first.checked_sub(1);
-        while let Some(item) = self.baton.store().next_item(self.job.id, after).await? {
+        while let Some(item) = self.baton.store().next_items(self.job.id, after, 1).await?.pop() {
             if item.place > last || items == ITEMS_MAX {
                 break;
             }

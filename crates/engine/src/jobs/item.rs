@@ -114,29 +114,31 @@ pub(super) async fn ask(
     };
     loop {
         let id = execution(&job, &item);
-        if !resumed || baton.store().execution(&job.team, id).await?.is_none() {
-            let as_item = AsItem { execution: id, reply: reply.clone().filter(|_| item.round == 0) };
-            let call = Call { item: Some(as_item), ..call(&job, (&terms, &caller), &asked) };
-            match baton.execute(call).await {
-                Ok(delivered) => {
-                    let result = answered(&item, &asked, &delivered.answer);
-                    let known = delivered.answer.cost_usd.as_deref().and_then(|usd| usd.parse::<NanoUsd>().ok());
-                    let cost = ItemCost { cost: known.unwrap_or_default(), known: known.is_some() };
-                    return Ok(Ended { item, came: Came::Answered(result), cost });
-                }
-                Err(error) => {
-                    // What it cost stands in its record alone.
-                    let cost = cost(baton.store().execution(&job.team, id).await?.as_ref());
-                    return Ok(Ended { item, came: Came::Failed(error.failure), cost });
-                }
+        let before = if resumed { baton.store().execution(&job.team, id).await? } else { None };
+        if let Some(record) = before {
+            let (cost, came) = (cost(Some(&record)), found(&item, &asked, &record));
+            if !matches!(came, Came::Nothing) {
+                return Ok(Ended { item, came, cost });
             }
+            // It says nothing: the next round is asked.
+            item.round += 1;
+            continue;
         }
-        let Some(record) = baton.store().execution(&job.team, id).await? else { continue };
-        let (cost, came) = (cost(Some(&record)), found(&item, &asked, &record));
-        if !matches!(came, Came::Nothing) {
-            return Ok(Ended { item, came, cost });
-        }
-        item.round += 1;
+        let as_item = AsItem { execution: id, reply: reply.clone().filter(|_| item.round == 0) };
+        let call = Call { item: Some(as_item), ..call(&job, (&terms, &caller), &asked) };
+        return match baton.execute(call).await {
+            Ok(delivered) => {
+                let came = Came::Answered(answered(&item, &asked, &delivered.answer));
+                let known = delivered.answer.cost_usd.as_deref().and_then(|usd| usd.parse::<NanoUsd>().ok());
+                let cost = ItemCost { cost: known.unwrap_or_default(), known: known.is_some() };
+                Ok(Ended { item, came, cost })
+            }
+            Err(error) => {
+                // What it cost stands in its record alone.
+                let cost = cost(baton.store().execution(&job.team, id).await?.as_ref());
+                Ok(Ended { item, came: Came::Failed(error.failure), cost })
+            }
+        };
     }
 }
 

@@ -3,14 +3,14 @@
 //! A job yields: one of its items is always in the air, and more are begun only while the calls of
 //! others leave half of the room free.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Failure, JobId};
-use baton_store::{ItemCost, Job, JobItem, StoreError};
+use baton_core::JobId;
+use baton_store::{ItemChange, ItemState, Job, JobItem, StoreError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::item::{self, Batched, Came, Ended, ask};
@@ -21,6 +21,8 @@ use crate::orchestrator::Orchestrator;
 
 /// Items of all jobs in the air at a time.
 const ITEMS_IN_AIR: usize = 32;
+/// Items of a job that are read together.
+const READY: u32 = 16;
 /// How often jobs are looked for that another process handed in.
 const LOOK: Duration = Duration::from_secs(1);
 /// How soon a job that yields looks again.
@@ -46,9 +48,9 @@ impl Orchestrator {
     /// Works on jobs for as long as it is polled, or until [`Orchestrator::stop_work`]. Run it beside a
     /// long-lived orchestrator whose store is on disk.
     pub async fn work(&self) {
-        // What the last process was answered is in the records before it is looked for.
+        // What the last process was answered is looked for in the database, not in the whole journal.
         if let Err(error) = self.store().flush().await {
-            tracing::error!(%error, "jobs wait until the journal can be ingested");
+            tracing::error!(%error, "the journal cannot be ingested: resuming jobs takes longer");
         }
         let mut stopping = self.0.jobs.stopping.subscribe();
         let mut tasks = JoinSet::new();
@@ -58,7 +60,10 @@ impl Orchestrator {
                 Ok(jobs) => {
                     for job in jobs.into_iter().filter(|job| at_work.insert(job.id)) {
                         let baton = self.clone();
-                        tasks.spawn(async move { (job.id, AtWork::new(baton, job).run().await) });
+                        tasks.spawn(async move {
+                            let id = job.id;
+                            (id, AtWork::new(baton, job).run().await)
+                        });
                     }
                 }
                 Err(StoreError::NoJobs) => return,
@@ -119,9 +124,9 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-type Joined = Result<(JobId, Result<(), StoreError>), tokio::task::JoinError>;
+type Joined<T> = Result<Result<T, StoreError>, JoinError>;
 
-fn ended_with(at_work: &mut BTreeSet<JobId>, ended: Joined) {
+fn ended_with(at_work: &mut BTreeSet<JobId>, ended: Result<(JobId, Result<(), StoreError>), JoinError>) {
     match ended {
         Ok((id, result)) => {
             if let Err(error) = result {
@@ -139,7 +144,9 @@ pub(super) struct AtWork {
     pub(super) job: Arc<Job>,
     /// Whether items may have been asked before, by whoever worked on it then.
     resumed: bool,
-    air: JoinSet<Result<Ended, StoreError>>,
+    air: JoinSet<Result<Landed, StoreError>>,
+    /// Read, and not begun yet.
+    ready: VecDeque<JobItem>,
     /// The places of those in the air.
     in_air: BTreeSet<u32>,
     /// The place of the last item that was begun.
@@ -150,6 +157,9 @@ pub(super) struct AtWork {
     /// What it says that it waits for.
     said: Option<String>,
 }
+
+/// An item that is not in the air any more. It keeps its place until its result is kept.
+type Landed = (Ended, OwnedSemaphorePermit);
 
 /// What is done next.
 enum Next {
@@ -164,15 +174,15 @@ enum Next {
 impl AtWork {
     fn new(baton: Orchestrator, job: Job) -> Self {
         let (said, job) = (job.waits.clone(), Arc::new(job));
-        let (air, in_air) = (JoinSet::new(), BTreeSet::new());
-        Self { baton, job, resumed: true, air, in_air, last: None, until: None, in_a_row: 0, said }
+        let (air, ready, in_air) = (JoinSet::new(), VecDeque::new(), BTreeSet::new());
+        Self { baton, job, resumed: true, air, ready, in_air, last: None, until: None, in_a_row: 0, said }
     }
 
     async fn run(mut self) -> Result<(), StoreError> {
         let worked = self.items().await;
         // Their calls are paid for, whatever went wrong.
-        while let Some(ended) = self.air.join_next().await {
-            self.landed(ended).await?;
+        while let Some(landed) = self.air.join_next().await {
+            self.landed(landed).await?;
         }
         worked?;
         self.baton.store().end_job(self.job.id, self.baton.0.clock.unix_us()).await
@@ -189,6 +199,10 @@ impl AtWork {
         loop {
             if *stopping.borrow() {
                 return Ok(());
+            }
+            if let Some(landed) = self.air.try_join_next() {
+                self.landed(landed).await?;
+                continue;
             }
             let wait = match self.next().await? {
                 Next::Over => return Ok(()),
@@ -209,7 +223,7 @@ impl AtWork {
             tokio::select! {
                 biased;
                 () = stopped(&mut stopping) => {}
-                Some(ended) = self.air.join_next() => self.landed(ended).await?,
+                Some(landed) = self.air.join_next() => self.landed(landed).await?,
                 () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
                 else => {}
             }
@@ -244,12 +258,14 @@ impl AtWork {
     /// The next item that waits and is not in the air; from the start again after the last.
     async fn item(&mut self, place: OwnedSemaphorePermit) -> Result<Next, StoreError> {
         loop {
-            match self.baton.store().next_item(self.job.id, self.last).await? {
-                Some(item) => {
-                    self.last = Some(item.place);
-                    if !self.in_air.contains(&item.place) {
-                        return Ok(Next::Begin(Box::new(item), place));
-                    }
+            if let Some(item) = self.ready.pop_front() {
+                return Ok(Next::Begin(Box::new(item), place));
+            }
+            let page = self.baton.store().next_items(self.job.id, self.last, READY).await?;
+            match page.last() {
+                Some(last) => {
+                    self.last = Some(last.place);
+                    self.ready.extend(page.into_iter().filter(|item| !self.in_air.contains(&item.place)));
                 }
                 // Those before may have been put back.
                 None if self.last.is_some() && self.in_air.is_empty() => self.last = None,
@@ -276,67 +292,64 @@ impl AtWork {
         let reply = item.reply.as_deref().and_then(|reply| serde_json::from_str::<Batched>(reply).ok()).map(Arc::new);
         let resumed = self.resumed;
         self.air.spawn(async move {
-            let ended = ask(baton, job, on, (item, reply, resumed)).await;
-            drop(place);
-            ended
+            let ended = ask(baton, job, on, (item, reply, resumed)).await?;
+            Ok((ended, place))
         });
     }
 
-    /// Keeps what came of an item.
-    async fn landed(
-        &mut self,
-        ended: Result<Result<Ended, StoreError>, tokio::task::JoinError>,
-    ) -> Result<(), StoreError> {
-        let Ended { mut item, came, cost } = match ended {
-            Ok(ended) => ended?,
-            // The places in the air are not known any more: the job is begun again.
-            Err(error) => {
+    /// Keeps what came of an item, and of those that landed with it.
+    async fn landed(&mut self, first: Joined<Landed>) -> Result<(), StoreError> {
+        let (mut changes, mut places, mut said, mut next) = (Vec::new(), Vec::new(), None, Some(first));
+        while let Some(landed) = next {
+            let (ended, place) = landed.map_err(|error| {
+                // Which ones are in the air is not known any more: the job is begun again.
                 tracing::error!(%error, job = %self.job.id, "an item ended in a panic");
-                return Err(StoreError::Closed);
-            }
-        };
-        self.in_air.remove(&item.place);
+                StoreError::Closed
+            })??;
+            places.push(place);
+            self.in_air.remove(&ended.item.place);
+            let (now, says) = self.came(&ended.item, ended.came);
+            said = says.or(said);
+            changes.push(ItemChange { place: ended.item.place, now, cost: ended.cost });
+            next = self.air.try_join_next();
+        }
+        self.baton.store().change_items(self.job.id, &changes).await?;
+        match said {
+            Some(said) => self.says(said.as_deref()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// How an item stands after an execution of it, and what the job says of it, where that is something.
+    fn came(&mut self, item: &JobItem, came: Came) -> (ItemState, Option<Option<String>>) {
         let failure = match came {
             Came::Answered(result) => {
                 self.in_a_row = 0;
-                self.baton.store().finish_item(self.job.id, &result, cost).await?;
-                return self.says(None).await;
+                return (ItemState::Ended(result), Some(None));
             }
             Came::Failed(failure) => failure,
-            Came::Nothing => return Ok(()),
+            Came::Nothing => return (ItemState::Waits { round: item.round + 1, tries: item.tries }, None),
         };
         match then(&failure, item.tries) {
-            Then::Ends => self.end(&item, &failure, cost).await,
+            Then::Ends => {
+                let result = item::unanswered(item, &failure, item::execution(&self.job, item));
+                (ItemState::Ended(result), None)
+            }
             Then::Again => {
                 self.in_a_row = self.in_a_row.saturating_add(1);
-                item.tries += 1;
-                if let Some(wait) = pause(self.in_a_row) {
+                let wait = pause(self.in_a_row);
+                let says = wait.map(|wait| {
                     self.until = Some(Instant::now() + wait);
-                    self.says(Some(&format!(
-                        "nothing is answered, and it looks again in {} s: {failure}",
-                        wait.as_secs()
-                    )))
-                    .await?;
-                }
-                self.put_back(item, cost).await
+                    Some(format!("nothing is answered, and it looks again in {} s: {failure}", wait.as_secs()))
+                });
+                (ItemState::Waits { round: item.round + 1, tries: item.tries + 1 }, says)
             }
             Then::Waits(wait) => {
                 let until = Instant::now() + wait;
                 self.until = Some(self.until.map_or(until, |other| other.max(until)));
-                self.says(Some(&failure.to_string())).await?;
-                self.put_back(item, cost).await
+                (ItemState::Waits { round: item.round + 1, tries: item.tries }, Some(Some(failure.to_string())))
             }
         }
-    }
-
-    async fn put_back(&mut self, item: JobItem, cost: ItemCost) -> Result<(), StoreError> {
-        let again = JobItem { round: item.round + 1, reply: None, ..item };
-        self.baton.store().put_back(self.job.id, &again, cost).await
-    }
-
-    async fn end(&mut self, item: &JobItem, failure: &Failure, cost: ItemCost) -> Result<(), StoreError> {
-        let result = item::unanswered(item, failure, item::execution(&self.job, item));
-        self.baton.store().finish_item(self.job.id, &result, cost).await
     }
 
     /// Says why it waits, where that is news.

@@ -12,7 +12,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 use super::Store;
 use super::prune::Retention;
 use super::records::write_options;
-use crate::{BatchState, ItemCost, Job, JobBatch, JobItem, JobResult, JobState, StoreError};
+use crate::{BatchState, ItemChange, ItemState, Job, JobBatch, JobItem, JobResult, JobState, StoreError};
 
 /// The file, once for what must survive the loss of power, once for what its records prove anyway.
 pub(crate) struct Jobs {
@@ -246,71 +246,70 @@ impl Store {
         Ok(taken.rows_affected() == 1)
     }
 
-    /// The first item after this place that waits, while the job is worked on.
+    /// The first items after this place that wait, while the job is worked on.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn next_item(&self, id: JobId, after: Option<u32>) -> Result<Option<JobItem>, StoreError> {
-        let row: Option<(u32, u32, u32, String, Option<String>)> = sqlx::query_as(
+    pub async fn next_items(&self, id: JobId, after: Option<u32>, limit: u32) -> Result<Vec<JobItem>, StoreError> {
+        let rows: Vec<(u32, u32, u32, String, Option<String>)> = sqlx::query_as(
             "SELECT place, round, tries, input, reply FROM items
              WHERE job = ?1 AND place > ?2 AND state = 0 AND EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND state = 1)
-             ORDER BY place LIMIT 1",
+             ORDER BY place LIMIT ?3",
         )
         .bind(id.as_bytes().as_slice())
         .bind(after.map_or(-1, i64::from))
-        .fetch_optional(&self.jobs_db()?.fast)
+        .bind(limit)
+        .fetch_all(&self.jobs_db()?.fast)
         .await
-        .map_err(StoreError::database("look for a job's next item"))?;
-        Ok(row.map(|(place, round, tries, input, reply)| JobItem { place, round, tries, input, reply }))
+        .map_err(StoreError::database("look for a job's next items"))?;
+        let item = |(place, round, tries, input, reply)| JobItem { place, round, tries, input, reply };
+        Ok(rows.into_iter().map(item).collect())
     }
 
-    /// An execution of an item failed, and there is to be another. What a batch replied is used up.
+    /// Keeps what became of items, all of it or nothing. One that has its result keeps it.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn put_back(&self, id: JobId, item: &JobItem, cost: ItemCost) -> Result<(), StoreError> {
-        let change =
-            sqlx::query("UPDATE items SET round = ?, tries = ?, reply = ? WHERE job = ? AND place = ? AND state = 0");
-        let change = change.bind(item.round).bind(item.tries).bind(item.reply.as_ref());
-        self.change_item((id, item.place), change, (cost, None)).await
-    }
-
-    /// An item has its result; one that had one keeps it.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn finish_item(&self, id: JobId, result: &JobResult, cost: ItemCost) -> Result<(), StoreError> {
-        let change = sqlx::query(
-            "UPDATE items SET state = ?, result = ?, input = NULL, reply = NULL WHERE job = ? AND place = ? AND state = 0",
-        );
-        let change = change.bind(if result.succeeded { 1_i64 } else { 2 }).bind(&result.result);
-        self.change_item((id, result.place), change, (cost, Some(result.succeeded))).await
-    }
-
-    async fn change_item<'q>(
-        &self,
-        (id, place): (JobId, u32),
-        change: sqlx::query::Query<'q, Sqlite, sqlx::sqlite::SqliteArguments>,
-        (cost, ended): (ItemCost, Option<bool>),
-    ) -> Result<(), StoreError> {
-        let failed = StoreError::database("keep the result of a job's item");
+    pub async fn change_items(&self, id: JobId, changes: &[ItemChange]) -> Result<(), StoreError> {
+        let failed = StoreError::database("keep the results of a job's items");
         let mut transaction = self.jobs_db()?.fast.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        let id = id.as_bytes().to_vec();
-        let changed = change.bind(id.clone()).bind(place).execute(&mut *transaction).await.map_err(&failed)?;
-        if changed.rows_affected() == 1 {
-            sqlx::query(
-                "UPDATE jobs SET succeeded = succeeded + ?, failed = failed + ?, cost = cost + ?,
-                 cost_known = cost_known AND ? WHERE id = ?",
-            )
-            .bind(i64::from(ended == Some(true)))
-            .bind(i64::from(ended == Some(false)))
-            .bind(cost.cost.0)
-            .bind(cost.known)
-            .bind(id)
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
+        let (mut succeeded, mut ended, mut cost, mut known) = (0_i64, 0_i64, 0_i64, true);
+        for change in changes {
+            let query = match &change.now {
+                ItemState::Waits { round, tries } => {
+                    let sql =
+                        "UPDATE items SET round = ?, tries = ?, reply = NULL WHERE job = ? AND place = ? AND state = 0";
+                    sqlx::query(sql).bind(*round).bind(*tries)
+                }
+                ItemState::Ended(result) => {
+                    let sql = "UPDATE items SET state = ?, result = ?, input = NULL, reply = NULL
+                               WHERE job = ? AND place = ? AND state = 0";
+                    sqlx::query(sql).bind(if result.succeeded { 1_i64 } else { 2 }).bind(&result.result)
+                }
+            };
+            let query = query.bind(id.as_bytes().as_slice()).bind(change.place);
+            let changed = query.execute(&mut *transaction).await.map_err(&failed)?.rows_affected() == 1;
+            if changed {
+                cost = cost.saturating_add(change.cost.cost.0);
+                known &= change.cost.known;
+                if let ItemState::Ended(result) = &change.now {
+                    ended += 1;
+                    succeeded += i64::from(result.succeeded);
+                }
+            }
         }
+        sqlx::query(
+            "UPDATE jobs SET succeeded = succeeded + ?, failed = failed + ?, cost = cost + ?,
+             cost_known = cost_known AND ? WHERE id = ?",
+        )
+        .bind(succeeded)
+        .bind(ended - succeeded)
+        .bind(cost)
+        .bind(known)
+        .bind(id.as_bytes().as_slice())
+        .execute(&mut *transaction)
+        .await
+        .map_err(&failed)?;
         transaction.commit().await.map_err(&failed)
     }
 
