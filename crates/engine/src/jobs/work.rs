@@ -107,10 +107,13 @@ impl Orchestrator {
             return false;
         }
         let Some(intent) = live.intent(&job.intent) else { return true };
+        // Items that were just begun are not at their lane yet.
+        let begun = ITEMS_IN_AIR - self.0.jobs.places.available_permits();
         let lanes = self.0.lanes();
         let free = |lane: &baton_core::LaneId| {
             let gate = lanes.get(*lane).gate();
-            gate.waiting() == 0 && gate.limiter().in_flight().saturating_mul(2) < gate.limiter().limit()
+            let busy = (gate.limiter().in_flight() as usize).max(begun);
+            gate.waiting() == 0 && busy * 2 < gate.limiter().limit() as usize
         };
         intent.candidates.iter().all(|candidate| match live.pool(&candidate.model) {
             Some(pool) => pool.iter().any(free),
