@@ -298,7 +298,7 @@ async fn a_batch_is_handed_in_once_although_nobody_hears_of_it_and_costs_half() 
 #[tokio::test]
 async fn an_answer_of_a_batch_is_judged_as_any_is() {
     let place = Place::new(Vendor::new(|prompt| Some(if prompt.contains("ticket 1.") { "no label" } else { "bug" })));
-    place.vendor.models.say("a", &[Says::Text(1, "bug")]);
+    place.vendor.models.say("b", &[Says::Text(1, "bug")]);
     let id = place.submit(3, day()).await;
     let view = place.until(&id, |view| view.status == "done").await;
     assert_eq!(view.succeeded, 3);
@@ -306,8 +306,9 @@ async fn an_answer_of_a_batch_is_judged_as_any_is() {
     complete(&lines, 3);
     assert_eq!(records.len(), 3);
     let attempts = lines[1]["answer"]["attempts"].as_array().unwrap();
-    let told: Vec<_> = attempts.iter().map(|a| (a["kind"].as_str().unwrap(), a["outcome"].as_str().unwrap())).collect();
-    assert_eq!(told, [("batch", "bad_answer"), ("fallback", "passed")]);
+    let told: Vec<_> =
+        attempts.iter().map(|a| [&a["model"], &a["kind"], &a["outcome"]].map(|t| t.as_str().unwrap())).collect();
+    assert_eq!(told, [["sim/a", "batch", "bad_answer"], ["sim/b", "fallback", "passed"]]);
 }
 
 #[tokio::test]
