@@ -22,6 +22,7 @@ pub(crate) fn behaviour(dice: &mut Dice) -> Behaviour {
         faults,
         concurrency: dice.chance(0.15).then(|| dice.between(1, 6) as u32),
         phases: (0..dice.between(0, 3)).map(|_| phase(dice)).collect(),
+        ..Behaviour::default()
     }
 }
 

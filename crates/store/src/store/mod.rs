@@ -17,6 +17,8 @@ mod scores;
 mod semantic;
 
 #[cfg(test)]
+mod job_tests;
+#[cfg(test)]
 mod review_tests;
 #[cfg(test)]
 mod tests;
