@@ -315,7 +315,9 @@ impl Provider {
         let uri =
             uri.map_err(|error| WireError::bad_answer(format!("the provider's id is no part of an address: {error}")))?;
         let mut headers = self.headers.clone();
-        headers.extend(kind.map(|kind| (CONTENT_TYPE, kind)));
+        if let Some(kind) = kind {
+            headers.insert(CONTENT_TYPE, kind);
+        }
         self.exchange(HttpRequest { method, uri, headers, body })
             .await
             .map_err(|error| redacted(self.key.as_deref(), error))

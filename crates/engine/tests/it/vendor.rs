@@ -68,6 +68,8 @@ impl Vendor {
         let status = state.status;
         Ok(match (&request.method, path.split('/').collect::<Vec<_>>().as_slice()) {
             (&Method::POST, ["files"]) => {
+                let kinds: Vec<_> = request.headers.get_all(http::header::CONTENT_TYPE).iter().collect();
+                assert!(kinds.len() == 1 && kinds[0].to_str().unwrap().starts_with("multipart/form-data"), "{kinds:?}");
                 state.files.push(String::from_utf8(request.body.to_vec()).unwrap());
                 json!({ "id": format!("file-{}", state.files.len()) })
             }

@@ -131,7 +131,7 @@ async fn a_job_is_its_team_s_and_takes_the_permission_to_call() {
     let narrow = guest.key("support", &[Permission::Call, Permission::Read], Some(&["draft"])).await;
     let other = guest.key("sales", &[Permission::Call, Permission::Read], None).await;
     let body = items(&[json!("a")]);
-    let post = |key: &str| guest.with_key(Method::POST, "/v1/jobs", key, Some(body.clone()));
+    let post = async |key: &str| guest.with_key(Method::POST, "/v1/jobs", key, Some(body.clone())).await;
     refused(&post(&reader).await, 403, "permission_missing", None);
     refused(&post(&narrow).await, 403, "intent_not_allowed", Some("/intent"));
     let place = post(&caller).await.header("location").unwrap().to_owned();

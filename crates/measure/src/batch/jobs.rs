@@ -145,7 +145,7 @@ impl Ground {
     async fn wait(&self, server: &Server, id: &str, since: Instant, until: impl Fn(&Value) -> bool) -> Result<Value> {
         loop {
             let view = self.client.get(server.address, &format!("/v1/jobs/{id}"), "none").await?;
-            if until(&view) {
+            if until(&view) || view["status"] == "done" {
                 return Ok(view);
             }
             if since.elapsed() > PATIENCE {
