@@ -42,7 +42,10 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
             match Drive::new(engine, call, &request, log) {
                 Err(failure) => Outcome::failed(failure),
                 Ok(mut drive) => {
-                    let finish = perform(engine, &mut drive, request.policy(call.stream)).await;
+                    let policy = request.policy(call.stream);
+                    // What a batch answered is there: nobody is asked beside it.
+                    let policy = if batched.is_some() { Policy { hedge_share: 0.0, ..policy } } else { policy };
+                    let finish = perform(engine, &mut drive, policy).await;
                     let outcome = finished(engine, &request, &mut drive, finish);
                     let outcome = Outcome { rejected: drive.rejected(), ..outcome };
                     attempts = drive.records;

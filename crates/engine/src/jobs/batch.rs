@@ -4,7 +4,8 @@
 //! Each step is written down before the next one is taken. A batch that may have been handed in is looked
 //! for by the job's id, which stands on it, before it is handed in again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -197,9 +198,9 @@ impl AtWork {
         }
         match self.fill((batch.first, batch.last), (asks.1, &caller), batch.begun_us).await? {
             Ok(filled) => {
-                if !aloft.held.contains_key(&batch.number) {
+                if let Entry::Vacant(held) = aloft.held.entry(batch.number) {
                     match self.baton.reserve(&filled) {
-                        Ok(reservation) => drop(aloft.held.insert(batch.number, reservation)),
+                        Ok(reservation) => drop(held.insert(reservation)),
                         Err(why) => return Ok(Step::Later(why)),
                     }
                 }
