@@ -12,6 +12,7 @@
 //! vendor wants them is its [`Dialect`].
 
 mod batch;
+mod embedding;
 mod error;
 mod fields;
 mod message;
@@ -26,6 +27,7 @@ pub use batch::{
     Batch, BatchCounts, BatchLine, BatchStatus, decode_batch, decode_batch_line, decode_batches, decode_file,
     encode_batch, encode_batch_line,
 };
+pub use embedding::{decode_embedding_response, encode_embedding_request};
 pub use error::{decode_error, encode_error};
 pub use request::{decode_request, include_usage, take_params};
 pub use response::{decode_response, encode_response, write_response};
