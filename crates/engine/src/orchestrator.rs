@@ -23,12 +23,13 @@ use crate::close::{crashed, refused};
 use crate::connect::{Connect, Connections};
 use crate::drift::{self, Drift};
 use crate::engine::{Engine, Observer};
+use crate::execution::Execution;
 use crate::flights::Flights;
 use crate::jobs::Working;
 use crate::judge::Judges;
 use crate::learn::{self, InForce, Learning};
 use crate::local::{self, Locals};
-use crate::log::{Cursor, Delivered, EventLog, LogEvent};
+use crate::log::{Delivered, EventLog};
 use crate::places::Waiters;
 use crate::reload::{Configuration, Configured};
 use crate::repeats::{Boarding, Repeats, board, land};
@@ -467,32 +468,6 @@ impl Orchestrator {
     /// Waits until none runs. Callers stop sending first.
     pub async fn idle(&self) {
         self.0.tasks.idle().await;
-    }
-}
-
-/// A started call.
-pub struct Execution {
-    /// Its id.
-    pub id: ExecutionId,
-    /// What happens, from the start.
-    pub events: Cursor,
-}
-
-impl Execution {
-    /// Waits for its end.
-    ///
-    /// # Errors
-    /// As [`Orchestrator::execute`].
-    pub async fn end(self) -> Result<Arc<Delivered>, ExecuteError> {
-        let Self { id: execution, mut events } = self;
-        loop {
-            match events.next().await {
-                Some(LogEvent::End(delivered)) => return Ok(delivered),
-                Some(LogEvent::Error(failure)) => return Err(ExecuteError { execution, failure: (*failure).clone() }),
-                Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
-                None => return Err(ExecuteError { execution, failure: Engine::crashed(execution) }),
-            }
-        }
     }
 }
 

@@ -214,7 +214,7 @@ fn through_batches(report: &mut Report, over: &Over, recorded: &records::Recorde
         let tokens = |name: &str| answer["usage"][name].as_u64().context("an answer without usage");
         let full = tokens("inputTokens")? * PRICE.0 + tokens("outputTokens")? * PRICE.1;
         let batched = answer["attempts"][0]["kind"] == "batch";
-        ensure!(full % 2 == 0, "half of an odd number of nano-dollars");
+        ensure!(full.is_multiple_of(2), "half of an odd number of nano-dollars");
         expected += if batched { full / 2 } else { full };
         if batched { in_batch += 1 } else { singly += 1 }
     }
