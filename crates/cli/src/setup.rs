@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_config::{Diagnostic, Given, Loaded, Report, Snapshot, load};
-use baton_core::Sampler;
+use baton_core::{Sampler, TeamId};
 use baton_engine::{Observer, Orchestrator};
 use baton_provider::ProviderError::{BadKey, KeyFile, MissingKey};
 use baton_provider::{HttpTransport, Provider, ProviderError};
@@ -80,6 +80,17 @@ pub(crate) async fn orchestrator(
         Recording::Memory => Store::memory(),
         Recording::Store { in_use } => Store::open(&snapshot.store).await.map_err(|error| opening(&error, in_use))?,
     };
+    let baton = orchestrator_over(snapshot, store, Arc::clone(&transports), watched)?;
+    Ok((baton, transports))
+}
+
+/// The same over a store that is open.
+pub(crate) fn orchestrator_over(
+    snapshot: Snapshot,
+    store: Store,
+    transports: Arc<Transports>,
+    watched: Option<(Observer, Sampler)>,
+) -> Result<Orchestrator, Exit> {
     let mut builder = Orchestrator::builder(snapshot, store).connect(transports.connect());
     if transports.replays() {
         builder = builder.without_keys();
@@ -87,8 +98,7 @@ pub(crate) async fn orchestrator(
     if let Some((observer, sampler)) = watched {
         builder = builder.on_record(observer).sampler(sampler);
     }
-    let baton = builder.build().map_err(|error| Exit::usage(error.to_string()))?;
-    Ok((baton, transports))
+    builder.build().map_err(|error| Exit::usage(error.to_string()))
 }
 
 /// What must be there besides the files: scenarios, and the keys of the providers that will be asked.
@@ -145,6 +155,20 @@ pub(crate) async fn control_and_snapshot(folder: &Folder) -> Result<(Store, Snap
     let snapshot = folder.snapshot()?;
     let store = Store::open_read(&snapshot.store).await.map_err(|error| Exit::outside(error.to_string()))?;
     Ok((store, snapshot))
+}
+
+/// Where `baton.toml` declares teams, a name that is not among them would have none of their limits.
+pub(crate) fn team(name: &str, snapshot: &Snapshot) -> Result<TeamId, Exit> {
+    if name.is_empty() || name.len() > 64 || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Exit::usage(format!("--team: `{name}` cannot be a team: use one word of at most 64 bytes")));
+    }
+    let team = TeamId::new(name);
+    if !snapshot.teams.is_empty() && !snapshot.teams.contains_key(&team) {
+        let known: Vec<&str> = snapshot.teams.keys().map(TeamId::as_str).collect();
+        let message = format!("--team: baton.toml has no [teams.{name}]; it has: {}", known.join(", "));
+        return Err(Exit::usage(message));
+    }
+    Ok(team)
 }
 
 /// An address to listen on, as a flag says it.

@@ -402,6 +402,8 @@ pub(crate) struct TeamFile {
     /// Its weight where teams compete for places: 2 gets twice as many as 1.
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) share: u32,
+    /// Jobs that are not over; more are refused with `queue_full`.
+    pub(crate) jobs: u32,
     /// Calls of all its keys in any 60 seconds; more are refused with `rate_limit`.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -430,7 +432,7 @@ impl TeamFile {
 impl Default for TeamFile {
     fn default() -> Self {
         let (intents, calls_per_minute, tokens_per_minute, usd_per_day) = Default::default();
-        Self { intents, share: 1, calls_per_minute, tokens_per_minute, usd_per_day }
+        Self { intents, share: 1, jobs: crate::JOBS_DEFAULT, calls_per_minute, tokens_per_minute, usd_per_day }
     }
 }
 

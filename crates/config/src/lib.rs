@@ -44,9 +44,9 @@ pub use expression::Expression;
 pub use json::canonical;
 pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load, sources};
 pub use plan::{
-    BatchSpec, CacheSpec, Case, Criterion, Durability, Embedding, Hashes, IntentKind, JudgeSpec, LocalSpec, ModelSpec,
-    Objective, OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, SemanticSpec, ServerSpec, Share,
-    Snapshot, StoreSpec, Team,
+    BatchSpec, CacheSpec, Case, Criterion, Durability, Embedding, Hashes, IntentKind, JOBS_DEFAULT, JudgeSpec,
+    LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, SemanticSpec,
+    ServerSpec, Share, Snapshot, StoreSpec, Team,
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};

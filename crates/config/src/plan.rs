@@ -93,7 +93,12 @@ pub struct Team {
     pub allowance: Allowance,
     /// Its weight where teams compete, at least 1.
     pub share: u32,
+    /// Jobs that are not over.
+    pub jobs: u32,
 }
+
+/// Jobs of a team that are not over, where nothing else is said.
+pub const JOBS_DEFAULT: u32 = 16;
 
 /// Where records go.
 #[derive(Clone, Debug)]

@@ -18,6 +18,8 @@ pub enum AttemptKind {
     Hedge,
     /// A look whether a lane is back, beside the candidate that answers meanwhile.
     Probe,
+    /// Its answer came in a batch of the provider's, before the execution began.
+    Batch,
 }
 
 impl AttemptKind {
@@ -30,6 +32,7 @@ impl AttemptKind {
             Self::Fallback => "fallback",
             Self::Hedge => "hedge",
             Self::Probe => "probe",
+            Self::Batch => "batch",
         }
     }
 }

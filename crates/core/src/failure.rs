@@ -46,6 +46,8 @@ codes! {
     UnknownModel = "unknown_model", NotFound;
     /// No such execution, for this team.
     UnknownExecution = "unknown_execution", NotFound;
+    /// No such job, for this team.
+    UnknownJob = "unknown_job", NotFound;
     /// The idempotency key was used with another body.
     IdempotencyConflict = "idempotency_conflict", Conflict;
     /// The review item is not the reviewer's to do this with.

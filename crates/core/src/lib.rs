@@ -49,7 +49,7 @@ pub use exec::{Attempt, Breach, Commit, Decision, Event, Exec, Finish, Policy, S
 pub use failure::{ErrorCode, ErrorType, Failure};
 pub use flow::{Claimant, FairQueue, Gate, Limiter, Signal, Ticket, may_hold_more};
 pub use idempotency::Idempotency;
-pub use ids::{ExecutionId, IntentName, KeyId, ModelId, TeamId};
+pub use ids::{ExecutionId, IntentName, JobId, KeyId, ModelId, TeamId};
 pub use lanes::{Lane, Lanes, Observation};
 pub use latencies::Percentiles;
 pub use limits::{CallConfig, Ceilings, Limits, SERVER_CEILINGS};

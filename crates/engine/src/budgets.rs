@@ -92,6 +92,13 @@ impl Budgets {
         reserved
     }
 
+    /// Holds what is owed anyway, whatever limits say.
+    pub(crate) fn hold(&self, quotas: &[Quota], cost: NanoUsd, at: At) -> Option<Reservation> {
+        let unlimited = |quota: &Quota| Quota { allowance: Allowance::default(), ..quota.clone() };
+        let quotas: Arc<[Quota]> = quotas.iter().map(unlimited).collect();
+        self.lock().ledger.reserve(&quotas, Need { tokens: 0, cost: Some(cost) }, at).ok()
+    }
+
     /// Gives back what an attempt held, and charges what it used.
     pub(crate) fn settle(&self, reservation: Reservation, used: Used) {
         self.lock().ledger.settle(reservation, used);

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use baton_config::Snapshot;
 use baton_core::{
     Allowance, CallConfig, ErrorCode, ExecutionId, Failure, Idempotency, IntentName, KeyId, TeamId, TraceParent,
 };
+use baton_store::KeyInfo;
 use baton_wire::{ChatRequest, Tool};
 use serde_json::Value;
 use tokio::time::Instant;
+
+use crate::jobs::AsItem;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -51,6 +55,26 @@ impl Default for Caller {
 }
 
 impl Caller {
+    /// Who has this key: it may call what it and its team may.
+    #[must_use]
+    pub fn of(key: &KeyInfo, snapshot: &Snapshot) -> Self {
+        let Self { team, intents: of_team, .. } = Self::of_team(&key.team, snapshot);
+        let own = CallerKey { id: KeyId::new(&key.id), allowance: key.allowance };
+        let intents = match (key.intents.as_deref(), of_team) {
+            (None, of_team) => of_team,
+            (Some(own), None) => Some(own.into()),
+            (Some(own), Some(of_team)) => Some(own.iter().filter(|name| of_team.contains(name)).cloned().collect()),
+        };
+        Self { team, intents, key: Some(own) }
+    }
+
+    /// A team, without a key.
+    #[must_use]
+    pub fn of_team(team: &TeamId, snapshot: &Snapshot) -> Self {
+        let intents = snapshot.teams.get(team).and_then(|team| team.intents.as_deref()).map(Arc::from);
+        Self { team: team.clone(), intents, key: None }
+    }
+
     pub(crate) fn may_call(&self, intent: &IntentName) -> Result<(), Failure> {
         if self.intents.as_ref().is_none_or(|allowed| allowed.contains(intent)) {
             return Ok(());
@@ -100,6 +124,8 @@ pub struct Call {
     /// What makes this call, made again, the same call: it is given the same execution again
     /// ([`crate::idempotency`]).
     pub idempotency: Option<Idempotency>,
+    /// What makes it the execution of a job's item.
+    pub item: Option<AsItem>,
     /// When the request was fully read; the deadline runs from here.
     pub received: Instant,
 }
@@ -127,6 +153,7 @@ impl Call {
             parent: None,
             trace: None,
             idempotency: None,
+            item: None,
             received: Instant::now(),
         }
     }

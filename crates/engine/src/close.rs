@@ -151,6 +151,10 @@ fn chosen(request: &Request, attempts: &[AttemptRecord]) -> String {
     if !told.is_empty() {
         return told;
     }
+    if let Some(batched) = attempts.iter().find(|a| a.kind == AttemptKind::Batch && a.outcome == AttemptOutcome::Passed)
+    {
+        return format!("answered in a batch of {}", batched.model.provider());
+    }
     match (&request.intent, &request.limits.models, &request.routed) {
         (None, ..) => "the model that was asked for".into(),
         (_, Some(_), _) => "first of the models that the call names".into(),

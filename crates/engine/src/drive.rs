@@ -4,6 +4,8 @@
 mod judging;
 mod spend;
 
+pub(crate) use spend::need;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -125,6 +127,9 @@ impl<'a> Drive<'a> {
         self.records.push(record);
         if candidate.model.as_str() == "local" {
             return self.ask_local(number);
+        }
+        if Some(candidate.lane) == self.request.live.batched() {
+            return self.open_batched(number);
         }
         let Some(provider) = self.request.live.provider(candidate) else {
             let why = format!("provider `{}` is not there", candidate.model.provider());

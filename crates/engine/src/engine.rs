@@ -13,6 +13,7 @@ use crate::call::Call;
 use crate::clock::Clock;
 use crate::drift::Drift;
 use crate::flights::Flights;
+use crate::jobs::Working;
 use crate::judge::Judges;
 use crate::learn::Learning;
 use crate::live::Live;
@@ -54,6 +55,7 @@ pub(crate) struct Engine {
     pub(crate) routing: Routing,
     pub(crate) drift: Drift,
     pub(crate) semantic: Semantic,
+    pub(crate) jobs: Working,
 }
 
 impl Engine {

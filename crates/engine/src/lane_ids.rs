@@ -19,6 +19,8 @@ pub(crate) enum LaneKey {
     Remote { provider: String, uri: Uri, key: Option<[u8; 32]>, model: ModelId },
     /// A model inside this process: each intent has its own.
     Local { model: ModelId, intent: Option<IntentName> },
+    /// What providers answered in batches.
+    Batched,
 }
 
 /// See the module.

@@ -18,7 +18,8 @@ pub(crate) struct Live {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) intents: HashMap<IntentName, Arc<Intent>>,
     pub(crate) providers: BTreeMap<String, Pool>,
-    /// The lanes of each of the snapshot's models, by place: one for each key of its provider.
+    /// The lanes of each of the snapshot's models, by place: one for each key of its provider. The last is
+    /// [`Live::batched`].
     pub(crate) lanes: Vec<Vec<LaneId>>,
     /// What the semantic caches of its intents embed with, by name.
     pub(crate) embedders: Embedders,
@@ -68,7 +69,13 @@ impl Live {
             None => (u32::MAX, usize::MAX),
         };
         let pools = self.snapshot.models.iter().zip(&self.lanes);
-        pools.flat_map(move |(spec, pool)| pool.iter().map(move |lane| (*lane, of(spec))))
+        let models = pools.flat_map(move |(spec, pool)| pool.iter().map(move |lane| (*lane, of(spec))));
+        models.chain(self.batched().map(|lane| (lane, (u32::MAX, usize::MAX))))
+    }
+
+    /// The lane of answers that came in a batch: nobody waits for one, and nothing of it fails.
+    pub(crate) fn batched(&self) -> Option<LaneId> {
+        self.lanes.get(self.snapshot.models.len())?.first().copied()
     }
 
     /// A model as one that may answer.
@@ -111,5 +118,5 @@ pub(crate) fn lane_keys(snapshot: &Snapshot, providers: &BTreeMap<String, Pool>)
             vec![LaneKey::Local { model: spec.id.clone(), intent: intent.map(|plan| plan.name.clone()) }]
         }
     };
-    snapshot.models.iter().map(keys).collect()
+    snapshot.models.iter().map(keys).chain([vec![LaneKey::Batched]]).collect()
 }

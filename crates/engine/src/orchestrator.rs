@@ -24,11 +24,13 @@ use crate::close::{crashed, refused};
 use crate::connect::{Connect, Connections};
 use crate::drift::{self, Drift};
 use crate::engine::{Engine, Observer};
+use crate::execution::Execution;
 use crate::flights::Flights;
+use crate::jobs::Working;
 use crate::judge::Judges;
 use crate::learn::{self, InForce, Learning};
 use crate::local::{self, Locals};
-use crate::log::{Cursor, Delivered, EventLog, LogEvent};
+use crate::log::{Delivered, EventLog};
 use crate::places::Waiters;
 use crate::reload::{Configuration, Configured};
 use crate::repeats::{Boarding, Repeats, board, land};
@@ -207,6 +209,7 @@ impl Builder {
             routing: Routing::default(),
             drift: Drift::default(),
             semantic,
+            jobs: Working::default(),
         })))
     }
 }
@@ -236,15 +239,7 @@ impl Orchestrator {
     /// # Errors
     /// The typed error of the table in the documentation, with the execution's id.
     pub async fn execute(&self, call: Call) -> Result<Arc<Delivered>, ExecuteError> {
-        let Execution { id: execution, mut events } = self.start(call);
-        loop {
-            match events.next().await {
-                Some(LogEvent::End(delivered)) => return Ok(delivered),
-                Some(LogEvent::Error(failure)) => return Err(ExecuteError { execution, failure: (*failure).clone() }),
-                Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
-                None => return Err(ExecuteError { execution, failure: Engine::crashed(execution) }),
-            }
-        }
+        self.start(call).end().await
     }
 
     /// Starts a call; its events are read as they come. Dropping the cursor cancels what nobody
@@ -252,7 +247,7 @@ impl Orchestrator {
     #[must_use]
     pub fn start(&self, call: Call) -> Execution {
         let engine = Arc::clone(&self.0);
-        let id = engine.clock.execution_id();
+        let id = call.item.as_ref().map_or_else(|| engine.clock.execution_id(), |item| item.execution);
         let (log, events) = EventLog::begin(id);
         let conflict = match board(&engine, &call, &log) {
             Boarding::Begin => None,
@@ -476,14 +471,6 @@ impl Orchestrator {
     pub async fn idle(&self) {
         self.0.tasks.idle().await;
     }
-}
-
-/// A started call.
-pub struct Execution {
-    /// Its id.
-    pub id: ExecutionId,
-    /// What happens, from the start.
-    pub events: Cursor,
 }
 
 impl From<ExecuteError> for Failure {

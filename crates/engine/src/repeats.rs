@@ -15,9 +15,9 @@ use serde_json::{Map, Value};
 use crate::call::{Call, Target};
 use crate::close::tell;
 use crate::engine::Engine;
+use crate::execution::Execution;
 use crate::intent::text_of_output;
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
-use crate::orchestrator::Execution;
 use crate::outcome::Outcome;
 use crate::resolve::Request;
 

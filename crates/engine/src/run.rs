@@ -26,14 +26,26 @@ pub(crate) async fn run(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) 
             Err(failure) => return refused(engine, &live, call, (log, failure)).await,
         };
     let mut attempts = Vec::new();
-    let outcome = match recall(engine, call, &mut request, log).await {
+    let batched = call.item.as_ref().and_then(|item| item.reply.as_deref());
+    let remembered = match batched {
+        // It is paid for.
+        Some(_) => None,
+        None => recall(engine, call, &mut request, log).await,
+    };
+    let outcome = match remembered {
         Some(remembered) => remembered,
         None => {
             (request.candidates, request.routed) = route(engine, call, &request, log.execution);
+            if let Some(first) = batched.and_then(|batched| batched.candidate(&request.live)) {
+                request.candidates = std::iter::once(first).chain(request.candidates.iter().cloned()).collect();
+            }
             match Drive::new(engine, call, &request, log) {
                 Err(failure) => Outcome::failed(failure),
                 Ok(mut drive) => {
-                    let finish = perform(engine, &mut drive, request.policy(call.stream)).await;
+                    let policy = request.policy(call.stream);
+                    // What a batch answered is there: nobody is asked beside it.
+                    let policy = if batched.is_some() { Policy { hedge_share: 0.0, ..policy } } else { policy };
+                    let finish = perform(engine, &mut drive, policy).await;
                     let outcome = finished(engine, &request, &mut drive, finish);
                     let outcome = Outcome { rejected: drive.rejected(), ..outcome };
                     attempts = drive.records;

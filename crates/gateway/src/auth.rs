@@ -1,10 +1,9 @@
 //! Who calls: from a key to a [`Caller`].
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use baton_core::{ErrorCode, Failure, IntentName, KeyId};
-use baton_engine::{Caller, CallerKey};
+use baton_core::{ErrorCode, Failure};
+use baton_engine::Caller;
 use baton_store::{KeyInfo, Permission};
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Uri};
@@ -49,19 +48,7 @@ fn caller(gateway: &Gateway, key: &KeyInfo, any_of: &[Permission]) -> Result<Cal
         let message = format!("key {} may not do this: it takes the permission {}", key.id, needed.join(" or "));
         return Err(Failure::new(ErrorCode::PermissionMissing, message));
     }
-    let snapshot = gateway.orchestrator().snapshot();
-    let of_team = snapshot.teams.get(&key.team).and_then(|team| team.intents.as_deref());
-    let own = CallerKey { id: KeyId::new(&key.id), allowance: key.allowance };
-    Ok(Caller { team: key.team.clone(), intents: both(key.intents.as_deref(), of_team), key: Some(own) })
-}
-
-/// The intents that key and team both allow; `None` is all.
-fn both(key: Option<&[IntentName]>, team: Option<&[IntentName]>) -> Option<Arc<[IntentName]>> {
-    match (key, team) {
-        (None, None) => None,
-        (Some(one), None) | (None, Some(one)) => Some(one.into()),
-        (Some(key), Some(team)) => Some(key.iter().filter(|name| team.contains(name)).cloned().collect()),
-    }
+    Ok(Caller::of(key, &gateway.orchestrator().snapshot()))
 }
 
 /// Open means open to this machine, not to the pages that its browser has open: neither those of

@@ -13,6 +13,7 @@ mod executions;
 mod feedback;
 mod headers;
 mod health;
+mod jobs;
 mod json;
 mod metrics;
 mod models;

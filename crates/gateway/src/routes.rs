@@ -21,20 +21,11 @@ use crate::edge::edge;
 use crate::error::Problem;
 use crate::execute::not_yet;
 use crate::state::Gateway;
-use crate::{GatewayOptions, Metrics, chat, execute, executions, feedback, health, models, reviews};
+use crate::{GatewayOptions, Metrics, chat, execute, executions, feedback, health, jobs, models, reviews};
 
 /// Routes of the contract that this version does not have: this path, or anything under it.
-const LATER: [&str; 9] = [
-    "/v1/execute/batch",
-    "/v1/jobs",
-    "/v1/responses",
-    "/v1/embeddings",
-    "/v1/messages",
-    "/v1/reports",
-    "/v1/intents",
-    "/v1/subjects",
-    "/v1/batches",
-];
+const LATER: [&str; 7] =
+    ["/v1/responses", "/v1/embeddings", "/v1/messages", "/v1/reports", "/v1/intents", "/v1/subjects", "/v1/batches"];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,6 +36,7 @@ const LATER: [&str; 9] = [
     ),
     tags(
         (name = "calls", description = "Calling intents"),
+        (name = "jobs", description = "Many inputs that are answered in time"),
         (name = "openai", description = "The same through OpenAI's API"),
         (name = "executions", description = "What was done, and what is said about it"),
         (name = "reviews", description = "People label answers"),
@@ -56,6 +48,11 @@ struct Document;
 fn documented() -> OpenApiRouter<Gateway> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(execute::execute))
+        .routes(routes!(execute::many::batch))
+        .routes(routes!(jobs::list, jobs::create))
+        .routes(routes!(jobs::get, jobs::delete))
+        .routes(routes!(jobs::results))
+        .routes(routes!(jobs::cancel))
         .routes(routes!(chat::completions))
         .routes(routes!(models::models))
         .routes(routes!(executions::list))

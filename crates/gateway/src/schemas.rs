@@ -28,6 +28,97 @@ pub(crate) struct CallConfigSchema {
     pub(crate) semantic_error_max: Option<f64>,
 }
 
+/// One of many inputs.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Item)]
+pub(crate) struct ItemSchema {
+    /// What is asked, as the intent's input schema says.
+    pub(crate) input: Value,
+    /// The caller's own name for it, said again with its result; at most 256 characters.
+    #[schema(max_length = 256)]
+    pub(crate) id: Option<String>,
+    /// Besides those of all items.
+    #[schema(required = false)]
+    pub(crate) metadata: std::collections::BTreeMap<String, String>,
+    /// Whom it is about, for deletion; at most 256 characters.
+    #[schema(max_length = 256)]
+    pub(crate) subject: Option<String>,
+}
+
+/// What came of one of many inputs: `answer` or `error`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ItemResult)]
+pub(crate) struct ResultSchema {
+    /// Its place among them, from 0.
+    pub(crate) place: u32,
+    /// Its caller's own name for it.
+    #[schema(nullable = false)]
+    pub(crate) id: Option<String>,
+    /// `succeeded` or `failed`.
+    pub(crate) status: String,
+    /// What it was answered.
+    #[schema(nullable = false)]
+    pub(crate) answer: Option<AnswerSchema>,
+    /// Why it was not: as the body of an error.
+    #[schema(value_type = Option<Object>, nullable = false)]
+    pub(crate) error: Option<Value>,
+}
+
+/// Many inputs, and how far they are answered.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Job)]
+pub(crate) struct JobSchema {
+    #[schema(format = "uuid")]
+    pub(crate) id: String,
+    pub(crate) intent: String,
+    /// `running`, `done` or `cancelled`.
+    pub(crate) status: String,
+    /// Unix milliseconds.
+    pub(crate) created_at_ms: i64,
+    /// Unix milliseconds; absent while it is running.
+    #[schema(nullable = false)]
+    pub(crate) ended_at_ms: Option<i64>,
+    /// How many items it has.
+    pub(crate) items: u32,
+    /// Those that were answered.
+    pub(crate) succeeded: u32,
+    /// Those that ended in an error.
+    pub(crate) failed: u32,
+    /// Those that have no result yet; of a cancelled job, those that get none.
+    pub(crate) waiting: u32,
+    /// Dollars of all its executions; `null` where one is not known.
+    #[schema(required = true)]
+    pub(crate) cost_usd: Option<String>,
+    /// Why none of its items is begun at present, as a limit that is reached; it goes on by itself.
+    #[schema(nullable = false)]
+    pub(crate) waits: Option<String>,
+    /// How long it may take, where that was said.
+    #[schema(nullable = false)]
+    pub(crate) within: Option<String>,
+    /// What it has at providers; absent where it has nothing.
+    #[schema(required = false)]
+    pub(crate) batches: Vec<ProviderBatchSchema>,
+}
+
+/// What a job has at a provider.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ProviderBatch)]
+pub(crate) struct ProviderBatchSchema {
+    pub(crate) model: String,
+    /// The provider's id of it, once it has it.
+    #[schema(nullable = false)]
+    pub(crate) batch: Option<String>,
+    /// `begun`, `handed_in` or `over`.
+    pub(crate) status: String,
+    /// What the provider said of it last.
+    #[schema(nullable = false)]
+    pub(crate) told: Option<String>,
+}
+
 /// An answer with known latency, cost and quality.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

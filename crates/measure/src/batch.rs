@@ -3,6 +3,7 @@
 //! Each part is a module of its own that adds its figures and bars to the one report.
 
 mod house;
+mod jobs;
 mod micro;
 mod poison;
 
@@ -31,5 +32,6 @@ pub(crate) fn run(arguments: Arguments) -> Result<Report> {
     let data = house::Data::read(&arguments)?;
     let alone = runtime.block_on(micro::measure(&data, &mut report))?;
     runtime.block_on(poison::measure(&data, &alone, &mut report))?;
+    jobs::measure(arguments.seed, &mut report)?;
     Ok(report)
 }

@@ -4,6 +4,7 @@
 //! A [`Provider`] sends one request and reads one answer. It neither retries nor times out: the
 //! request's state machine does.
 
+mod batches;
 mod fixtures;
 mod key;
 mod prices;
@@ -11,6 +12,7 @@ mod provider;
 mod transport;
 mod vendors;
 
+pub use batches::{BatchFile, BatchLines, Batches};
 pub use fixtures::{RecordTransport, ReplayTransport};
 pub use prices::{ListedModel, PriceList, PriceListError, PriceSource, Retirement, list_price, retirement};
 pub use provider::{BODY_BYTES_MAX, Besides, Provider, ProviderError, Reply, ReplyStream};

@@ -134,6 +134,7 @@ pub struct Provider {
     dialect: Dialect,
     key: Option<Arc<Key>>,
     simulated: bool,
+    pub(crate) batches: bool,
     transport: Arc<dyn Transport>,
 }
 
@@ -203,6 +204,8 @@ impl Provider {
                 return Err(ProviderError::UnknownKind { provider: provider(), kind: kind.to_owned(), known });
             }
         };
+        let simulated = spec.kind == "simulated";
+        let batches = simulated || vendor(&spec.kind).is_some_and(|row| row.batches);
         let base_url = spec.base_url.as_deref().or(base_url);
         let base_url = base_url.ok_or_else(|| ProviderError::NoBaseUrl { provider: provider() })?;
         let at = |route| {
@@ -218,8 +221,7 @@ impl Provider {
             (USER_AGENT, HeaderValue::from_static(concat!("baton/", env!("CARGO_PKG_VERSION")))),
         ]);
         headers.extend(key.as_ref().map(|key| (AUTHORIZATION, key.header.clone())));
-        let simulated = spec.kind == "simulated";
-        Ok(Self { uri, embeddings, headers, dialect, key, simulated, transport })
+        Ok(Self { uri, embeddings, headers, dialect, key, simulated, batches, transport })
     }
 
     /// Where it is asked.
@@ -329,12 +331,41 @@ impl Provider {
         }
         let accept = if stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        let body = openai::encode_request_for(request, &self.dialect, stream);
+        let body = self.body(request, stream);
         self.post(&self.uri, headers, body).await
     }
 
+    /// A request as this provider wants it.
+    pub(crate) fn body(&self, request: &ChatRequest, stream: bool) -> Bytes {
+        openai::encode_request_for(request, &self.dialect, stream)
+    }
+
+    /// One that is no chat, to a place beside chat completions, with the provider's own headers.
+    pub(crate) async fn ask_at(
+        &self,
+        method: Method,
+        place: &str,
+        (kind, body): (Option<HeaderValue>, Bytes),
+    ) -> Result<HttpResponse, WireError> {
+        let base = self.uri.to_string();
+        let base = base.strip_suffix("chat/completions").unwrap_or(&base);
+        let uri = format!("{base}{place}").parse();
+        let uri =
+            uri.map_err(|error| WireError::bad_answer(format!("the provider's id is no part of an address: {error}")))?;
+        let mut headers = self.headers.clone();
+        if let Some(kind) = kind {
+            headers.insert(CONTENT_TYPE, kind);
+        }
+        self.exchange(HttpRequest { method, uri, headers, body })
+            .await
+            .map_err(|error| redacted(self.key.as_deref(), error))
+    }
+
     async fn post(&self, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<HttpResponse, WireError> {
-        let request = HttpRequest { method: Method::POST, uri: uri.clone(), headers, body };
+        self.exchange(HttpRequest { method: Method::POST, uri: uri.clone(), headers, body }).await
+    }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, WireError> {
         let response = self.transport.send(request).await?;
         if response.status.is_success() {
             return Ok(response);
@@ -343,7 +374,7 @@ impl Provider {
         Err(openai::decode_error(response.status, &response.headers, &body, SystemTime::now()))
     }
 
-    fn is_simulated(&self, response: &HttpResponse) -> bool {
+    pub(crate) fn is_simulated(&self, response: &HttpResponse) -> bool {
         self.simulated || response.headers.get(SIMULATED).is_some_and(|value| value == "true")
     }
 }
@@ -356,7 +387,7 @@ fn endpoint(base_url: &str, route: &str) -> Option<Uri> {
 }
 
 /// The whole body: at most [`BODY_BYTES_MAX`] bytes, and as many as its headers say.
-async fn whole(response: HttpResponse) -> Result<Bytes, WireError> {
+pub(crate) async fn whole(response: HttpResponse) -> Result<Bytes, WireError> {
     let said = response.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let too_large = || WireError::bad_answer(format!("the answer is larger than {BODY_BYTES_MAX} bytes"));
     if said.is_some_and(|bytes| bytes > BODY_BYTES_MAX) {

@@ -30,6 +30,8 @@ pub struct Vendor {
     pub key_env: Option<&'static str>,
     /// What it does differently.
     pub dialect: Dialect,
+    /// Whether it takes OpenAI's batches.
+    pub batches: bool,
 }
 
 /// The form as most speak it, asked for usage at the end of each stream.
@@ -37,16 +39,16 @@ pub(crate) const USUAL: Dialect = Dialect { stream_options: StreamOptions::Usage
 const COMPLETION_TOKENS: Dialect = Dialect { max_tokens: "max_completion_tokens", ..USUAL };
 
 const fn row(name: &'static str, base_url: &'static str, key_env: &'static str, dialect: Dialect) -> Vendor {
-    Vendor { name, base_url, key_env: Some(key_env), dialect }
+    Vendor { name, base_url, key_env: Some(key_env), dialect, batches: false }
 }
 
 const fn own(name: &'static str, base_url: &'static str) -> Vendor {
-    Vendor { name, base_url, key_env: None, dialect: USUAL }
+    Vendor { name, base_url, key_env: None, dialect: USUAL, batches: false }
 }
 
 /// Every vendor.
 pub const VENDORS: &[Vendor] = &[
-    row("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", COMPLETION_TOKENS),
+    Vendor { batches: true, ..row("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", COMPLETION_TOKENS) },
     row(
         "anthropic",
         "https://api.anthropic.com/v1",

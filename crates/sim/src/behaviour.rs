@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::batches::BatchBehaviour;
 use crate::fault::{FaultShare, StatusShare};
 use crate::rng::Rng;
 
@@ -110,9 +111,11 @@ pub struct Behaviour {
     /// Calls at a time; one above it is answered 429. Absent means no limit.
     pub concurrency: Option<u32>,
     /// What differs where one prompt has several inputs.
-    pub batch: InBatch,
+    pub several: InBatch,
     /// What changes with time or call number; where several hold, the last one that says something wins.
     pub phases: Vec<Phase>,
+    /// How its batches go; `errors`, `faults` and `concurrency` do not concern them.
+    pub batch: BatchBehaviour,
 }
 
 impl Default for Behaviour {
@@ -124,8 +127,9 @@ impl Default for Behaviour {
             errors: Vec::new(),
             faults: Vec::new(),
             concurrency: None,
-            batch: InBatch::default(),
+            several: InBatch::default(),
             phases: Vec::new(),
+            batch: BatchBehaviour::default(),
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod answer;
 mod batch;
+mod batches;
 mod behaviour;
 mod cases;
 mod date;
@@ -27,6 +28,7 @@ mod sim;
 mod transport;
 mod wrong;
 
+pub use batches::{BatchBehaviour, BatchEnd};
 pub use behaviour::{Behaviour, InBatch, Latency, Phase, Share, Speed};
 pub use fault::{Fault, FaultShare, RetryAfter, StatusShare};
 pub use scenario::{Scenario, ScenarioError};

@@ -6,6 +6,7 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
+use crate::batches;
 use crate::openai;
 use crate::sim::Sim;
 use crate::transport::play;
@@ -28,6 +29,9 @@ pub(crate) async fn answer(sim: &Sim, request: HttpRequest) -> Result<HttpRespon
         let model = |id| json!({"id": id, "object": "model", "created": 0, "owned_by": crate::FINGERPRINT});
         let data: Vec<Value> = sim.names().into_iter().map(model).collect();
         return Ok(plain(StatusCode::OK, &json!({"object": "list", "data": data})));
+    }
+    if let Some(answered) = batches::answer(sim, &request) {
+        return Ok(answered);
     }
     let message = format!("Unknown request URL: {} {path}.", request.method);
     Ok(plain(StatusCode::NOT_FOUND, &openai::error(404, Some(&message))))
@@ -69,7 +73,9 @@ fn embeddings(body: &Bytes) -> HttpResponse {
 fn steer(sim: &Sim, method: &Method, path: &str, body: &Bytes) -> HttpResponse {
     let refuse = |status: StatusCode, message: String| plain(status, &json!({ "error": { "message": message } }));
     match (method, path.strip_prefix("models/")) {
-        (&Method::GET, None) if path == "stats" => plain(StatusCode::OK, &json!({ "models": sim.stats() })),
+        (&Method::GET, None) if path == "stats" => {
+            plain(StatusCode::OK, &json!({ "models": sim.stats(), "batches": sim.batches().stats() }))
+        }
         (&Method::POST, Some(model)) if !model.is_empty() => {
             let behaviour = serde_json::from_slice(body).map_err(|e| e.to_string());
             match behaviour.and_then(|b| sim.set(model, b).map_err(|e| e.to_string())) {
@@ -84,10 +90,13 @@ fn steer(sim: &Sim, method: &Method, path: &str, body: &Bytes) -> HttpResponse {
     }
 }
 
-fn plain(status: StatusCode, body: &Value) -> HttpResponse {
-    let bytes = Bytes::from(body.to_string());
+pub(crate) fn plain(status: StatusCode, body: &Value) -> HttpResponse {
+    raw(status, "application/json", Bytes::from(body.to_string()))
+}
+
+pub(crate) fn raw(status: StatusCode, kind: &'static str, bytes: Bytes) -> HttpResponse {
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     headers.insert(crate::SIMULATED_HEADER, HeaderValue::from_static("true"));
     HttpResponse { status, headers, body: Box::pin(stream::iter([Ok(bytes)])) }

@@ -11,12 +11,13 @@ use tokio::time::Instant;
 
 use crate::answer::Speaker;
 use crate::batch;
+use crate::batches::{BatchBehaviour, Batches};
 use crate::behaviour::Behaviour;
 use crate::cases::Cases;
 use crate::openai::Prompt;
 use crate::rng::Rng;
 use crate::scenario::{Scenario, ScenarioError};
-use crate::script::{Course, Script};
+use crate::script::{Course, Opening, Script};
 use crate::transport::MemoryTransport;
 
 /// Scripted model servers; clones share everything.
@@ -30,6 +31,7 @@ struct Inner {
     seed: u64,
     cases: Cases,
     state: Mutex<State>,
+    batches: Batches,
     /// The first request: phases count from here.
     start: OnceLock<Instant>,
     /// Unix seconds at `start`. A fixed date unless sockets are served, so that bytes repeat.
@@ -73,6 +75,7 @@ impl Sim {
             seed,
             cases: Cases::new(scenario.truth),
             state: Mutex::new(State { behaviours, stats: BTreeMap::new() }),
+            batches: Batches::default(),
             start: OnceLock::new(),
             start_unix_s: AtomicU64::new(UNIX_START_S),
         };
@@ -144,7 +147,7 @@ impl Sim {
         }
         let speaker = Speaker { seed, model, wrong: behaviour.wrong.get(), cases: &self.inner.cases };
         let answer = match batch::items(prompt) {
-            Some(items) => batch::answer(&speaker, (prompt, &items), &behaviour.batch, fault),
+            Some(items) => batch::answer(&speaker, (prompt, &items), &behaviour.several, fault),
             None => speaker.answer(prompt, fault),
         };
         if prompt.stream { course.stream(prompt, &answer, fault) } else { course.whole(prompt, &answer, fault) }
@@ -179,6 +182,44 @@ impl Sim {
     fn behaviour(&self, model: &str) -> Option<Arc<Behaviour>> {
         let state = self.state();
         state.behaviours.get(model).or_else(|| state.behaviours.get(ANY)).cloned()
+    }
+
+    pub(crate) fn batches(&self) -> &Batches {
+        &self.inner.batches
+    }
+
+    pub(crate) fn batch_behaviour(&self, model: &str) -> BatchBehaviour {
+        self.behaviour(model).map(|behaviour| behaviour.batch.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.inner.seed
+    }
+
+    /// Since the first request.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.inner.start.get_or_init(Instant::now).elapsed()
+    }
+
+    /// Unix seconds at the first request.
+    pub(crate) fn unix_s(&self) -> u64 {
+        self.inner.start_unix_s.load(Ordering::Relaxed)
+    }
+
+    /// Status and body of a whole answer to this request of a batch: rightly or wrongly, and without faults.
+    pub(crate) fn answered(&self, body: &[u8], call: u64) -> (u16, Value) {
+        let prompt = Prompt::read(body);
+        let behaviour = prompt.as_ref().ok().and_then(|p| self.behaviour(&p.model));
+        let calm =
+            |b: Arc<Behaviour>| Behaviour { errors: Vec::new(), faults: Vec::new(), concurrency: None, ..(*b).clone() };
+        let when = When { call, at: self.elapsed(), in_flight: 0 };
+        let script = self.scripted(&prompt, behaviour.map(calm).as_ref(), when);
+        let bytes: Vec<u8> = script.body.iter().flat_map(|piece| piece.bytes.iter().copied()).collect();
+        let status = match script.opening {
+            Opening::Respond { status, .. } => status.as_u16(),
+            Opening::Refuse | Opening::Hang => 500,
+        };
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
     /// The models that have a behaviour of their own.

@@ -32,6 +32,9 @@ pub enum StoreError {
     /// The operating system gave no random bits.
     #[error("no random bits for a key: {0}")]
     Random(String),
+    /// Everything is in memory.
+    #[error("jobs need a store on disk: what ends with the process cannot be resumed")]
+    NoJobs,
     /// The store was closed, or was opened for reading only.
     #[error("the store is closed")]
     Closed,

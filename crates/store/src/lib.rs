@@ -7,6 +7,7 @@ mod digest;
 mod entry;
 mod error;
 mod feedback;
+mod jobs;
 mod journal;
 mod keys;
 mod latencies;
@@ -18,6 +19,7 @@ mod tally;
 
 pub use entry::{Control, ControlEvent, Entry, Feedback, FeedbackKind, Opened};
 pub use error::StoreError;
+pub use jobs::{BatchState, ItemChange, ItemCost, ItemState, Job, JobBatch, JobItem, JobResult, JobState};
 pub use journal::{
     Ack, Damage, Handling, Journal, JournalError, JournalOptions, JournalScript, JournalState, Recovered,
 };

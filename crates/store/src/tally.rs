@@ -259,7 +259,7 @@ impl ModelTally {
         self.cost_unknown += u64::from(attempt.cost.is_none());
         self.usage += attempt.usage.unwrap_or_default();
         self.simulated += u64::from(attempt.simulated);
-        if attempt.outcome != AttemptOutcome::Cancelled {
+        if attempt.outcome != AttemptOutcome::Cancelled && attempt.kind != AttemptKind::Batch {
             self.latency.add(attempt.duration_us);
         }
     }

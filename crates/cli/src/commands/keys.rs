@@ -1,7 +1,6 @@
 //! `baton keys`: who may call.
 
-use baton_config::Snapshot;
-use baton_core::{Allowance, IntentName, NanoUsd, TeamId};
+use baton_core::{Allowance, IntentName, NanoUsd};
 use baton_store::{KeyInfo, NewKey, Permission};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -151,7 +150,7 @@ impl Create {
         };
         let new = NewKey {
             allowance,
-            team: team(&self.team, &snapshot)?,
+            team: crate::setup::team(&self.team, &snapshot)?,
             permissions: self.allow.into_iter().map(Permission::from).collect(),
             intents,
             expires_at_us: lifetime
@@ -166,20 +165,6 @@ impl Create {
         }
         Ok(())
     }
-}
-
-/// Where `baton.toml` declares teams, a name that is not among them would have none of their limits.
-fn team(name: &str, snapshot: &Snapshot) -> Result<TeamId, Exit> {
-    if name.is_empty() || name.len() > 64 || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(Exit::usage(format!("--team: `{name}` cannot be a team: use one word of at most 64 bytes")));
-    }
-    let team = TeamId::new(name);
-    if !snapshot.teams.is_empty() && !snapshot.teams.contains_key(&team) {
-        let known: Vec<&str> = snapshot.teams.keys().map(TeamId::as_str).collect();
-        let message = format!("--team: baton.toml has no [teams.{name}]; it has: {}", known.join(", "));
-        return Err(Exit::usage(message));
-    }
-    Ok(team)
 }
 
 fn print(keys: &[KeyInfo], json: bool) {

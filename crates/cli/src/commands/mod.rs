@@ -9,6 +9,7 @@ mod demo;
 mod embeddings;
 mod eval;
 mod init;
+mod jobs;
 mod keys;
 mod prices;
 mod report;
@@ -51,6 +52,7 @@ enum Command {
     Init(init::Init),
     Demo(demo::Demo),
     Run(run::Run),
+    Jobs(jobs::JobsCommand),
     Serve(serve::Serve),
     Check(check::Check),
     Eval(eval::Eval),
@@ -80,6 +82,7 @@ impl Arguments {
             Command::Report(command) => command.json,
             Command::Cache(command) => command.json,
             Command::Keys(command) => command.json(),
+            Command::Jobs(command) => command.json(),
             Command::Embeddings(command) => command.json(),
             Command::Prices(command) => command.json(),
             Command::Review(command) => command.json(),
@@ -102,6 +105,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Init(command) => command.run(),
         Command::Demo(command) => command.run().await,
         Command::Run(command) => command.run().await,
+        Command::Jobs(command) => command.run().await,
         Command::Serve(command) => command.run().await,
         Command::Check(command) => command.run(),
         Command::Eval(command) => command.run().await,

@@ -43,6 +43,9 @@ pub(crate) struct Serve {
 /// What to do where another process writes to the store.
 const IN_USE: &str = "stop that one, or serve another folder with --dir";
 
+/// What the results of jobs may take at the end.
+const JOBS_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
 impl Serve {
     pub(crate) async fn run(self) -> Result<(), Exit> {
         let telemetry = Telemetry::read()?;
@@ -75,14 +78,22 @@ impl Serve {
         let maintenance = tokio::spawn(async move { maintained.maintain().await });
         let learner = baton.clone();
         let learning = tokio::spawn(async move { learner.learn().await });
+        let worker = baton.clone();
+        let working = tokio::spawn(async move { worker.work().await });
         let reloader = Reloader::new(self.folder.clone(), baton.clone(), transports);
         let following = tokio::spawn(watch::follow(reloader));
+        let stopping = baton.clone();
         let stop = async {
             signals::stop().await;
             tell!("stopping: open calls finish first; once more to cut them");
             tokio::spawn(signals::again());
+            stopping.stop_work();
         };
         let served = serve(listener, baton, metrics, GatewayOptions::default(), stop).await;
+        // Their executions have ended; what came of them is being kept.
+        if tokio::time::timeout(JOBS_GRACE, working).await.is_err() {
+            tell!("what some items of jobs were answered is found in their records at the next start");
+        }
         maintenance.abort();
         learning.abort();
         following.abort();

@@ -88,7 +88,7 @@ fn errors_are_typed() {
     execute(r#"{"intent":"classify-ticket","input":1,"config":{"retries":9}}"#, 400, "override_not_permitted");
     refused(&get(&server.address, "/v1/execute"), 405, "method_not_allowed");
     refused(&get(&server.address, "/v1/nothing"), 404, "unknown_route");
-    refused(&get(&server.address, "/v1/jobs"), 400, "unsupported_feature");
+    refused(&get(&server.address, "/v1/reports"), 400, "unsupported_feature");
     refused(&get(&server.address, "/v1/executions/none"), 404, "unknown_execution");
     refused(&get(&server.address, "/v1/executions?status=none"), 400, "input_invalid");
     let keyed = |body| send(&server.address, "POST", "/v1/execute", &["idempotency-key: a"], body).whole();

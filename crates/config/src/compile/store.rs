@@ -38,7 +38,7 @@ pub(crate) fn store_and_teams(
         }
         let named = team.intents.as_ref().map(|all| all.iter().map(|i| IntentName::new(i)).collect());
         let allowance = budget::allowance(document, &child("/teams", name), &team.budget(), sink);
-        teams.insert(TeamId::new(name), Team { intents: named, allowance, share: team.share });
+        teams.insert(TeamId::new(name), Team { intents: named, allowance, share: team.share, jobs: team.jobs });
     }
     (store, teams)
 }

@@ -340,7 +340,7 @@ impl Exec {
         let role = match attempt.kind {
             AttemptKind::Hedge => Role::Hedge,
             AttemptKind::Probe => Role::Probe,
-            AttemptKind::Primary | AttemptKind::Retry | AttemptKind::Fallback => Role::Main,
+            AttemptKind::Primary | AttemptKind::Retry | AttemptKind::Fallback | AttemptKind::Batch => Role::Main,
         };
         if role == Role::Main && !self.counted {
             self.counted = true;

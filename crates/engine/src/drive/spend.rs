@@ -1,10 +1,12 @@
 //! What attempts may cost, and what they cost: reserved before they begin, settled when it is known.
 
-use baton_core::{At, Disposition, Event, Limit, NanoUsd, Need, Refusal, Usage, Used};
-use baton_wire::{Block, ChatRequest, ResponseFormat};
+use baton_core::{At, AttemptKind, Disposition, Event, Limit, NanoUsd, Need, Prices, Refusal, Usage, Used};
+use baton_wire::{Block, ChatRequest, ResponseFormat, WireError};
 
 use super::Drive;
 use crate::batch::Bill;
+use crate::flying::Flying;
+use crate::jobs::Batched;
 
 /// Tokens of an answer where the call sets no limit.
 const OUTPUT_TOKENS: u64 = 4096;
@@ -87,11 +89,19 @@ impl Drive<'_> {
 
     /// The most that an attempt is thought to use: where a provider reports more, the rest is charged too.
     fn need(&self, number: usize) -> Need {
-        let output_tokens = self.chat.params.max_tokens.unwrap_or(OUTPUT_TOKENS);
-        let usage = Usage { input_tokens: read_at_most(&self.chat), output_tokens, ..Usage::default() };
         let price = self.request.candidates[self.flights[number].attempt.candidate].price.as_ref();
-        let tokens = usage.input_tokens.saturating_add(output_tokens);
-        Need { tokens, cost: price.and_then(|price| price.cost_at_most(&usage, self.request.started_at_us)) }
+        need(&self.chat, price, self.request.started_at_us)
+    }
+
+    /// Takes what a batch answered. It is charged whatever limits say: it was paid for when it was handed in.
+    pub(super) fn open_batched(&mut self, number: usize) -> Event {
+        let reply = self.call.item.as_ref().and_then(|item| item.reply.as_deref());
+        let reply = reply.map_or_else(|| Err(WireError::bad_answer("no batch answered it")), Batched::reply);
+        self.record(number).kind = AttemptKind::Batch;
+        let at = At { now: self.engine.clock.now(), unix_us: self.request.started_at_us };
+        self.flights[number].reservation = self.engine.budgets.hold(&self.request.quotas, NanoUsd(0), at);
+        self.flights[number].flying = Flying::Unary(Box::pin(std::future::ready(reply)));
+        Event::Woke
     }
 
     /// The most that the whole execution can cost, where prices are known: what its attempts cost, and what
@@ -109,6 +119,14 @@ pub(crate) fn estimated(chat: &ChatRequest, written: usize) -> Usage {
     let read: usize = blocks.map(|b| if let Block::Text(t) = b { t.chars().count() } else { 0 }).sum();
     let tokens = |chars: usize| chars.div_ceil(4) as u64;
     Usage { input_tokens: tokens(read), output_tokens: tokens(written), estimated: true, ..Usage::default() }
+}
+
+/// The most that an attempt with this request is thought to use at this time, Unix microseconds.
+pub(crate) fn need(chat: &ChatRequest, price: Option<&Prices>, unix_us: i64) -> Need {
+    let output_tokens = chat.params.max_tokens.unwrap_or(OUTPUT_TOKENS);
+    let usage = Usage { input_tokens: read_at_most(chat), output_tokens, ..Usage::default() };
+    let tokens = usage.input_tokens.saturating_add(output_tokens);
+    Need { tokens, cost: price.and_then(|price| price.cost_at_most(&usage, unix_us)) }
 }
 
 fn read_at_most(chat: &ChatRequest) -> u64 {

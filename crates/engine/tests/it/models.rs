@@ -203,7 +203,7 @@ fn usage() -> Value {
     json!({ "prompt_tokens": USAGE.0, "completion_tokens": USAGE.1, "total_tokens": USAGE.0 + USAGE.1 })
 }
 
-fn whole(text: &str) -> Value {
+pub(crate) fn whole(text: &str) -> Value {
     json!({
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "scripted",
         "choices": [{

@@ -1,6 +1,7 @@
 //! `POST /v1/execute`: the call.
 
 mod events;
+pub(crate) mod many;
 mod request;
 
 use axum::extract::{Request, State};
@@ -53,12 +54,21 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// # Errors
 /// `input_invalid` for what is no key.
 pub(crate) fn idempotency(parts: &Parts, body: &[u8]) -> Result<Option<Idempotency>, Failure> {
+    let Some(key) = key_of(parts)? else { return Ok(None) };
+    let asked = [parts.uri.path().as_bytes(), b"\n", body].concat();
+    baton_engine::idempotency(&key, &asked).map(Some)
+}
+
+/// The `Idempotency-Key` of a request, where it has one.
+///
+/// # Errors
+/// `input_invalid` for what is no key.
+pub(crate) fn key_of(parts: &Parts) -> Result<Option<String>, Failure> {
     let mut keys = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     // What is no text, or two, is no key.
     let key = key.to_str().ok().filter(|_| keys.next().is_none()).unwrap_or_default();
-    let asked = [parts.uri.path().as_bytes(), b"\n", body].concat();
-    baton_engine::idempotency(key, &asked).map(Some)
+    baton_engine::idempotency(key, &[]).map(|_| Some(key.to_owned()))
 }
 
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {

@@ -53,9 +53,6 @@ async fn what_the_request_gets_wrong() {
 async fn what_is_not_there_yet_is_named() {
     let guest = Guest::new();
     for (method, path) in [
-        (Method::POST, "/v1/execute/batch"),
-        (Method::POST, "/v1/jobs"),
-        (Method::GET, "/v1/jobs/7"),
         (Method::POST, "/v1/messages"),
         (Method::GET, "/v1/reports"),
         (Method::GET, "/v1/intents/classify"),

@@ -9,6 +9,7 @@ mod errors;
 mod execute;
 mod executions;
 mod house;
+mod jobs;
 mod openapi;
 mod reviews;
 mod server;

@@ -1,11 +1,12 @@
 //! The OpenAPI document: checked in, and true to the types that it describes.
 
 use baton_core::{
-    Answer, AnswerAttempt, AnswerBatch, AnswerLatency, AttemptKind, AttemptOutcome, CallConfig, ExecutionId,
+    Answer, AnswerAttempt, AnswerBatch, AnswerLatency, AttemptKind, AttemptOutcome, CallConfig, ExecutionId, JobId,
     LabelSource, Quality, ReviewState, Usage, Via,
 };
 use baton_engine::{
-    Agreement, Content, CriterionView, IntentReviews, LabelView, ReviewStats, ReviewView, ReviewerStats,
+    Agreement, BatchView, Content, CriterionView, IntentReviews, ItemResult, JobInput, JobView, LabelView, ReviewStats,
+    ReviewView, ReviewerStats, Within,
 };
 use serde_json::{Value, json};
 
@@ -205,4 +206,47 @@ fn the_schemas_of_reviews_have_their_fields() {
     }))
     .unwrap();
     requires(&document, "Review", &json!(bare));
+}
+
+#[test]
+fn jobs_are_described_as_they_are() {
+    let batch =
+        BatchView { model: "m".into(), batch: Some("b".into()), status: "over", told: Some("completed".into()) };
+    let view = JobView {
+        id: JobId::new(1, [1; 10]),
+        intent: "classify".into(),
+        status: "running",
+        created_at_ms: 1,
+        ended_at_ms: Some(2),
+        items: 3,
+        succeeded: 1,
+        failed: 1,
+        waiting: 1,
+        cost_usd: Some("0.1".into()),
+        waits: Some("a budget".into()),
+        within: Some(Within::Day),
+        batches: vec![batch.clone()],
+    };
+    let item = JobInput {
+        input: json!("x"),
+        id: Some("x".into()),
+        metadata: [("a".into(), "b".into())].into(),
+        subject: Some("anna".into()),
+    };
+    let answer = full();
+    let result =
+        ItemResult { place: 0, id: Some("x"), status: "failed", answer: Some(&answer), error: Some(json!({"a": 1})) };
+    let document = document();
+    describes(&document, "Job", &serde_json::to_value(&view).unwrap());
+    describes(&document, "ProviderBatch", &serde_json::to_value(&batch).unwrap());
+    describes(&document, "Item", &serde_json::to_value(&item).unwrap());
+    describes(&document, "ItemResult", &serde_json::to_value(&result).unwrap());
+    let bare = JobView { ended_at_ms: None, waits: None, within: None, batches: Vec::new(), ..view };
+    requires(&document, "Job", &serde_json::to_value(&bare).unwrap());
+    let bare = BatchView { batch: None, told: None, ..batch };
+    requires(&document, "ProviderBatch", &serde_json::to_value(&bare).unwrap());
+    let bare = JobInput { id: None, metadata: Default::default(), subject: None, ..item };
+    requires(&document, "Item", &serde_json::to_value(&bare).unwrap());
+    let bare = ItemResult { id: None, answer: None, error: None, ..result };
+    requires(&document, "ItemResult", &serde_json::to_value(&bare).unwrap());
 }

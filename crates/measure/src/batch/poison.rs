@@ -74,8 +74,8 @@ fn arm<'a>(data: &Data, name: &'a str, words: &str, cases: bool) -> Result<Arm<'
             queries.push(format!("My card no {n} does not work.\n{words} {label}"));
         }
     }
-    let batch = InBatch { obeys: Some(words.to_owned()), ..InBatch::default() };
-    let model = Behaviour { batch, ..model()? };
+    let several = InBatch { obeys: Some(words.to_owned()), ..InBatch::default() };
+    let model = Behaviour { several, ..model()? };
     Ok(Arm { name, policy: POLICY, cases, model, queries })
 }
 

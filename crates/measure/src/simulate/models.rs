@@ -15,7 +15,7 @@ pub(crate) fn behaviour(dice: &mut Dice) -> Behaviour {
     let trouble = *dice.pick(&[0.0, 0.1, 0.1, 0.3, 0.3, 0.8]);
     let (errors, faults) = trouble_of(dice, trouble);
     Behaviour {
-        batch: InBatch::default(),
+        several: InBatch::default(),
         first_token_ms: latency(dice),
         tokens_per_second: speed(dice),
         wrong: share(*dice.pick(&[0.0, 0.1, 0.5]) * dice.uniform()),
@@ -23,6 +23,7 @@ pub(crate) fn behaviour(dice: &mut Dice) -> Behaviour {
         faults,
         concurrency: dice.chance(0.15).then(|| dice.between(1, 6) as u32),
         phases: (0..dice.between(0, 3)).map(|_| phase(dice)).collect(),
+        ..Behaviour::default()
     }
 }
 

@@ -51,7 +51,7 @@ fn errors_point_at_their_place() {
         ("seed = 7\n", "1:1: missing field `models`"),
         (
             "[models.m]\nspeed = 3\n",
-            "2:1: unknown field `speed`, expected one of `first_token_ms`, `tokens_per_second`, `wrong`, `errors`, `faults`, `concurrency`, `batch`, `phases`",
+            "2:1: unknown field `speed`, expected one of `first_token_ms`, `tokens_per_second`, `wrong`, `errors`, `faults`, `concurrency`, `several`, `phases`, `batch`",
         ),
         ("[models.m]\nwrong = 3\n", "2:9: a share lies between 0 and 1, not 3"),
         ("[models.m]\ntokens_per_second = 0\n", "2:21: tokens_per_second is 0.001 or more, not 0"),

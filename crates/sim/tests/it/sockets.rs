@@ -130,7 +130,7 @@ async fn tests_steer_it() {
     assert_eq!(json(post("/v1/chat/completions", body(TICKET, false))).await.0, StatusCode::SERVICE_UNAVAILABLE);
     let stats = json!({"models": {"gpt-4": {
         "calls": 1, "in_flight": 0, "finished": 1, "cancelled": 0, "wrong": 0, "faults": {"status": 1},
-    }}});
+    }}, "batches": {"made": [], "uploads": 0, "files": 0}});
     assert_eq!(json(get("/__sim/stats")).await, (StatusCode::OK, stats));
     let (status, error) = json(post("/__sim/models/gpt-4", r#"{"wrong": 2}"#)).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);

@@ -60,6 +60,15 @@ impl Store {
         Ok(found.filter(|key| key.is_active(now_us())))
     }
 
+    /// The key with this id, as [`Store::authenticate`] would give it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn key(&self, id: &str) -> Result<Option<KeyInfo>, StoreError> {
+        self.refresh_keys(true).await?;
+        Ok(self.0.keys.list(None).into_iter().find(|key| key.id == id && key.is_active(now_us())))
+    }
+
     /// Whether a key was ever made: without one, a server asks for none. One that has expired or was
     /// revoked counts, or ending the last key would open the server to everybody.
     ///

@@ -5,6 +5,7 @@ mod control;
 mod control_reviews;
 mod drift;
 mod ingest;
+mod jobs;
 mod keys;
 mod memory;
 mod pack;
@@ -15,6 +16,8 @@ mod rows;
 mod scores;
 mod semantic;
 
+#[cfg(test)]
+mod job_tests;
 #[cfg(test)]
 mod review_tests;
 #[cfg(test)]
@@ -37,6 +40,7 @@ use control::Control;
 pub use drift::DriftEntry;
 use drift::MemoryDrift;
 use ingest::Ingest;
+use jobs::Jobs;
 pub use prune::Retention;
 use records::Records;
 use reviews::MemoryReviews;
@@ -72,6 +76,7 @@ struct Disk {
     records: Records,
     control: Control,
     semantic: Semantic,
+    jobs: Jobs,
     /// None where another process may be writing.
     ingest: Option<Ingest>,
     /// As it was when the store was opened.
@@ -117,10 +122,10 @@ impl Store {
             tracing::error!(?damage, "the journal is damaged; the file is kept beside it");
         }
         let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
-        let records = Records::open(&spec.dir).await?;
+        let (records, jobs) = (Records::open(&spec.dir).await?, Jobs::open(&spec.dir).await?);
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
         let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
-        let disk = Disk { records, control, semantic, ingest: Some(ingest), past: Past::default() };
+        let disk = Disk { records, control, semantic, jobs, ingest: Some(ingest), past: Past::default() };
         let mut inner = Inner::new(journal, Some(disk));
         inner.close_orphans().await?;
         inner.close_unscored().await?;
@@ -146,8 +151,8 @@ impl Store {
             Err(error) => return Err(error),
         }
         let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
-        let records = Records::open(&spec.dir).await?;
-        let disk = Disk { records, control, semantic, ingest: None, past: Past::default() };
+        let (records, jobs) = (Records::open(&spec.dir).await?, Jobs::open(&spec.dir).await?);
+        let disk = Disk { records, control, semantic, jobs, ingest: None, past: Past::default() };
         let journal = Journal::memory();
         journal.clone().close().await;
         Ok(Self(Arc::new(Inner::new(journal, Some(disk)))))
@@ -312,6 +317,7 @@ impl Store {
     pub async fn prune(&self, retention: Retention, now_us: i64) -> Result<u64, StoreError> {
         let Some(disk) = &self.0.disk else { return Ok(0) };
         let ingest = disk.ingest.as_ref().ok_or(StoreError::Closed)?;
+        self.prune_jobs(&retention, now_us).await?;
         let pruned = ingest.prune(retention, now_us).await?;
         // The current segment holds content too, and on a quiet server would do so for long.
         self.0.journal.rotate();
@@ -350,6 +356,7 @@ impl Store {
         disk.records.close().await;
         disk.control.close().await;
         disk.semantic.close().await;
+        disk.jobs.close().await;
     }
 }
 

@@ -11,6 +11,7 @@
 //! `max_completion_tokens`; `reasoning_content` and `reasoning` (written as the former). How a
 //! vendor wants them is its [`Dialect`].
 
+mod batch;
 mod embedding;
 mod error;
 mod fields;
@@ -22,6 +23,10 @@ mod tree;
 mod usage;
 mod write;
 
+pub use batch::{
+    Batch, BatchCounts, BatchLine, BatchStatus, decode_batch, decode_batch_line, decode_batches, decode_file,
+    encode_batch, encode_batch_line,
+};
 pub use embedding::{decode_embedding_response, encode_embedding_request};
 pub use error::{decode_error, encode_error};
 pub use request::{decode_request, include_usage, take_params};

@@ -81,6 +81,7 @@ fn in_order(case: &Case<'_>) -> Verdict {
                 hedged = Some(model).filter(|model| !asked.contains(model));
                 continue;
             }
+            AttemptKind::Batch => hold!(false, "{model} answered in a batch, and there are no jobs"),
             AttemptKind::Retry | AttemptKind::Probe => {}
         }
         // Who was passed over may get a turn later; of a pause that a lane asked for the record says
