@@ -21,6 +21,7 @@ use crate::reload::Configured;
 use crate::repeats::Repeats;
 use crate::resolve::Request;
 use crate::review::Reviews;
+use crate::rollout::Rollouts;
 use crate::routing::Routing;
 use crate::semantic::Semantic;
 use crate::tasks::Tasks;
@@ -49,6 +50,7 @@ pub(crate) struct Engine {
     pub(crate) learning: Learning,
     pub(crate) routing: Routing,
     pub(crate) drift: Drift,
+    pub(crate) rollouts: Rollouts,
     pub(crate) semantic: Semantic,
 }
 

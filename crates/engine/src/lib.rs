@@ -30,6 +30,7 @@ mod reload;
 mod repeats;
 mod resolve;
 mod review;
+mod rollout;
 mod route;
 mod routing;
 mod run;
@@ -51,4 +52,8 @@ pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, Execution, LaneState, Orchestrator};
 pub use reload::{Configuration, Refused};
 pub use repeats::idempotency;
+pub use rollout::{
+    RolloutAsked, RolloutError, RolloutEvent, RolloutFigures, RolloutStanding, promote_rollout, release_rollout,
+    rollout_standings, start_rollout, stop_rollout,
+};
 pub use semantic::{SemanticState, check_embeddings};

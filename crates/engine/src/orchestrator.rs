@@ -32,6 +32,7 @@ use crate::reload::{Configuration, Configured};
 use crate::repeats::{Boarding, Repeats, board, land};
 use crate::resolve::resolve;
 use crate::review::Reviews;
+use crate::rollout::{self, RolloutEvent, Rollouts};
 use crate::route::ranked;
 use crate::routing::{self, Routing};
 use crate::run::run;
@@ -202,6 +203,7 @@ impl Builder {
             learning: Learning::default(),
             routing: Routing::default(),
             drift: Drift::default(),
+            rollouts: Rollouts::default(),
             semantic,
         })))
     }
@@ -407,9 +409,16 @@ impl Orchestrator {
     /// # Errors
     /// What the store says.
     pub async fn calibrate(&self) -> Result<usize, StoreError> {
+        rollout::pass(&self.0).await?;
         let fitted = learn::pass(&self.0).await?;
         routing::refresh(&self.0).await?;
         Ok(fitted)
+    }
+
+    /// What happened to rollouts and was not asked for yet, the oldest first; at most 64 wait.
+    #[must_use]
+    pub fn rollout_events(&self) -> Vec<RolloutEvent> {
+        self.0.rollouts.take_events()
     }
 
     /// Reads what labels and judges say of the models of intents that are routed by it:
@@ -418,6 +427,7 @@ impl Orchestrator {
     /// # Errors
     /// What the store says.
     pub async fn learn_routing(&self) -> Result<(), StoreError> {
+        rollout::follow(&self.0).await?;
         routing::refresh(&self.0).await
     }
 
