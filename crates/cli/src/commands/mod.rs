@@ -13,6 +13,7 @@ mod keys;
 mod prices;
 mod report;
 mod review;
+mod rollout;
 mod route;
 mod run;
 mod serve;
@@ -60,6 +61,7 @@ enum Command {
     Review(review::Review),
     Calibration(calibration::Calibration),
     Route(route::Route),
+    Rollout(rollout::Rollout),
     Cache(cache::Cache),
     Keys(keys::Keys),
     Embeddings(embeddings::Embeddings),
@@ -85,6 +87,7 @@ impl Arguments {
             Command::Review(command) => command.json(),
             Command::Calibration(command) => command.json(),
             Command::Route(command) => command.json(),
+            Command::Rollout(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
@@ -111,6 +114,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Review(command) => command.run().await,
         Command::Calibration(command) => command.run().await,
         Command::Route(command) => command.run().await,
+        Command::Rollout(command) => command.run().await,
         Command::Cache(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Embeddings(command) => command.run().await,

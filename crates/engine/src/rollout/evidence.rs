@@ -12,6 +12,9 @@ use crate::learn::by_team;
 /// Answers that are remembered as drawn at most: labels and judgements of others are not counted.
 const ANSWERS_MAX: usize = 100_000;
 
+/// Judgements are written at most so much later than they say.
+const SCORES_LATE_US: i64 = 60 * 1_000_000;
+
 /// See the module.
 pub(super) struct Evidence {
     began_us: i64,
@@ -72,6 +75,13 @@ impl Evidence {
         (team, plan): (&TeamId, &Plan),
         now_us: i64,
     ) -> Result<bool, StoreError> {
+        // What is said of an answer comes after its record: it is read before, so that the record is there.
+        let mark = store.labels_mark().await?;
+        let mut labels = Vec::new();
+        if self.mark != Some(mark) {
+            labels = by_team(store, plan, now_us).await?.remove(team).unwrap_or_default();
+        }
+        let scores = store.evidence(team, &plan.hashes.lineage, self.scores_us - SCORES_LATE_US).await?.scores;
         let mut news = false;
         loop {
             let page = store.records_after((team, &plan.name), self.began_us, self.place).await?;
@@ -81,22 +91,18 @@ impl Evidence {
                 news |= self.record(record, plan.route.sticky);
             }
         }
-        let mark = store.labels_mark().await?;
-        if self.mark != Some(mark) {
-            for label in by_team(store, plan, now_us).await?.remove(team).unwrap_or_default() {
-                let Some(drawn) = label.probability else { continue };
-                let good = f64::from(label.pass);
-                let counted = (&mut self.labelled, &mut self.known.labels);
-                news |= word(&self.answers, counted, label.execution, (good, drawn));
-            }
-            self.mark = Some(mark);
+        for label in labels {
+            let Some(drawn) = label.probability else { continue };
+            let counted = (&mut self.labelled, &mut self.known.labels);
+            news |= word(&self.answers, counted, label.execution, (f64::from(label.pass), drawn));
         }
-        for score in store.evidence(team, &plan.hashes.lineage, self.scores_us).await?.scores {
+        for score in scores {
             self.scores_us = self.scores_us.max(score.at_us);
             let Some(good) = score.result.value().filter(|_| score.drawn) else { continue };
             let counted = (&mut self.judged, &mut self.known.judge);
             news |= word(&self.answers, counted, score.execution, (good, score.probability));
         }
+        self.mark = Some(mark);
         Ok(news)
     }
 

@@ -101,7 +101,7 @@ pub async fn start_rollout(
     }
     let basis = asked.basis.unwrap_or(if plan.judge.is_some() { RolloutBasis::Judge } else { RolloutBasis::Labels });
     if basis == RolloutBasis::Judge && plan.judge.is_none() {
-        return wrong(format!("--by judge: `{}` has no [judge]: add one, or use --by labels", plan.name));
+        return wrong(format!("--quality judge: `{}` has no [judge]: add one, or use --quality labels", plan.name));
     }
     let before = last(store, team, &plan.name).await?;
     if let Some(state) = before.as_ref().and_then(state_of) {
