@@ -323,6 +323,12 @@ fn print(standing: &RolloutStanding, snapshot: &Snapshot) {
         let to = if share < 1.0 { format!("{} of the calls", percent(share)) } else { "promotion".to_owned() };
         say!("next: {to}, once it is shown to be worse by less than {:.1} points", least * 100.0);
     }
+    for model in [&standing.state.from, &standing.state.to] {
+        let plan = snapshot.plan(&standing.intent);
+        if plan.is_some_and(|plan| plan.candidates.iter().all(|other| other.id != *model)) {
+            tell!("{model} is no model of `{}` any more: this rollout changes nothing", standing.intent);
+        }
+    }
     if let Some(missing) = snapshot.plan(&standing.intent).and_then(|plan| missing(plan, standing.state.basis)) {
         tell!("{missing}");
     }
