@@ -79,6 +79,7 @@ impl Report {
         } else if figures.total.calls.calls == 0 {
             let intent = self.intent.as_ref().map(|intent| format!(" of {intent}")).unwrap_or_default();
             tell!("no calls{intent} in the last {}", self.since);
+            rollouts::print(&rolled);
             budgets::print(&budgets);
         } else {
             print(&figures);

@@ -180,7 +180,7 @@ async fn ordered(
         return conflict(format!("the rollout of {} {now}: nothing to do", state.to));
     }
     let state = RolloutState { stage, ..state };
-    put(store, of, (&state, kind, format!("by {by}")), (by, now_us), before).await?;
+    put(store, of, (&state, kind, "ordered by hand".to_owned()), (by, now_us), before).await?;
     Ok(state)
 }
 
