@@ -33,7 +33,7 @@ use crate::reload::{Configuration, Configured};
 use crate::repeats::{Boarding, Repeats, board, land};
 use crate::resolve::resolve;
 use crate::review::Reviews;
-use crate::rollout::{self, RolloutEvent, Rollouts};
+use crate::rollout::{self, Rollouts};
 use crate::route::ranked;
 use crate::routing::{self, Routing};
 use crate::run::run;
@@ -416,12 +416,6 @@ impl Orchestrator {
         routing::refresh(&self.0).await?;
         local::teach(&self.0).await?;
         Ok(fitted)
-    }
-
-    /// What happened to rollouts and was not asked for yet, the oldest first; at most 64 wait.
-    #[must_use]
-    pub fn rollout_events(&self) -> Vec<RolloutEvent> {
-        self.0.rollouts.take_events()
     }
 
     /// Reads what labels and judges say of the models of intents that are routed by it:

@@ -15,6 +15,7 @@ use baton_store::{RolloutEntry, StoreError};
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
+use crate::orchestrator::Orchestrator;
 use evidence::Evidence;
 pub use order::{RolloutAsked, RolloutError, promote_rollout, release_rollout, start_rollout, stop_rollout};
 pub use standing::{RolloutFigures, RolloutStanding, rollout_standings};
@@ -55,6 +56,14 @@ struct Pass {
     evidence: HashMap<Of, Evidence>,
 }
 
+impl Orchestrator {
+    /// What happened to rollouts and was not asked for yet, the oldest first; at most 64 wait.
+    #[must_use]
+    pub fn rollout_events(&self) -> Vec<RolloutEvent> {
+        self.0.rollouts.take_events()
+    }
+}
+
 impl Rollouts {
     /// What is in force for a team's calls of an intent.
     pub(crate) fn of(&self, team: &TeamId, intent: &IntentName) -> Option<Arc<RolloutState>> {
@@ -62,7 +71,7 @@ impl Rollouts {
         if all.is_empty() { None } else { all.get(&(team.clone(), intent.clone())).map(Arc::clone) }
     }
 
-    pub(crate) fn take_events(&self) -> Vec<RolloutEvent> {
+    fn take_events(&self) -> Vec<RolloutEvent> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 

@@ -33,7 +33,7 @@ pub(super) fn costs(tally: &Tally, snapshot: &Snapshot, right: &Right) -> BTreeM
 
 fn of_intent(plan: &Plan, figures: &Figures, right: &Right) -> Costs {
     let cost = |model: &ModelSpec| Some((model.id.name().to_owned(), had_all(figures, model.price.as_ref()?)?));
-    let mut all: Vec<(String, NanoUsd)> = plan.candidates.iter().filter_map(|model| cost(model)).collect();
+    let mut all: Vec<(String, NanoUsd)> = plan.candidates.iter().filter_map(cost).collect();
     all.sort_by_key(|(_, cost)| *cost);
     let known = |model: &String| right.get(&(plan.name.to_string(), model.clone())).copied();
     let adequate = |(model, _): &&(String, NanoUsd)| {
