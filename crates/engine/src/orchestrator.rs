@@ -418,8 +418,9 @@ impl Orchestrator {
         Ok(fitted)
     }
 
-    /// Reads what labels and judges say of the models of intents that are routed by it:
-    /// [`Orchestrator::calibrate`] does too, and decides what passes.
+    /// Reads what labels and judges say of the models of intents that are routed by it, and what rollouts
+    /// put in force: [`Orchestrator::calibrate`] does too, and decides what passes. Before the first call
+    /// it keeps what was rolled back from being asked first.
     ///
     /// # Errors
     /// What the store says.
