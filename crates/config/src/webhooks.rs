@@ -23,11 +23,13 @@ pub enum Topic {
     Drift,
     /// A model that an intent uses is to be turned off by its vendor.
     Retirement,
+    /// A rollout started, took a step, was promoted or rolled back.
+    Rollout,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Objective,
         Self::Budget,
         Self::Breaker,
@@ -35,6 +37,7 @@ impl Topic {
         Self::Configuration,
         Self::Drift,
         Self::Retirement,
+        Self::Rollout,
     ];
 }
 

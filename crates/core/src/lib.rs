@@ -29,6 +29,7 @@ mod quality;
 mod record;
 mod retry;
 mod review;
+mod rollout;
 mod route;
 mod scope;
 mod score;
@@ -63,6 +64,7 @@ pub use retry::full_jitter;
 pub use review::{
     LabelSource, Rejected, ReviewDraw, ReviewItem, ReviewLabel, ReviewRefusal, ReviewState, ReviewVerdict,
 };
+pub use rollout::{ROLLOUT_DELTA, RolloutBasis, RolloutDraw, RolloutKnown, RolloutMove, RolloutStage, RolloutState};
 pub use route::{
     Basis, KnownQuality, Prospect, Ranking, RouteCandidate, RouteRecord, Standing as RouteStanding, Strategy, Terms,
     rank,

@@ -47,7 +47,7 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
                 content: given.content,
                 finish: given.finish,
                 extra: given.extra,
-                reason: Some(reason(request, &drive.records)),
+                reason: Some(reason(request, &drive.records, given.sure)),
                 repairs: given.repairs,
                 simulated: given.simulated,
                 verified,
@@ -131,8 +131,9 @@ fn told<'a>(attempts: impl IntoIterator<Item = &'a AttemptRecord>) -> String {
 }
 
 /// Why the one that answered did.
-fn reason(request: &Request, attempts: &[AttemptRecord]) -> String {
-    let why = chosen(request, attempts);
+fn reason(request: &Request, attempts: &[AttemptRecord], sure: Option<String>) -> String {
+    let chosen = chosen(request, attempts);
+    let why = sure.map_or_else(|| chosen.clone(), |sure| format!("{chosen}: {sure}"));
     let passed = attempts.iter().find(|attempt| attempt.outcome == AttemptOutcome::Passed);
     match passed.and_then(|attempt| attempt.judged.as_ref()).map(|judged| &judged.result) {
         Some(ScoreResult::Errored { reason } | ScoreResult::Skipped { reason }) => {

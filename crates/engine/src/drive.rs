@@ -50,6 +50,8 @@ pub(crate) struct Given {
     pub(crate) simulated: bool,
     pub(crate) extra: Map<String, Value>,
     pub(crate) quality: Option<Quality>,
+    /// What its model says of how sure it is.
+    pub(crate) sure: Option<String>,
 }
 
 /// An attempt, in the air or landed.
@@ -368,6 +370,7 @@ impl<'a> Drive<'a> {
             simulated: false,
             extra: Map::new(),
             quality: None,
+            sure: Some(format!("local is {:.2} sure; it answers from {:.2} on", prediction.confidence, model.cut())),
         };
         self.answered(number, given, said)
     }
@@ -480,7 +483,7 @@ impl<'a> Drive<'a> {
 impl Given {
     fn of(completion: Completion, output: Value, repairs: Vec<String>, simulated: bool) -> Self {
         let Completion { content, finish, extra, .. } = completion;
-        Self { output, content, finish, repairs, simulated, extra, quality: None }
+        Self { output, content, finish, repairs, simulated, extra, quality: None, sure: None }
     }
 }
 

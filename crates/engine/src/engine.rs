@@ -24,6 +24,7 @@ use crate::reload::Configured;
 use crate::repeats::Repeats;
 use crate::resolve::Request;
 use crate::review::Reviews;
+use crate::rollout::Rollouts;
 use crate::routing::Routing;
 use crate::semantic::Semantic;
 use crate::tasks::Tasks;
@@ -54,6 +55,7 @@ pub(crate) struct Engine {
     pub(crate) locals: Locals,
     pub(crate) routing: Routing,
     pub(crate) drift: Drift,
+    pub(crate) rollouts: Rollouts,
     pub(crate) semantic: Semantic,
     pub(crate) jobs: Working,
 }

@@ -2,12 +2,12 @@
 //! pass reads, fits and publishes; nothing of it is on the request path, which only looks a
 //! calibration up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use baton_config::Plan;
-use baton_core::{AttemptOutcome, ExecutionId, IntentName, Judgement, Quality, Record, TeamId, Unproven, Verdict};
+use baton_core::{AttemptOutcome, ExecutionId, IntentName, Judgement, Quality, Record, TeamId, Unproven, Verdict, Via};
 use baton_eval::{Calibration, Features, JudgedAnswer, Known, LabelledAnswer, Seen};
 use baton_store::{CalibrationVersion, ExecutionFilter, Label, LabelQuery, Store, StoreError};
 
@@ -232,24 +232,30 @@ async fn known(
     if pass.features.len() > FEATURES_MAX {
         pass.features.clear();
     }
+    // Of an answer that was given again and again the word on itself counts, or else the first on any of them.
+    let mut counted: HashSet<ExecutionId> = labels.iter().map(|label| label.execution).collect();
     let mut labelled = Vec::with_capacity(labels.len());
     for label in labels {
         let shown = match pass.features.get(&label.execution) {
             Some(shown) => shown.clone(),
             None => {
-                let Some(record) = store.execution(team, label.execution).await? else { continue };
-                let Some(shown) = shown(plan, &record) else { continue };
+                let Some(shown) = shown_of(store, plan, (team, label.execution)).await? else { continue };
                 pass.features.insert(label.execution, shown.clone());
                 shown
             }
         };
-        let judge = scores.get(&label.execution).copied();
+        let own = shown.answer == label.execution;
+        if !own && !counted.insert(shown.answer) {
+            continue;
+        }
+        let judge = scores.get(&shown.answer).copied();
         labelled.push(LabelledAnswer {
             features: shown.features.with_judge(judge),
             by_judge: shown.by_judge,
             good: label.pass,
-            probability: label.probability,
-            half: label.execution.as_bytes()[15] & 1 == 1,
+            // What is asked for often is labelled sooner: such a word is no sample of answers.
+            probability: label.probability.filter(|_| own),
+            half: shown.answer.as_bytes()[15] & 1 == 1,
         });
     }
     let said: HashMap<ExecutionId, (bool, Option<f64>)> =
@@ -271,9 +277,26 @@ async fn known(
 /// What an answer showed of itself.
 #[derive(Clone)]
 struct Shown {
+    /// The execution in which a model gave it.
+    answer: ExecutionId,
     features: Features,
     /// Whether it was given on a judge's word.
     by_judge: bool,
+}
+
+/// What the answer of an execution showed; of one that was remembered for the same input, when a model gave
+/// it. `None` where there is none, and where it was to a similar input: that its answer is bad here says
+/// nothing of it there.
+async fn shown_of(
+    store: &Store,
+    plan: &Plan,
+    (team, execution): (&TeamId, ExecutionId),
+) -> Result<Option<Shown>, StoreError> {
+    let Some(record) = store.execution(team, execution).await? else { return Ok(None) };
+    let same = matches!(record.via, Some(Via::CacheExact | Via::Coalesced | Via::Stale));
+    let Some(source) = record.source.filter(|_| same) else { return Ok(shown(plan, &record)) };
+    let given = store.execution(team, source).await?.filter(|given| given.lineage == plan.hashes.lineage);
+    Ok(given.and_then(|given| shown(plan, &given)))
 }
 
 /// `None` where no model gave an answer.
@@ -282,7 +305,7 @@ fn shown(plan: &Plan, record: &Record) -> Option<Shown> {
     let (model, checks) = (&attempt.model, attempt.checks.as_slice());
     let seen = Seen { model, checks, repaired: !record.repairs.is_empty(), judge: None };
     let by_judge = attempt.judged.as_ref().and_then(Judgement::value).is_some();
-    Some(Shown { features: Features::of(plan, &seen), by_judge })
+    Some(Shown { answer: record.execution, features: Features::of(plan, &seen), by_judge })
 }
 
 /// What is known of one answer's quality, and what that means for it.

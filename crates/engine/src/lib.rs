@@ -34,6 +34,7 @@ mod reload;
 mod repeats;
 mod resolve;
 mod review;
+mod rollout;
 mod route;
 mod routing;
 mod run;
@@ -57,4 +58,8 @@ pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, LaneState, Orchestrator};
 pub use reload::{Configuration, Refused};
 pub use repeats::idempotency;
+pub use rollout::{
+    RolloutAsked, RolloutError, RolloutEvent, RolloutFigures, RolloutStanding, promote_rollout, release_rollout,
+    rollout_standings, start_rollout, stop_rollout,
+};
 pub use semantic::{SemanticState, check_embeddings};

@@ -36,6 +36,7 @@ use crate::reload::{Configuration, Configured};
 use crate::repeats::{Boarding, Repeats, board, land};
 use crate::resolve::resolve;
 use crate::review::Reviews;
+use crate::rollout::{self, Rollouts};
 use crate::route::ranked;
 use crate::routing::{self, Routing};
 use crate::run::run;
@@ -208,6 +209,7 @@ impl Builder {
             locals: Locals::default(),
             routing: Routing::default(),
             drift: Drift::default(),
+            rollouts: Rollouts::default(),
             semantic,
             jobs: Working::default(),
         })))
@@ -406,18 +408,21 @@ impl Orchestrator {
     /// # Errors
     /// What the store says.
     pub async fn calibrate(&self) -> Result<usize, StoreError> {
+        rollout::pass(&self.0).await?;
         let fitted = learn::pass(&self.0).await?;
         routing::refresh(&self.0).await?;
         local::teach(&self.0).await?;
         Ok(fitted)
     }
 
-    /// Reads what labels and judges say of the models of intents that are routed by it:
-    /// [`Orchestrator::calibrate`] does too, and decides what passes.
+    /// Reads what labels and judges say of the models of intents that are routed by it, and what rollouts
+    /// put in force: [`Orchestrator::calibrate`] does too, and decides what passes. Before the first call
+    /// it keeps what was rolled back from being asked first.
     ///
     /// # Errors
     /// What the store says.
     pub async fn learn_routing(&self) -> Result<(), StoreError> {
+        rollout::follow(&self.0).await?;
         routing::refresh(&self.0).await
     }
 

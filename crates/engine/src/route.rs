@@ -15,8 +15,9 @@ use crate::resolve::Request;
 use crate::review::seed;
 use crate::routing::{Known, session};
 
-/// The substream of an execution that ranking uses.
+/// The substream of an execution that ranking uses, and that of a rollout's draw.
 const STREAM: u64 = 0x726f_7574_6500;
+const ROLLOUT: u64 = 0x726f_6c6c_6f75;
 
 /// Ranked as the intent declares, or in the order that the call names; with the ranking, where there is
 /// one. A model whose provider has several keys stands once for each, the least busy first.
@@ -27,7 +28,8 @@ pub(crate) fn route(
     execution: ExecutionId,
 ) -> (Arc<[Candidate]>, Option<RouteRecord>) {
     let declared = request.intent.as_ref().filter(|_| request.limits.models.is_none()).map(|intent| &intent.plan);
-    match declared.filter(|plan| plan.route.strategy != Strategy::Ordered) {
+    let rolled = |plan: &Arc<Plan>| engine.rollouts.of(&request.scope.team, &plan.name).is_some();
+    match declared.filter(|plan| plan.route.strategy != Strategy::Ordered || rolled(plan)) {
         None => (spread(engine, request, &request.candidates), None),
         Some(plan) => {
             let ranking = ranked(engine, call, request, (plan, execution));
@@ -67,7 +69,8 @@ pub(crate) fn ranked(
     let known = engine.routing.of(&request.scope.team, &plan.hashes.lineage);
     let session = session(call, request);
     // A session's calls are drawn together, so that they stay together.
-    let mut dice = SplitMix64::new(session.unwrap_or_else(|| seed(execution))).fork(STREAM);
+    let drawn = SplitMix64::new(session.unwrap_or_else(|| seed(execution)));
+    let mut dice = drawn.fork(STREAM);
     let last = session.and_then(|session| engine.routing.last(session));
     let prospects = prospects(engine, request, plan, known.as_deref());
     let terms = Terms {
@@ -79,7 +82,12 @@ pub(crate) fn ranked(
         last: last.and_then(|model| prospects.iter().position(|prospect| prospect.model == model)),
         dice: (dice.next_f64(), dice.next_f64()),
     };
-    rank(&prospects, &terms)
+    let ranking = rank(&prospects, &terms);
+    let rollout = engine.rollouts.of(&request.scope.team, &plan.name);
+    match rollout.and_then(|rollout| rollout.draw(drawn.fork(ROLLOUT).next_f64())) {
+        Some(draw) => ranking.drawn(draw),
+        None => ranking,
+    }
 }
 
 fn prospects(engine: &Engine, request: &Request, plan: &Plan, known: Option<&Known>) -> Vec<Prospect> {

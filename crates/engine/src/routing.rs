@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use baton_config::Plan;
-use baton_core::{AttemptOutcome, ExecutionId, ModelId, NanoUsd, Prices, Record, Strategy, TeamId, Usage};
+use baton_core::{AttemptOutcome, ExecutionId, ModelId, NanoUsd, Prices, Record, Strategy, TeamId, Usage, Via};
 use baton_eval::{RoutedOutcome, RoutingKnown, score_meaning};
 use baton_store::{ExecutionFilter, Label, Store, StoreError};
 
@@ -138,7 +138,7 @@ async fn gathered(
     let filter = ExecutionFilter { intent: Some(plan.name.clone()), limit: RECENT, ..ExecutionFilter::default() };
     let mut recent = store.executions(team, filter).await?;
     recent.retain(|record| record.lineage == plan.hashes.lineage);
-    for record in &recent {
+    for record in recent.iter().filter(|record| record.via == Some(Via::Model)) {
         models.extend(record.model.clone().map(|model| (record.execution, model)));
     }
     let mut labelled = Vec::new();
@@ -168,7 +168,7 @@ async fn gathered(
     Ok(Known { routing, tokens, all })
 }
 
-/// Who gave an answer.
+/// Who gave an answer; nobody, where it was remembered: an answer that is asked for often is one all the same.
 async fn model_of(
     store: &Store,
     models: &mut HashMap<ExecutionId, ModelId>,
@@ -178,7 +178,11 @@ async fn model_of(
     if let Some(model) = models.get(&execution) {
         return Ok(Some(model.clone()));
     }
-    let model = store.execution(team, execution).await?.and_then(|record| record.model);
+    let model = store
+        .execution(team, execution)
+        .await?
+        .filter(|record| record.via == Some(Via::Model))
+        .and_then(|record| record.model);
     models.extend(model.clone().map(|model| (execution, model)));
     Ok(model)
 }

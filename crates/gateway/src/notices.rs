@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use baton_config::Topic;
 use baton_core::{BreakerState, Day};
-use baton_engine::{BudgetState, DriftEvent, LaneState, Orchestrator};
+use baton_engine::{BudgetState, DriftEvent, LaneState, Orchestrator, RolloutEvent};
 use baton_telemetry::{BudgetUse, JournalLook, Look, Monitor, Notice, Webhooks};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -27,6 +27,8 @@ pub async fn watch(baton: Orchestrator, monitor: Arc<Mutex<Monitor>>, webhooks: 
         let mut notices = monitor.lock().unwrap_or_else(PoisonError::into_inner).look(now, &snapshot, look);
         let drifts = baton.drift_events().into_iter();
         notices.extend(drifts.map(|DriftEvent { kind, data }| Notice { topic: Topic::Drift, kind, data }));
+        let rollouts = baton.rollout_events().into_iter();
+        notices.extend(rollouts.map(|RolloutEvent { kind, data }| Notice { topic: Topic::Rollout, kind, data }));
         for notice in notices {
             tracing::info!(event = notice.kind, data = %notice.data, "something to look at");
             webhooks.send(&snapshot.webhooks, &notice);

@@ -36,6 +36,7 @@ mod prices;
 mod qqp;
 mod records;
 mod report;
+mod rollout;
 mod route;
 mod scenario;
 mod simulate;
@@ -118,6 +119,8 @@ enum Measure {
     Lookup(lookup::Arguments),
     /// Labels arrive, the gate moves, bad answers stop, one command undoes it: a real server
     Scenario(scenario::Arguments),
+    /// Rollouts: false promotions in simulated worlds; one up and one down on a real server
+    Rollout(rollout::Arguments),
     /// The semantic cache on a stream of real bank queries: hits, and is its promise kept
     Cache(cache::Arguments),
     /// Texts with one fact changed: none may get the other's answer
@@ -180,6 +183,7 @@ fn measure(name: Measure) -> anyhow::Result<Report> {
         Measure::Checks(arguments) => checks::run(arguments),
         Measure::Lookup(arguments) => lookup::run(arguments),
         Measure::Scenario(arguments) => scenario::run(arguments),
+        Measure::Rollout(arguments) => rollout::run(arguments),
         Measure::Cache(arguments) => cache::run(&arguments),
         Measure::Mutations(arguments) => mutations::run(arguments),
         Measure::Pairs(arguments) => pairs::run(arguments),

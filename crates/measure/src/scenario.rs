@@ -5,8 +5,8 @@
 //! shows in the answers and in `baton report`. Then `baton calibration rollback`, more labels, and a
 //! restart: it stays.
 
-mod ground;
-mod stage;
+pub(crate) mod ground;
+pub(crate) mod stage;
 
 use std::time::Duration;
 

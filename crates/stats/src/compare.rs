@@ -1,5 +1,4 @@
-//! Two candidates side by side: offline on the same cases, live by always-valid intervals that one
-//! may look at after every call.
+//! Two candidates side by side, on the same cases.
 
 use serde::{Deserialize, Serialize};
 
@@ -123,65 +122,6 @@ pub fn paired_bootstrap(differences: &[f64], delta: f64, draws: usize, seed: u64
     Some(Difference { value: plain.value, lower, upper: crate::quantile(&means, 1.0 - delta / 2.0)? })
 }
 
-/// The running difference between two arms of live traffic.
-///
-/// Its interval is an asymptotic confidence sequence: it holds at all times together, so that one
-/// may look after every call and stop at will (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas,
-/// "Time-uniform central limit theory and asymptotic confidence sequences", 2021, theorem 2.2).
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Rollout {
-    seen: Moments,
-    candidate: Moments,
-    present: Moments,
-}
-
-/// Before this many outcomes of each arm there is no interval: it is asymptotic.
-const OUTCOMES_MIN: f64 = 30.0;
-
-impl Rollout {
-    /// Adds one outcome of a call that went to the candidate with probability `share`, which may
-    /// change from call to call, but not with this call's outcome.
-    ///
-    /// The outcome counts (y − c) / share for the candidate and −(y − c) / (1 − share) for the
-    /// present one, c between the arms' means so far: its mean is the difference, for any c.
-    ///
-    /// What cannot be an outcome (not finite, or a `share` outside of 0 and 1) is left out, and
-    /// the answer is false.
-    pub fn push(&mut self, candidate: bool, outcome: f64, share: f64) -> bool {
-        if !(outcome.is_finite() && share > 0.0 && share < 1.0) {
-            return false;
-        }
-        let centre = (1.0 - share) * self.candidate.mean() + share * self.present.mean();
-        let beyond = outcome - centre;
-        self.seen.push(if candidate { beyond / share } else { -beyond / (1.0 - share) });
-        if candidate { &mut self.candidate } else { &mut self.present }.push(outcome);
-        true
-    }
-
-    /// The difference of means, candidate less present, with an interval of level 1 − `delta` that
-    /// is narrowest around `horizon` outcomes. `None` before 30 outcomes of each arm.
-    #[must_use]
-    pub fn difference(&self, delta: f64, horizon: u64) -> Option<Difference> {
-        let t = self.seen.count();
-        if self.candidate.count().min(self.present.count()) < OUTCOMES_MIN {
-            return None;
-        }
-        // The paper's equation 24: the ρ that makes it narrowest at the horizon.
-        let log = -2.0 * delta.ln();
-        let rho_squared = (log + log.ln() + 1.0) / horizon.max(1) as f64;
-        let grown = t * rho_squared + 1.0;
-        let reach = (2.0 * grown / (t * t * rho_squared) * (grown.sqrt() / delta).ln()).sqrt();
-        let (value, reach) = (self.seen.mean(), self.seen.variance().sqrt() * reach);
-        Some(Difference { value, lower: value - reach, upper: value + reach })
-    }
-
-    /// How many outcomes there are.
-    #[must_use]
-    pub fn outcomes(&self) -> u64 {
-        self.seen.count() as u64
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,41 +177,5 @@ mod tests {
         check(-0.01, 0.05, Verdict::NotWorse);
         check(-0.03, 0.05, Verdict::Undecided);
         check(-0.09, -0.03, Verdict::Worse);
-    }
-
-    /// Looking after each of 2,000 calls, whose share for the candidate grows: the truth is outside
-    /// at any time in no more than 5 % of worlds, and a real difference is found.
-    #[test]
-    fn looking_after_every_call_is_safe() {
-        let world = |seed, gain: f64| {
-            let (mut rng, mut rollout) = (SplitMix64::new(seed), Rollout::default());
-            let (mut missed, mut found) = (false, false);
-            for call in 0..2_000 {
-                let share = [0.05, 0.2, 0.5][call / 700];
-                let candidate = rng.next_f64() < share;
-                let good = rng.next_f64() < if candidate { 0.8 + gain } else { 0.8 };
-                assert!(rollout.push(candidate, f64::from(good), share));
-                if let Some(difference) = rollout.difference(0.05, 2_000) {
-                    missed |= difference.lower > gain || difference.upper < gain;
-                    found |= difference.verdict(0.02) == Verdict::Worse;
-                }
-            }
-            (missed, found)
-        };
-        let worlds = |gain| (0..400).map(|seed| world(seed, gain)).collect::<Vec<_>>();
-        let (same, worse) = (worlds(0.0), worlds(-0.3));
-        assert!(same.iter().filter(|world| world.0).count() <= 20);
-        assert!(worse.iter().filter(|world| world.0).count() <= 20);
-        assert!(worse.iter().filter(|world| world.1).count() >= 380);
-        assert!(same.iter().filter(|world| world.1).count() <= 10);
-    }
-
-    #[test]
-    fn what_is_no_outcome_is_refused() {
-        let mut rollout = Rollout::default();
-        for (outcome, share) in [(f64::NAN, 0.5), (1.0, 0.0), (1.0, 1.0), (1.0, f64::NAN)] {
-            assert!(!rollout.push(true, outcome, share));
-        }
-        assert_eq!((rollout.outcomes(), rollout.difference(0.05, 1_000)), (0, None));
     }
 }

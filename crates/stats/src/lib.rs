@@ -21,6 +21,7 @@ mod platt;
 mod quantile;
 mod ridge;
 mod rng;
+mod rollout;
 
 pub use agreement::krippendorff_alpha;
 pub use betting::{Weighted, betting_lower, betting_upper, wealth};
@@ -28,7 +29,7 @@ pub use binomial::{
     binomial_cdf, clopper_pearson_lower, clopper_pearson_upper, labels_needed, wilson_interval, wilson_lower,
     wilson_upper,
 };
-pub use compare::{Difference, PairedTally, Rollout, Verdict, paired_bootstrap, paired_mean};
+pub use compare::{Difference, PairedTally, Verdict, paired_bootstrap, paired_mean};
 pub use drift::{Advice, Cause, Cusum, Monitor, mcnemar};
 pub use estimate::{Estimate, Method, NoEstimate, Observation, estimate};
 pub use fusion::{Example, Fusion, NoFusion, Quality};
@@ -41,3 +42,4 @@ pub use platt::Platt;
 pub use quantile::{Sketch, quantile};
 pub use ridge::Ridge;
 pub use rng::SplitMix64;
+pub use rollout::{Rollout, RolloutOutcome};

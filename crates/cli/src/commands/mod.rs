@@ -14,6 +14,7 @@ mod keys;
 mod prices;
 mod report;
 mod review;
+mod rollout;
 mod route;
 mod run;
 mod serve;
@@ -62,6 +63,7 @@ enum Command {
     Review(review::Review),
     Calibration(calibration::Calibration),
     Route(route::Route),
+    Rollout(rollout::Rollout),
     Cache(cache::Cache),
     Keys(keys::Keys),
     Embeddings(embeddings::Embeddings),
@@ -88,6 +90,7 @@ impl Arguments {
             Command::Review(command) => command.json(),
             Command::Calibration(command) => command.json(),
             Command::Route(command) => command.json(),
+            Command::Rollout(command) => command.json(),
             Command::Init(_) | Command::Serve(_) | Command::Cases(_) | Command::Sim(_) | Command::Webhooks(_) => false,
         }
     }
@@ -115,6 +118,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Review(command) => command.run().await,
         Command::Calibration(command) => command.run().await,
         Command::Route(command) => command.run().await,
+        Command::Rollout(command) => command.run().await,
         Command::Cache(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Embeddings(command) => command.run().await,

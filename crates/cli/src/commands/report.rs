@@ -4,6 +4,7 @@ mod batches;
 mod budgets;
 mod drift;
 mod quality;
+mod rollouts;
 mod routing;
 
 use baton_core::{Day, IntentName, NanoUsd};
@@ -59,6 +60,8 @@ impl Report {
         let routing = routing::lines(&store, &snapshot, (whose.0.as_ref(), whose.1.as_ref())).await.map_err(outside)?;
         let watched = baton_engine::drift_standings(&store, &snapshot, now).await.map_err(outside)?;
         let watched = drift::of(watched, (whose.0.as_ref(), whose.1.as_ref()));
+        let rolled = baton_engine::rollout_standings(&store, &snapshot, now).await.map_err(outside)?;
+        let rolled = rollouts::of(rolled, (whose.0.as_ref(), whose.1.as_ref()));
         let caches = cache::lines(&store, &snapshot, &query).await.map_err(outside)?;
         let figures = store.report(query).await.map_err(outside)?;
         let budgets = budgets::lines(&store, &snapshot, now).await.map_err(outside)?;
@@ -73,11 +76,13 @@ impl Report {
             figures["quality"] = quality::json(&quality);
             figures["routing"] = routing::json(&routing);
             figures["drift"] = drift::json(&watched);
+            figures["rollouts"] = json!(rolled);
             figures["caches"] = cache::json(&caches);
             say!("{figures}");
         } else if figures.total.calls.calls == 0 {
             let intent = self.intent.as_ref().map(|intent| format!(" of {intent}")).unwrap_or_default();
             tell!("no calls{intent} in the last {}", self.since);
+            rollouts::print(&rolled);
             budgets::print(&budgets);
         } else {
             print(&figures);
@@ -85,6 +90,7 @@ impl Report {
             quality::print(&quality);
             routing::print(&routing);
             drift::print(&watched);
+            rollouts::print(&rolled);
             if !caches.is_empty() {
                 say!("");
                 cache::print(&caches);

@@ -62,6 +62,8 @@ impl Serve {
                 self.listen
             )));
         }
+        // What a rollout promoted or rolled back holds from the first call on.
+        baton.learn_routing().await.map_err(|error| Exit::outside(error.to_string()))?;
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| Exit::outside(format!("cannot listen on {}: {error}", self.listen)))?;

@@ -8,5 +8,6 @@ mod lab;
 mod models;
 mod prices;
 mod reload;
+mod rollout;
 mod serving;
 mod telemetry;

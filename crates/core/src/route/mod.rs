@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelId, NanoUsd};
+use crate::{ModelId, NanoUsd, RolloutDraw};
 
 pub use rank::rank;
 
@@ -119,6 +119,8 @@ pub enum Basis {
     Session,
     /// Drawn evenly, to learn how good it is now.
     Explored,
+    /// A rollout decides.
+    Rollout,
 }
 
 /// How a candidate stands to the floor, the better first.
@@ -148,6 +150,9 @@ pub struct RouteRecord {
     pub dual: f64,
     /// In the order in which they were to be asked.
     pub candidates: Vec<RouteCandidate>,
+    /// Who was drawn, where a rollout decides which of two models is asked before the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutDraw>,
 }
 
 fn is_zero(value: &f64) -> bool {
@@ -198,6 +203,34 @@ pub struct Ranking {
     pub record: RouteRecord,
 }
 
+impl Ranking {
+    /// The same with the one of two models before the other that a rollout drew; as it is where one of them
+    /// is no candidate. Whoever else stands before both, as `local` may, is still asked before them.
+    #[must_use]
+    pub fn drawn(mut self, draw: RolloutDraw) -> Self {
+        let place = |model: &ModelId| self.record.candidates.iter().position(|other| other.model == *model);
+        let (Some(from), Some(to)) = (place(&draw.from), place(&draw.to)) else { return self };
+        let drawn = if draw.candidate { to } else { from };
+        let (first, second) = (from.min(to), from.max(to));
+        if drawn != first {
+            self.order.swap(first, second);
+            self.record.candidates.swap(first, second);
+        }
+        if first == 0 {
+            self.record.basis = Basis::Rollout;
+            for candidate in &mut self.record.candidates {
+                candidate.propensity = match &candidate.model {
+                    model if *model == draw.to => draw.share,
+                    model if *model == draw.from => 1.0 - draw.share,
+                    _ => 0.0,
+                };
+            }
+        }
+        self.record.rollout = Some(draw);
+        self
+    }
+}
+
 impl RouteRecord {
     /// The quality that was asked for, with what was added to it; never so much that nobody could reach
     /// it.
@@ -243,6 +276,12 @@ impl fmt::Display for RouteRecord {
                 None => f.write_str("the fastest"),
             },
             Basis::Drawn => write!(f, "drawn with probability {:.3} by the intent's weights", first.propensity),
+            Basis::Rollout => match &self.rollout {
+                Some(draw) if draw.share >= 1.0 => write!(f, "promoted by the rollout that took {} over", draw.from),
+                Some(draw) if draw.share <= 0.0 => write!(f, "the rollout of {} was rolled back", draw.to),
+                Some(draw) => write!(f, "drawn with probability {:.3} in the rollout of {}", first.propensity, draw.to),
+                None => f.write_str("a rollout"),
+            },
             Basis::Session => f.write_str("it answered this session before"),
             Basis::Explored => {
                 write!(f, "drawn with probability {:.3} to learn how good it is now", first.propensity)

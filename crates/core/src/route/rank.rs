@@ -20,7 +20,8 @@ pub fn rank(prospects: &[Prospect], terms: &Terms) -> Ranking {
     let told = |place: &usize| field.told(*place, propensities[*place]);
     let candidates = order.iter().map(told).collect();
     let dual = floor - terms.floor;
-    Ranking { record: RouteRecord { strategy: terms.strategy, basis, floor: terms.floor, dual, candidates }, order }
+    let record = RouteRecord { strategy: terms.strategy, basis, floor: terms.floor, dual, candidates, rollout: None };
+    Ranking { record, order }
 }
 
 fn standing(prospect: &Prospect, floor: f64) -> Standing {

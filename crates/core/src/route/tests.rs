@@ -146,6 +146,35 @@ fn weights_draw() {
     assert_eq!(first(&prospects, 0.1), ("a".into(), 1.0, Basis::Written));
 }
 
+#[test]
+fn a_rollout_decides_which_of_two_is_before_the_other() {
+    let all = [prospect(("local", 0.0, 1)), prospect(("a", 0.0, 1)), prospect(("b", 0.0, 1)), prospect(("c", 0.0, 1))];
+    let check = |prospects: &[Prospect], candidate: bool, expected: (&str, Basis)| {
+        let (from, to) = ("a".into(), "b".into());
+        let draw = RolloutDraw { began_us: 1, from, to, share: 0.25, candidate };
+        let ranking = rank(prospects, &terms(Strategy::Ordered)).drawn(draw.clone());
+        let of = |place: &usize| prospects[*place].model.to_string();
+        let order: Vec<String> = ranking.order.iter().map(of).collect();
+        let told: Vec<String> = ranking.record.candidates.iter().map(|one| one.model.to_string()).collect();
+        assert_eq!((order.join(" ").as_str(), ranking.record.basis), expected);
+        assert_eq!((order, Some(draw).filter(|_| prospects.len() > 2)), (told, ranking.record.rollout.clone()));
+        let propensity = ranking.record.candidates[0].propensity;
+        let expected = if ranking.record.basis != Basis::Rollout {
+            1.0
+        } else if candidate {
+            0.25
+        } else {
+            0.75
+        };
+        assert!((propensity - expected).abs() < 1e-12, "{propensity}");
+    };
+    check(&all, false, ("local a b c", Basis::Written));
+    check(&all, true, ("local b a c", Basis::Written));
+    check(&all[1..], false, ("a b c", Basis::Rollout));
+    check(&all[1..], true, ("b a c", Basis::Rollout));
+    check(&all[..2], true, ("local a", Basis::Written));
+}
+
 fn prospects() -> impl proptest::strategy::Strategy<Value = Vec<Prospect>> {
     let one = (0.0..1.2_f64, 0..20_i64, any::<(bool, bool, bool)>(), 0.0..1.2_f64, 0..9_u64);
     proptest::collection::vec(one, 0..8).prop_map(|all| {

@@ -255,3 +255,30 @@ async fn a_remembered_answer_is_held_to_what_is_in_force_now() {
     let (output, via): (Value, Via) = house.told(sort(&ticket)).await.unwrap();
     assert_eq!((output, via), (json!({ "label": "bug" }), Via::Model));
 }
+
+/// An answer that is asked for often is one answer: any word on it is a word on when it was given, once, and
+/// no sample of answers.
+#[tokio::test(start_paused = true)]
+async fn labels_of_a_remembered_answer_count_once_for_the_answer() {
+    let house = House::sort(&format!("{SORT}{SIGNAL}")).open();
+    house.models.say("a", &[Says::Text(0, "bug")]);
+    for _ in 0..4 {
+        house.execute(sort("again and again")).await.unwrap();
+    }
+    let records = house.records();
+    let [given, remembered @ ..] = records.as_slice() else { panic!("{} records", records.len()) };
+    assert!(remembered.len() == 3 && remembered.iter().all(|record| record.source == Some(given.execution)));
+    let learnt = async || {
+        house.orchestrator.calibrate().await.unwrap();
+        let (team, intent) = team();
+        let calibration = house.orchestrator.calibration(&team, &intent).unwrap().calibration.clone();
+        (calibration.labels, calibration.plain.tested)
+    };
+    for record in remembered {
+        label(&house, record).await;
+    }
+    assert_eq!(learnt().await, (1, 0));
+    // The word on itself is of a draw.
+    label(&house, given).await;
+    assert_eq!(learnt().await, (1, 1));
+}

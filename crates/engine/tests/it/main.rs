@@ -21,6 +21,7 @@ mod reload;
 mod remembered;
 mod repeats;
 mod review;
+mod rollout;
 mod routing;
 mod semantic;
 mod streams;

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use crate::house;
 
 /// The intent, and the criterion that people and judge are asked.
-pub(super) const INTENT: &str = "receipt";
-pub(super) const CRITERION: &str = "on-receipt";
+pub(crate) const INTENT: &str = "receipt";
+pub(crate) const CRITERION: &str = "on-receipt";
 /// Who is asked first, and who where the gate holds that answer back.
-pub(super) const FIRST: &str = "sim/hasty";
-pub(super) const NEXT: &str = "sim/careful";
+pub(crate) const FIRST: &str = "sim/hasty";
+pub(crate) const NEXT: &str = "sim/careful";
 
 /// The share of verdicts that are the wrong way round.
 const JUDGE_WRONG: f64 = 0.1;
@@ -63,13 +63,13 @@ const TRADES: [&str; 8] = ["Books", "Bakery", "Tools", "Garden", "Music", "Optic
 const PLACES: [&str; 8] = ["Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Hazel", "Juniper"];
 
 /// Receipts, by their text what stands on them.
-pub(super) struct Receipts {
-    pub(super) texts: Vec<String>,
+pub(crate) struct Receipts {
+    pub(crate) texts: Vec<String>,
     truth: HashMap<String, Value>,
 }
 
 impl Receipts {
-    pub(super) fn new(count: usize, seed: u64) -> Self {
+    pub(crate) fn new(count: usize, seed: u64) -> Self {
         let mut rng = SplitMix64::new(seed);
         let mut pick = |upto: u64| rng.next_u64() % upto;
         let (mut texts, mut truth) = (Vec::with_capacity(count), HashMap::with_capacity(count));
@@ -84,7 +84,7 @@ impl Receipts {
     }
 
     /// Whether this is what stands on the receipt.
-    pub(super) fn right(&self, text: &str, output: &Value) -> bool {
+    pub(crate) fn right(&self, text: &str, output: &Value) -> bool {
         self.truth.get(text) == Some(output)
     }
 
@@ -114,7 +114,7 @@ impl Receipts {
 }
 
 /// Starts the simulated models.
-pub(super) async fn sim(
+pub(crate) async fn sim(
     baton: &Path,
     folder: &Path,
     receipts: &Receipts,
@@ -128,7 +128,7 @@ pub(super) async fn sim(
 }
 
 /// The folder that the server is started with.
-pub(super) fn write(place: &Path, sim: SocketAddr) -> Result<()> {
+pub(crate) fn write(place: &Path, sim: SocketAddr) -> Result<()> {
     house::write(&place.join("baton.toml"), &house::provider("sim", sim))?;
     let file = |name: &str| place.join("intents").join(INTENT).join(name);
     let models = house::models(&[FIRST.to_owned(), NEXT.to_owned()]);

@@ -21,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What callers saw of one stretch of traffic.
-pub(super) struct Phase {
-    pub(super) name: &'static str,
-    pub(super) calls: usize,
+pub(crate) struct Phase {
+    pub(crate) name: &'static str,
+    pub(crate) calls: usize,
     fell_back: usize,
     bad: usize,
     verified: usize,
@@ -34,22 +34,22 @@ impl Phase {
         count as f64 / self.calls.max(1) as f64
     }
 
-    pub(super) fn fell_back(&self) -> f64 {
+    pub(crate) fn fell_back(&self) -> f64 {
         self.share(self.fell_back)
     }
 
     /// Of the answers that were given, those that differ from the receipt.
-    pub(super) fn bad(&self) -> f64 {
+    pub(crate) fn bad(&self) -> f64 {
         self.share(self.bad)
     }
 
-    pub(super) fn verified(&self) -> f64 {
+    pub(crate) fn verified(&self) -> f64 {
         self.share(self.verified)
     }
 }
 
 /// See the module.
-pub(super) struct Stage {
+pub(crate) struct Stage {
     baton: PathBuf,
     folder: PathBuf,
     place: PathBuf,
@@ -62,7 +62,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) async fn open(baton: PathBuf, folder: &Path, receipts: Receipts, seed: u64) -> Result<Self> {
+    pub(crate) async fn open(baton: PathBuf, folder: &Path, receipts: Receipts, seed: u64) -> Result<Self> {
         let sim = ground::sim(&baton, folder, &receipts, seed).await?;
         let place = folder.join("house");
         ground::write(&place, sim.address)?;
@@ -71,14 +71,14 @@ impl Stage {
         Ok(Self { baton, folder: folder.to_owned(), place, receipts, next: 0, sim, server, http })
     }
 
-    pub(super) async fn restart(self) -> Result<Self> {
+    pub(crate) async fn restart(self) -> Result<Self> {
         self.server.stop().await?;
         let server = crate::house::serve(&self.baton, &self.place, &self.folder).await?;
         Ok(Self { server, ..self })
     }
 
     /// Asks about receipts that nobody asked about yet.
-    pub(super) async fn traffic(&mut self, name: &'static str, calls: usize) -> Result<Phase> {
+    pub(crate) async fn traffic(&mut self, name: &'static str, calls: usize) -> Result<Phase> {
         let texts = self.receipts.texts.get(self.next..self.next + calls).context("there are no receipts left")?;
         self.next += calls;
         let answers: Vec<Result<Value>> =
@@ -101,7 +101,7 @@ impl Stage {
     }
 
     /// Asks again and again until an answer is so; how long that took.
-    pub(super) async fn until(&mut self, longest: Duration, so: impl Fn(&Value) -> bool) -> Result<Option<Duration>> {
+    pub(crate) async fn until(&mut self, longest: Duration, so: impl Fn(&Value) -> bool) -> Result<Option<Duration>> {
         let began = Instant::now();
         while began.elapsed() < longest {
             let text = self.receipts.texts.get(self.next).context("there are no receipts left")?.clone();
@@ -115,7 +115,7 @@ impl Stage {
     }
 
     /// A reviewer who knows the receipts labels so many answers.
-    pub(super) async fn label(&self, count: usize) -> Result<()> {
+    pub(crate) async fn label(&self, count: usize) -> Result<()> {
         let asks = json!({ "reviewer": "ana", "intent": INTENT });
         for _ in 0..count {
             let item =
@@ -130,7 +130,7 @@ impl Stage {
     }
 
     /// The version in force, when it is so.
-    pub(super) async fn version(&self, so: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub(crate) async fn version(&self, so: impl Fn(&Value) -> bool) -> Result<Value> {
         self.waited(async || {
             let listed = self.command(&["calibration", "list", INTENT, "--json"]).await?;
             let listed: Value = serde_json::from_str(&listed)?;
@@ -139,7 +139,7 @@ impl Stage {
         .await
     }
 
-    pub(super) async fn report(&self) -> Result<Value> {
+    pub(crate) async fn report(&self) -> Result<Value> {
         Ok(serde_json::from_str(&self.command(&["report", "--json"]).await?)?)
     }
 
@@ -156,7 +156,7 @@ impl Stage {
     }
 
     /// What a command of Baton prints.
-    pub(super) async fn command(&self, args: &[&str]) -> Result<String> {
+    pub(crate) async fn command(&self, args: &[&str]) -> Result<String> {
         let output = Command::new(&self.baton).args(args).arg("--dir").arg(&self.place).output().await?;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.success(), "baton {} failed: {err}", args.join(" "));
@@ -173,7 +173,7 @@ impl Stage {
     }
 
     /// Ends it all: answers that were to be judged, and their scores: scored, errored, skipped.
-    pub(super) async fn close(self) -> Result<(usize, [usize; 3])> {
+    pub(crate) async fn close(self) -> Result<(usize, [usize; 3])> {
         self.server.stop().await?;
         self.sim.stop().await?;
         let recorded = crate::records::read(&self.place).await?;

@@ -27,6 +27,19 @@ pub(crate) fn execution(memory: &Memory, team: &TeamId, id: ExecutionId) -> Opti
     found
 }
 
+/// Records that are wanted, in the order in which they came.
+pub(crate) fn records(memory: &Memory, wanted: impl Fn(&Record) -> bool) -> Vec<Record> {
+    let mut found = Vec::new();
+    each_record(memory, |record| {
+        if wanted(record) {
+            found.push(record.clone());
+        }
+        true
+    });
+    found.reverse();
+    found
+}
+
 /// What was drawn for review.
 pub(crate) fn drawn(memory: &Memory) -> Vec<ReviewItem> {
     let mut found = Vec::new();

@@ -12,6 +12,7 @@ mod pack;
 mod prune;
 mod records;
 mod reviews;
+mod rollouts;
 mod rows;
 mod scores;
 mod semantic;
@@ -44,6 +45,8 @@ use jobs::Jobs;
 pub use prune::Retention;
 use records::Records;
 use reviews::MemoryReviews;
+use rollouts::MemoryRollouts;
+pub use rollouts::RolloutEntry;
 pub use scores::Evidence;
 use semantic::Semantic;
 pub use semantic::{SemanticChanges, SemanticEntry, SemanticEvidence};
@@ -59,6 +62,7 @@ struct Inner {
     reviews: MemoryReviews,
     calibrations: MemoryCalibrations,
     drift: MemoryDrift,
+    rollouts: MemoryRollouts,
     /// None where everything is in memory.
     disk: Option<Disk>,
 }
@@ -362,8 +366,8 @@ impl Store {
 
 impl Inner {
     fn new(journal: Journal, disk: Option<Disk>) -> Self {
-        let (keys, reviews, calibrations, drift) = Default::default();
-        Self { journal, keys, reviews, calibrations, drift, disk }
+        let (keys, reviews, calibrations, drift, rollouts) = Default::default();
+        Self { journal, keys, reviews, calibrations, drift, rollouts, disk }
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

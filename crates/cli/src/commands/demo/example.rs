@@ -29,7 +29,7 @@ const FILES: &[(&str, &str)] = files![
 ];
 
 /// Writes the example into a folder of its own, which the caller removes.
-pub(super) fn unpack() -> Result<PathBuf, Exit> {
+pub(super) fn unpack(seed: u64) -> Result<PathBuf, Exit> {
     let root = std::env::temp_dir().join(format!("baton-demo-{}", std::process::id()));
     let write = |path: &Path, text: &str| {
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -39,5 +39,7 @@ pub(super) fn unpack() -> Result<PathBuf, Exit> {
         write(&root.join(name), text)
             .map_err(|error| Exit::outside(format!("{} cannot be written: {error}", root.join(name).display())))?;
     }
+    super::labels::write(&root, seed)
+        .map_err(|error| Exit::outside(format!("{} cannot be written: {error}", root.display())))?;
     Ok(root)
 }

@@ -1,6 +1,9 @@
 //! `baton demo`: the same traffic twice, a plain client beside Baton.
 
+mod costs;
 mod example;
+mod labels;
+mod line;
 mod plain;
 mod switch;
 mod table;
@@ -12,6 +15,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
+use baton_core::ErrorCode;
 use baton_engine::{Call, Orchestrator};
 use baton_sim::Sim;
 use baton_store::{ReportQuery, Store};
@@ -22,18 +26,31 @@ use serde_json::Value;
 use crate::exit::{Exit, say, tell};
 use crate::setup::Folder;
 use crate::transports::scenarios;
+use line::Side;
 use plain::Plain;
-use table::{Side, Tally};
+use table::Tally;
 use traffic::{Phase, phases};
 
 /// Calls in the air at once.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 16;
+
+/// What callers saw of one phase.
+#[derive(Default)]
+struct PhaseSeen {
+    calls: usize,
+    /// Wrong answers: Baton's, and the plain client's.
+    wrong: [usize; 2],
+    /// Of Baton.
+    fell_back: usize,
+    errors: usize,
+}
 
 /// The same traffic twice: a plain client with retries beside Baton.
 ///
 /// The models are simulated, the code is real: the same engine, codecs and journal that serve. The
-/// primary dies, then it invents values; the table says what each side gave. In the end it is asked
-/// whether the cheaper model may take over. Needs no keys and leaves nothing behind.
+/// primary dies, then it invents values. A simulated reviewer labels answers, the gate opens, and bad ones
+/// stop. It is asked whether the cheaper model may take over, and the tables say what each side gave and
+/// what it cost. Needs no keys, takes about 40 seconds and leaves nothing behind.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// End with one line of JSON on standard output, everything else on standard error
@@ -55,7 +72,7 @@ struct Stage {
 
 impl Demo {
     pub(crate) async fn run(self) -> Result<(), Exit> {
-        let example = example::unpack()?;
+        let example = example::unpack(self.seed)?;
         let ended = self.play(&example).await;
         let _left = std::fs::remove_dir_all(&example);
         ended
@@ -68,6 +85,7 @@ impl Demo {
         let (spec, scenario) = scenarios(&snapshot)?.pop().ok_or_else(|| Exit::outside("no simulator"))?;
         let sims = [(); 2].map(|()| Sim::new(scenario.clone(), spec.seed));
         let plan = phases(&snapshot, self.seed);
+        let reviewed = labels::phases(&snapshot).ok_or_else(|| Exit::outside("there is nothing to label"))?;
         let plain = Plain::new(&snapshot, Arc::new(sims[0].transport()))?;
         let baton = Orchestrator::builder(snapshot, store.clone())
             .transport("sim", Arc::new(sims[1].transport()))
@@ -75,12 +93,15 @@ impl Demo {
             .map_err(|error| Exit::outside(error.to_string()))?;
         let stage = Stage { baton, plain, sims, json: self.json };
 
-        stage.print("simulated models, real code");
-        stage.print("left: a plain client of gpt-4 with 2 retries      right: Baton over local, gpt-4, claude-3-haiku");
+        stage.print(OPENING);
         let mut tally = Tally::default();
         for phase in plan {
             stage.play(phase, &mut tally).await?;
         }
+        let (labels, seen) = stage.label(reviewed, &mut tally).await?;
+        stage.print("\n── gpt-4 retires: may claude-3-haiku take the tickets? Both get those that people labelled");
+        let (switch, right) = switch::switch(&folder).await?;
+        stage.print(&line::wrapped(&switch, "   "));
         stage.baton.idle().await;
         store.flush().await.map_err(|error| Exit::outside(error.to_string()))?;
         let report = store
@@ -89,14 +110,12 @@ impl Demo {
             .map_err(|error| Exit::outside(error.to_string()))?;
         tally.records = report.total.calls.calls;
         stage.print(&tally.table());
-        stage.print(
-            "\n── gpt-4 retires: may claude-3-haiku take the tickets? Both are asked those that people labelled",
-        );
-        let switch = switch::switch(&folder).await?;
-        stage.print(&switch);
+        let costs = costs::costs(&tally, &stage.baton.snapshot(), &right);
+        stage.print(&format!("\n{}", costs::table(&tally, &costs)));
         stage.print(CLOSING);
         if self.json {
-            let mut document = tally.json();
+            let mut document = tally.json(&costs);
+            document["labels"] = labels::json(labels, &seen);
             document["switch"] = switch.into();
             say!("{document}");
         }
@@ -104,6 +123,10 @@ impl Demo {
         Ok(())
     }
 }
+
+const OPENING: &str = "\
+simulated models, real code: the engine, codecs, journal, review queue and calibration that serve
+left: a plain client, 2 retries │ right: Baton, who answered and why that is trusted (✗: wrong)";
 
 const CLOSING: &str = "
 Every figure above is of simulated models; the code that answered is the one that serves.
@@ -126,8 +149,21 @@ impl Stage {
         }
     }
 
+    /// Receipts; what a reviewer says of the answers; receipts again. How many labels there were.
+    async fn label(&self, [before, after]: [Phase; 2], tally: &mut Tally) -> Result<(usize, [PhaseSeen; 2]), Exit> {
+        let first = self.play(before, tally).await?;
+        self.print("\n   Ana, a simulated reviewer who knows the truth, labels what was drawn for review:");
+        let print = |line: &str| self.print(line);
+        let reviewing = labels::Reviewing { baton: &self.baton, truth: &self.sims[1], print: &print };
+        let labels = reviewing.label().await?;
+        let gate = reviewing.gate();
+        let seen = [first, self.play(after, tally).await?];
+        self.print(&format!("\n{}", labels::told(labels, &gate, &seen)));
+        Ok((labels, seen))
+    }
+
     /// Plays one phase; lines appear in the order of the traffic.
-    async fn play(&self, phase: Phase, tally: &mut Tally) -> Result<(), Exit> {
+    async fn play(&self, phase: Phase, tally: &mut Tally) -> Result<PhaseSeen, Exit> {
         self.print(&format!("\n── {}", phase.title));
         for (model, behaviour) in phase.behaviours {
             for sim in &self.sims {
@@ -138,23 +174,38 @@ impl Stage {
             self.recovered().await;
         }
         let calls = phase.calls.into_iter().map(|(intent, input)| async move {
-            let (plain, baton) = tokio::join!(self.ask_plain(&intent, &input), self.ask_baton(&intent, &input));
+            let plain = self.ask_plain(phase.plain, &intent, &input);
+            let (plain, baton) = tokio::join!(plain, self.ask_baton(&intent, &input));
             (intent, input, plain, baton)
         });
-        let mut ended = futures_util::stream::iter(calls).buffered(AT_ONCE);
+        // The first alone after an outage: it is the breaker's probe.
+        let mut calls: Vec<_> = calls.collect();
+        let alone = if phase.recovered { calls.drain(..1.min(calls.len())).collect() } else { Vec::new() };
+        let probing = futures_util::stream::iter(alone).buffered(1);
+        let mut ended = std::pin::pin!(probing.chain(futures_util::stream::iter(calls).buffered(AT_ONCE)));
+        let mut seen = PhaseSeen::default();
         while let Some((intent, input, mut plain, mut baton)) = ended.next().await {
             let truth = self.sims[1].expected(&input);
             plain.judge(truth.as_ref());
             baton.judge(truth.as_ref());
-            self.print(&table::line(&intent, &plain, &baton));
+            if seen.calls < phase.shown {
+                self.print(&line::line(&intent, &plain, &baton));
+            }
             tally.add(&intent, &plain, &baton);
+            seen.calls += 1;
+            seen.wrong = [seen.wrong[0] + usize::from(baton.wrong), seen.wrong[1] + usize::from(plain.wrong)];
+            seen.fell_back += usize::from(baton.fell_back);
+            seen.errors += usize::from(baton.error.is_some());
         }
-        Ok(())
+        if let Some(more) = seen.calls.checked_sub(phase.shown).filter(|more| *more > 0) {
+            self.print(&format!("   … and {more} more"));
+        }
+        Ok(seen)
     }
 
-    async fn ask_plain(&self, intent: &str, input: &Value) -> Side {
+    async fn ask_plain(&self, model: &str, intent: &str, input: &Value) -> Side {
         let started = Instant::now();
-        let answer = self.plain.ask(intent, input).await;
+        let answer = self.plain.ask(model, intent, input).await;
         Side { ms: started.elapsed().as_secs_f64() * 1000.0, ..answer }
     }
 
@@ -163,8 +214,19 @@ impl Stage {
         let ended = self.baton.execute(Call::intent(intent, input.clone())).await;
         let ms = started.elapsed().as_secs_f64() * 1000.0;
         match ended {
-            Ok(delivered) => Side::of_answer(&delivered.answer, ms),
-            Err(error) => Side { ms, error: Some(error.failure.code.as_str().to_owned()), ..Side::default() },
+            Ok(delivered) => {
+                let snapshot = self.baton.snapshot();
+                let plan = snapshot.plan(&intent.into()).map(|plan| &**plan);
+                Side::of_answer(&delivered.answer, plan, ms)
+            }
+            Err(error) => {
+                let code = error.failure.code;
+                let why = match code {
+                    ErrorCode::NoAcceptableAnswer => "held back: every model's answer failed a check".to_owned(),
+                    code => format!("no answer: {}", code.as_str()),
+                };
+                Side { ms, why, error: Some(code.as_str().to_owned()), ..Side::default() }
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What most products begin with: a direct call, a time limit, two retries.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,20 +10,19 @@ use baton_provider::Provider;
 use baton_wire::{ChatRequest, Message, Role, Transport};
 use serde_json::{Value, json};
 
-use super::table::Side;
+use super::line::Side;
 use crate::exit::Exit;
 use crate::setup::unix_us;
 
-const MODEL: &str = "gpt-4";
 const RETRIES: u32 = 2;
 const TIMEOUT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A client of one model.
+/// A client of one model at a time.
 pub(super) struct Plain {
     provider: Provider,
-    price: Option<Prices>,
-    intents: std::collections::BTreeMap<IntentName, Arc<baton_config::Plan>>,
+    prices: BTreeMap<String, Prices>,
+    intents: BTreeMap<IntentName, Arc<baton_config::Plan>>,
 }
 
 impl Plain {
@@ -30,12 +30,13 @@ impl Plain {
         let missing = || Exit::outside("the example has no simulated provider");
         let spec = snapshot.providers.get("sim").ok_or_else(missing)?;
         let provider = Provider::new(spec, transport).map_err(|error| Exit::outside(error.to_string()))?;
-        let price = snapshot.model(MODEL).and_then(|model| model.price.clone());
-        Ok(Self { provider, price, intents: snapshot.intents.clone() })
+        let priced = |model: &baton_config::ModelSpec| Some((model.id.name().to_owned(), model.price.clone()?));
+        let prices = snapshot.models.iter().filter_map(priced).collect();
+        Ok(Self { provider, prices, intents: snapshot.intents.clone() })
     }
 
     /// Asks until there is an answer, or the retries are used up.
-    pub(super) async fn ask(&self, intent: &str, input: &Value) -> Side {
+    pub(super) async fn ask(&self, model: &str, intent: &str, input: &Value) -> Side {
         let Some(plan) = self.intents.get(&IntentName::new(intent)) else { return Side::default() };
         let messages = plan.messages(input).unwrap_or_default();
         let messages = messages.into_iter().map(|(role, text)| {
@@ -46,8 +47,8 @@ impl Plain {
             };
             Message::text(role, text)
         });
-        let request = ChatRequest { model: MODEL.into(), messages: messages.collect(), ..ChatRequest::default() };
-        let mut side = Side { who: MODEL.into(), ..Side::default() };
+        let request = ChatRequest { model: model.into(), messages: messages.collect(), ..ChatRequest::default() };
+        let mut side = Side::default();
         for attempt in 0..=RETRIES {
             if attempt > 0 {
                 tokio::time::sleep(PAUSE).await;
@@ -58,7 +59,8 @@ impl Plain {
                 Ok(Ok(reply)) => {
                     let usage = reply.completion.usage.unwrap_or_default();
                     side.cost +=
-                        self.price.as_ref().and_then(|price| price.cost(&usage, unix_us())).unwrap_or_default();
+                        self.prices.get(model).and_then(|price| price.cost(&usage, unix_us())).unwrap_or_default();
+                    side.usage = Some(usage);
                     side.error = None;
                     side.output = Some(parse(&plan.kind, &reply.completion.text()));
                     break;

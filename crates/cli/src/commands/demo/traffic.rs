@@ -12,6 +12,10 @@ pub(super) struct Phase {
     pub(super) recovered: bool,
     pub(super) behaviours: Vec<(&'static str, Behaviour)>,
     pub(super) calls: Vec<(String, Value)>,
+    /// Whom the plain client asks.
+    pub(super) plain: &'static str,
+    /// Of so many calls a line is printed.
+    pub(super) shown: usize,
 }
 
 const GPT: &str = "gpt-4";
@@ -29,23 +33,35 @@ pub(super) fn phases(snapshot: &Snapshot, seed: u64) -> Vec<Phase> {
     vec![
         Phase {
             title: "both models are well",
-            recovered: false,
             behaviours: vec![(GPT, gpt()), (HAIKU, haiku())],
             calls: mixed(&[calm_tickets, calm_receipts, calm_drafts]),
+            ..whole()
         },
         Phase {
             title: "gpt-4 dies: it answers 503, or accepts and never answers",
-            recovered: false,
             behaviours: vec![(GPT, dead())],
             calls: mixed(&[dying_tickets, dying_drafts]),
+            ..whole()
         },
         Phase {
-            title: "gpt-4 is back, and invents values in receipts: well-formed, plausible, and not in the text",
+            title: "gpt-4 is back, and invents values in receipts: well-formed, plausible, not in the text",
             recovered: true,
             behaviours: vec![(GPT, Behaviour { wrong: share(0.4), ..gpt() })],
             calls: mixed(&[subtle_receipts]),
+            ..whole()
         },
     ]
+}
+
+/// One that is printed line by line.
+fn whole() -> Phase {
+    Phase { title: "", recovered: false, behaviours: Vec::new(), calls: Vec::new(), plain: GPT, shown: usize::MAX }
+}
+
+/// Receipts that a cheap model reads, which often invents something.
+pub(super) fn receipts(title: &'static str, calls: &[(String, Value)]) -> Phase {
+    let behaviours = vec![(GPT, gpt()), (HAIKU, Behaviour { wrong: share(0.4), ..haiku() })];
+    Phase { title, behaviours, calls: calls.to_vec(), plain: HAIKU, shown: 8, ..whole() }
 }
 
 /// Inputs that nothing learnt from; one call in four asks again what was asked before.
