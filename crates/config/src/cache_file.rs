@@ -20,7 +20,9 @@ pub(crate) struct CacheFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) semantic_error_max: Option<f64>,
     /// What tells which inputs are similar: `hashed` needs nothing, `wordllama` and `minilm` need their
-    /// weights (`baton embeddings pull NAME`) and find more.
+    /// weights (`baton embeddings pull NAME`) and find more. `provider/model`, or an alias of
+    /// `baton.toml`, is asked for each input over the network, and is paid for.
+    #[schemars(length(min = 1))]
     #[serde(skip_serializing_if = "EmbeddingFile::is_default")]
     pub(crate) embedding: EmbeddingFile,
     /// Fields of the input that must be the same for an answer to be given to a similar input:
@@ -31,13 +33,14 @@ pub(crate) struct CacheFile {
 }
 
 /// What tells which inputs are similar.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum EmbeddingFile {
-    #[default]
-    Hashed,
-    Wordllama,
-    Minilm,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct EmbeddingFile(pub(crate) String);
+
+impl Default for EmbeddingFile {
+    fn default() -> Self {
+        Self("hashed".into())
+    }
 }
 
 impl EmbeddingFile {

@@ -43,7 +43,7 @@ pub use expression::Expression;
 pub use json::canonical;
 pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load, sources};
 pub use plan::{
-    CacheSpec, Case, Criterion, Durability, Hashes, IntentKind, JudgeSpec, LocalSpec, ModelSpec, Objective,
+    CacheSpec, Case, Criterion, Durability, Embedding, Hashes, IntentKind, JudgeSpec, LocalSpec, ModelSpec, Objective,
     OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, SemanticSpec, ServerSpec, Share, Snapshot,
     StoreSpec, Team,
 };

@@ -42,7 +42,7 @@ pub struct ServerSpec {
 }
 
 /// A model that can be called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
     /// `provider/model`, or `local`. Each intent's `local` is another: its spec appears once for each
     /// intent that uses it.
@@ -278,10 +278,30 @@ pub struct CacheSpec {
 pub struct SemanticSpec {
     /// The share of its answers that may differ from the model's, in (0, 0.2].
     pub error_max: f64,
-    /// What tells which inputs are similar: `hashed`, `wordllama` or `minilm`.
-    pub embedding: &'static str,
+    /// What tells which inputs are similar.
+    pub embedding: Embedding,
     /// JSON pointers into the input whose values must be the same; they are not embedded.
     pub slots: Vec<String>,
+}
+
+/// What turns an input into a vector.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Embedding {
+    /// In this process: `hashed`, `wordllama` or `minilm`.
+    Local(&'static str),
+    /// A provider's model.
+    Remote(ModelSpec),
+}
+
+impl Embedding {
+    /// As it is written, or where an alias is written what that stands for.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Local(name) => name,
+            Self::Remote(model) => model.id.as_str(),
+        }
+    }
 }
 
 /// `[local]`.

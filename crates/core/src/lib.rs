@@ -69,7 +69,7 @@ pub use route::{
 };
 pub use scope::Scope;
 pub use score::{Judgement, Score, ScoreResult};
-pub use semantic::{SemanticDecision, SemanticLook};
+pub use semantic::{Embedded, SemanticDecision, SemanticLook};
 pub use trace::{Sampler, SpanId, Trace, TraceId, TraceParent};
 pub use usage::Usage;
 pub use verdict::{CheckResult, Severity, Verdict, verdict};

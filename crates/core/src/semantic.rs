@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::ExecutionId;
+use crate::{ExecutionId, NanoUsd, Usage};
 
 /// What became of the question whether a similar input was answered before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,17 +42,30 @@ pub struct SemanticLook {
     /// Why nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What a provider took for the input's vector, where one was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<Embedded>,
     /// What was seen, where its answer was given: if somebody calls that wrong, it is learnt from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Value>,
+}
+
+/// One vector from a provider: part of what its execution cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Embedded {
+    /// Tokens of the input.
+    pub usage: Usage,
+    /// What they cost, where the price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<NanoUsd>,
 }
 
 impl SemanticLook {
     /// A look with nothing but its outcome.
     #[must_use]
     pub fn of(decision: SemanticDecision) -> Self {
-        let (cosine, right, probability, neighbour, agreed, reason, look) = Default::default();
-        Self { decision, cosine, right, probability, neighbour, agreed, reason, look }
+        let (cosine, right, probability, neighbour, agreed, reason, embedded, look) = Default::default();
+        Self { decision, cosine, right, probability, neighbour, agreed, reason, embedded, look }
     }
 
     /// Nobody looked.

@@ -191,6 +191,10 @@ pub(crate) async fn recorded(
         record.cost += attempt.cost.unwrap_or_default();
         record.cost_known &= attempt.cost.is_some();
     }
+    if let Some(embedded) = record.semantic.as_ref().and_then(|look| look.embedded) {
+        record.cost += embedded.cost.unwrap_or_default();
+        record.cost_known &= embedded.cost.is_some();
+    }
     record.attempts = attempts;
     record.judged = engine.judges.draw(engine, request, &record, &outcome);
     let raised = engine.drift.raised(&record.team, &record.lineage);

@@ -24,7 +24,7 @@ use crate::assemble::{Assembly, chars_of};
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::flying::{Arrival, Flying, arrive, fly};
-use crate::intent::text_of;
+use crate::intent::{Intent, text_of};
 use crate::judge::Asking;
 use crate::log::{EventLog, LogEvent};
 use crate::places::{Waiting, woken};
@@ -324,7 +324,11 @@ impl<'a> Drive<'a> {
     }
 
     fn ask_local(&mut self, number: usize) -> Event {
-        let Some((intent, model)) = self.request.intent.as_ref().and_then(|i| Some((i, i.local.as_ref()?))) else {
+        let of_scope = |intent: &Arc<Intent>| {
+            let learnt = self.engine.locals.of(&intent.plan, &self.request.scope);
+            Some((Arc::clone(intent), learnt.or_else(|| intent.local.clone())?))
+        };
+        let Some((intent, model)) = self.request.intent.as_ref().and_then(of_scope) else {
             let why = "it has no cases of two labels to learn from".into();
             return self.failed(number, Disposition::Abstained, why);
         };

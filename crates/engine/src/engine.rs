@@ -15,6 +15,7 @@ use crate::flights::Flights;
 use crate::judge::Judges;
 use crate::learn::Learning;
 use crate::live::Live;
+use crate::local::Locals;
 use crate::log::EventLog;
 use crate::places::Waiters;
 use crate::reload::Configured;
@@ -47,6 +48,7 @@ pub(crate) struct Engine {
     pub(crate) reviews: Reviews,
     pub(crate) judges: Judges,
     pub(crate) learning: Learning,
+    pub(crate) locals: Locals,
     pub(crate) routing: Routing,
     pub(crate) drift: Drift,
     pub(crate) semantic: Semantic,

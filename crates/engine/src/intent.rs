@@ -58,10 +58,17 @@ fn train(plan: &Plan) -> Result<Option<baton_local::Model>, BuildError> {
     if !matches!(plan.kind, IntentKind::Classification(_)) {
         return Err(BuildError::LocalNeedsLabels { intent: plan.name.clone() });
     }
+    train_with(plan, &[])
+}
+
+/// The same, with texts and their labels that are no cases.
+pub(crate) fn train_with(plan: &Plan, more: &[(String, String)]) -> Result<Option<baton_local::Model>, BuildError> {
     let cases = plan.cases.iter().filter(|case| case.share == Share::Examples);
     let texts: Vec<(String, &str)> =
         cases.filter_map(|case| Some((text_of(&case.input), case.expected.get("label")?.as_str()?))).collect();
-    let examples: Vec<_> = texts.iter().map(|(text, label)| baton_local::Example { text, label }).collect();
+    let texts = texts.iter().map(|(text, label)| (text.as_str(), *label));
+    let more = more.iter().map(|(text, label)| (text.as_str(), label.as_str()));
+    let examples: Vec<_> = texts.chain(more).map(|(text, label)| baton_local::Example { text, label }).collect();
     let options = baton_local::Options { precision: plan.objective.quality, cut: plan.local.cut, seed: 0 };
     match baton_local::Model::train(&examples, &options) {
         Ok(model) => Ok(Some(model)),

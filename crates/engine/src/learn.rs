@@ -15,7 +15,7 @@ use crate::engine::Engine;
 
 /// Evidence is looked at over so many days.
 pub(crate) const WINDOW_US: i64 = 30 * 24 * 3600 * 1_000_000;
-/// Labels of a lineage at the most: the first ones of the window.
+/// Labels of a lineage at the most: those of the latest answers.
 const LABELS_MAX: usize = 10_000;
 const PAGE: usize = 1000;
 /// Recent answers that show what a threshold would let pass.
@@ -131,25 +131,28 @@ async fn take_over(engine: &Engine, pass: &mut Pass) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The settled labels of an intent's lineage, by team, in the order in which they were given.
+/// The settled labels of an intent's lineage, by team, in the order in which they were given: of the
+/// window, and about answers that were then at most a window old.
 pub(crate) async fn by_team(
     store: &Store,
     plan: &Plan,
     now_us: i64,
 ) -> Result<HashMap<TeamId, Vec<Label>>, StoreError> {
     let mut teams: HashMap<TeamId, Vec<Label>> = HashMap::new();
-    let mut query = LabelQuery { lineage: plan.hashes.lineage.clone(), team: None, after: None, limit: PAGE };
+    let first_ms = u64::try_from((now_us - 2 * WINDOW_US) / 1000).unwrap_or_default();
+    let first = ExecutionId::new(first_ms, [0; 10]);
+    let mut query = LabelQuery { lineage: plan.hashes.lineage.clone(), team: None, before: None, limit: PAGE };
     let mut read = 0;
     while read < LABELS_MAX {
         let page = store.labels(&query).await?;
         read += page.len();
-        let last = page.last().map(|label| label.execution).filter(|_| page.len() == PAGE);
+        let last = page.last().map(|label| label.execution).filter(|last| page.len() == PAGE && *last > first);
         let fresh = |label: &Label| label.settled && !label.rejected && label.at_us >= now_us - WINDOW_US;
         for label in page.into_iter().filter(fresh) {
             teams.entry(label.team.clone()).or_default().push(label);
         }
         match last {
-            Some(last) => query.after = Some(last),
+            Some(last) => query.before = Some(last),
             None => break,
         }
     }

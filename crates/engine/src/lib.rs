@@ -20,6 +20,7 @@ mod judge;
 mod lane_ids;
 mod learn;
 mod live;
+mod local;
 mod log;
 mod orchestrator;
 mod outcome;

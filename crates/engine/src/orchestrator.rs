@@ -26,6 +26,7 @@ use crate::engine::{Engine, Observer};
 use crate::flights::Flights;
 use crate::judge::Judges;
 use crate::learn::{self, InForce, Learning};
+use crate::local::{self, Locals};
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::places::Waiters;
 use crate::reload::{Configuration, Configured};
@@ -200,6 +201,7 @@ impl Builder {
             reviews: Reviews::default(),
             judges: Judges::default(),
             learning: Learning::default(),
+            locals: Locals::default(),
             routing: Routing::default(),
             drift: Drift::default(),
             semantic,
@@ -409,6 +411,7 @@ impl Orchestrator {
     pub async fn calibrate(&self) -> Result<usize, StoreError> {
         let fitted = learn::pass(&self.0).await?;
         routing::refresh(&self.0).await?;
+        local::teach(&self.0).await?;
         Ok(fitted)
     }
 

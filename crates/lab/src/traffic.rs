@@ -105,13 +105,13 @@ pub async fn from_traffic(store: &Store, plan: &Plan, wanted: &Wanted) -> Result
 /// The executions whose answer reviewers passed, with nobody left to ask.
 async fn passed(store: &Store, plan: &Plan, team: &TeamId) -> Result<BTreeSet<ExecutionId>, StoreError> {
     let mut passed = BTreeSet::new();
-    let (mut after, mut looked) = (None, 0);
+    let (mut before, mut looked) = (None, 0);
     while looked < LOOKED_MAX {
         let lineage = plan.hashes.lineage.clone();
-        let query = LabelQuery { lineage, team: Some(team.clone()), after, limit: PAGE };
+        let query = LabelQuery { lineage, team: Some(team.clone()), before, limit: PAGE };
         let page = store.labels(&query).await?;
         let Some(last) = page.last() else { break };
-        after = Some(last.execution);
+        before = Some(last.execution);
         looked += page.len();
         passed.extend(page.iter().filter(|label| label.pass && label.settled).map(|label| label.execution));
     }

@@ -66,6 +66,10 @@ impl Linear {
         out.iter_mut().for_each(|score| *score /= sum);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.weights.len()
+    }
+
     /// The model whose scores are the mean of the scores of `models`.
     pub(crate) fn mean(models: Vec<Self>) -> Option<Self> {
         let share = 1.0 / models.len() as f32;

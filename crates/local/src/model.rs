@@ -182,6 +182,12 @@ impl Model {
         self.examples
     }
 
+    /// How many weights it holds, of four bytes each.
+    #[must_use]
+    pub fn weights(&self) -> usize {
+        self.linear.len()
+    }
+
     /// The labels it can answer with, sorted.
     #[must_use]
     pub fn labels(&self) -> &[String] {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use baton_config::{ProviderSpec, Secret};
+use baton_core::Usage;
 use baton_wire::openai::{self, Dialect};
 use baton_wire::{BodyStream, ChatRequest, Completion, EventStream, HttpRequest, HttpResponse, Transport, WireError};
 use bytes::{Bytes, BytesMut};
@@ -118,6 +119,7 @@ impl fmt::Debug for Provider {
 /// A provider that can be asked. Each call is one request over the transport, without retries.
 pub struct Provider {
     uri: Uri,
+    embeddings: Uri,
     headers: HeaderMap,
     dialect: Dialect,
     key: Option<Arc<Key>>,
@@ -193,8 +195,11 @@ impl Provider {
         };
         let base_url = spec.base_url.as_deref().or(base_url);
         let base_url = base_url.ok_or_else(|| ProviderError::NoBaseUrl { provider: provider() })?;
-        let uri = endpoint(base_url)
-            .ok_or_else(|| ProviderError::BadBaseUrl { provider: provider(), url: base_url.to_owned() })?;
+        let at = |route| {
+            endpoint(base_url, route)
+                .ok_or_else(|| ProviderError::BadBaseUrl { provider: provider(), url: base_url.to_owned() })
+        };
+        let (uri, embeddings) = (at("chat/completions")?, at("embeddings")?);
         let secret =
             spec.api_keys.first().cloned().or_else(|| key_env.map(|variable| Secret::Env(variable.to_owned())));
         let key = secret.map(key).transpose()?.flatten().map(Arc::new);
@@ -203,7 +208,8 @@ impl Provider {
             (USER_AGENT, HeaderValue::from_static(concat!("baton/", env!("CARGO_PKG_VERSION")))),
         ]);
         headers.extend(key.as_ref().map(|key| (AUTHORIZATION, key.header.clone())));
-        Ok(Self { uri, headers, dialect, key, simulated: spec.kind == "simulated", transport })
+        let simulated = spec.kind == "simulated";
+        Ok(Self { uri, embeddings, headers, dialect, key, simulated, transport })
     }
 
     /// Where it is asked.
@@ -242,6 +248,20 @@ impl Provider {
     /// As [`Provider::complete`].
     pub async fn complete_with(&self, request: &ChatRequest, headers: &HeaderMap) -> Result<Reply, WireError> {
         self.ask(request, headers).await.map_err(|error| redacted(self.key.as_deref(), error))
+    }
+
+    /// The vector of a text, of unit length, and its tokens where they are told: `POST /embeddings`.
+    ///
+    /// # Errors
+    /// As [`Provider::complete`].
+    pub async fn embed(&self, model: &str, text: &str) -> Result<(Vec<f32>, Option<Usage>), WireError> {
+        let asked = async {
+            let response = self
+                .post(&self.embeddings, self.headers.clone(), openai::encode_embedding_request(model, text))
+                .await?;
+            openai::decode_embedding_response(&whole(response).await?)
+        };
+        asked.await.map_err(|error| redacted(self.key.as_deref(), error))
     }
 
     /// Asks for a stream; resolves when the headers of a 200 are there.
@@ -291,7 +311,11 @@ impl Provider {
         let accept = if stream { "text/event-stream" } else { "application/json" };
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         let body = openai::encode_request_for(request, &self.dialect, stream);
-        let request = HttpRequest { method: Method::POST, uri: self.uri.clone(), headers, body };
+        self.post(&self.uri, headers, body).await
+    }
+
+    async fn post(&self, uri: &Uri, headers: HeaderMap, body: Bytes) -> Result<HttpResponse, WireError> {
+        let request = HttpRequest { method: Method::POST, uri: uri.clone(), headers, body };
         let response = self.transport.send(request).await?;
         if response.status.is_success() {
             return Ok(response);
@@ -305,9 +329,9 @@ impl Provider {
     }
 }
 
-/// The address of chat completions under a base URL.
-fn endpoint(base_url: &str) -> Option<Uri> {
-    let uri: Uri = format!("{}/chat/completions", base_url.trim_end_matches('/')).parse().ok()?;
+/// The address of a route under a base URL.
+fn endpoint(base_url: &str, route: &str) -> Option<Uri> {
+    let uri: Uri = format!("{}/{route}", base_url.trim_end_matches('/')).parse().ok()?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
     (known && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
 }

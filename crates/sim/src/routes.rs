@@ -21,6 +21,9 @@ pub(crate) async fn answer(sim: &Sim, request: HttpRequest) -> Result<HttpRespon
         let (script, call) = sim.begin(&request.body);
         return play(script, call).await;
     }
+    if path.ends_with("/embeddings") && request.method == Method::POST {
+        return Ok(embeddings(&request.body));
+    }
     if path.ends_with("/models") && request.method == Method::GET {
         let model = |id| json!({"id": id, "object": "model", "created": 0, "owned_by": crate::FINGERPRINT});
         let data: Vec<Value> = sim.names().into_iter().map(model).collect();
@@ -28,6 +31,38 @@ pub(crate) async fn answer(sim: &Sim, request: HttpRequest) -> Result<HttpRespon
     }
     let message = format!("Unknown request URL: {} {path}.", request.method);
     Ok(plain(StatusCode::NOT_FOUND, &openai::error(404, Some(&message))))
+}
+
+/// Numbers of a simulated vector.
+const DIMENSIONS: usize = 64;
+
+/// Texts that share words are near: each word, by its hash, is one of the vector's numbers. It means
+/// nothing beyond that.
+fn embeddings(body: &Bytes) -> HttpResponse {
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let texts: Vec<&str> = match &request["input"] {
+        Value::String(text) => vec![text],
+        Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    if texts.is_empty() {
+        let message = "'input' must be a text or an array of texts";
+        return plain(StatusCode::BAD_REQUEST, &openai::error(400, Some(message)));
+    }
+    let vector = |text: &str| {
+        let mut vector = [0.0_f32; DIMENSIONS];
+        for word in text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+            let hash = word.bytes().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+            vector[hash % DIMENSIONS] += 1.0;
+        }
+        vector.to_vec()
+    };
+    let one =
+        |(index, text): (usize, &&str)| json!({ "object": "embedding", "index": index, "embedding": vector(text) });
+    let data: Vec<Value> = texts.iter().enumerate().map(one).collect();
+    let tokens: usize = texts.iter().map(|text| text.len().div_ceil(openai::CHARS_PER_TOKEN)).sum();
+    let usage = json!({ "prompt_tokens": tokens, "total_tokens": tokens });
+    plain(StatusCode::OK, &json!({ "object": "list", "data": data, "model": request["model"], "usage": usage }))
 }
 
 /// `POST /__sim/models/{model}` changes a behaviour, `GET /__sim/stats` counts.

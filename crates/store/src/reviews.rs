@@ -6,6 +6,8 @@ use baton_core::{
     ExecutionId, IntentName, LabelSource, ReviewItem, ReviewLabel, ReviewRefusal, ReviewState, TeamId, Via,
 };
 
+use serde_json::Value;
+
 use crate::StoreError;
 
 /// How long an item stays with who took it, in microseconds: a quarter of an hour from their last act
@@ -70,8 +72,8 @@ pub struct LabelQuery {
     pub lineage: String,
     /// Only of this team; `None` is of all.
     pub team: Option<TeamId>,
-    /// Only those whose execution is after this one: to read on.
-    pub after: Option<ExecutionId>,
+    /// Only those whose execution is before this one: to read on.
+    pub before: Option<ExecutionId>,
     /// How many at most.
     pub limit: usize,
 }
@@ -100,6 +102,8 @@ pub struct Label {
     pub settled: bool,
     /// Where the label that decided comes from.
     pub source: LabelSource,
+    /// What the answer should have been, where whoever decided said so.
+    pub correction: Option<Value>,
     /// When it was given, Unix microseconds.
     pub at_us: i64,
 }
@@ -108,6 +112,7 @@ impl Label {
     /// Of an item; `None` without labels.
     pub(crate) fn of(item: &ReviewItem) -> Option<Self> {
         let verdict = item.verdict()?;
+        let decided = item.labels.iter().rfind(|l| (l.source, l.at_us) == (verdict.source, verdict.at_us));
         Some(Self {
             execution: item.execution,
             team: item.team.clone(),
@@ -119,6 +124,7 @@ impl Label {
             criteria: verdict.criteria,
             settled: verdict.settled,
             source: verdict.source,
+            correction: decided.and_then(|label| label.correction.clone()),
             at_us: verdict.at_us,
         })
     }

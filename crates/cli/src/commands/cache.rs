@@ -73,7 +73,7 @@ pub(super) struct Line {
     intent: IntentName,
     team: Option<TeamId>,
     promise: f64,
-    embedding: &'static str,
+    embedding: String,
     entries: u64,
     /// Why nothing can be learnt, where that is so.
     closed: Option<&'static str>,
@@ -115,7 +115,7 @@ fn line(plan: &Plan, team: Option<TeamId>, entries: u64, evidence: &[&SemanticEv
     let spec = plan.cache.semantic.as_ref()?;
     // The name begins the id: weights of another version are other evidence, of which the latest counts.
     let own = evidence.iter().filter(|e| {
-        e.intent == plan.name && e.lineage == plan.hashes.lineage && e.embedding.starts_with(spec.embedding)
+        e.intent == plan.name && e.lineage == plan.hashes.lineage && e.embedding.starts_with(spec.embedding.name())
     });
     let latest = own.max_by_key(|evidence| evidence.at_us);
     let learnt = latest.and_then(|evidence| serde_json::from_str::<Acceptance>(&evidence.state).ok());
@@ -123,7 +123,7 @@ fn line(plan: &Plan, team: Option<TeamId>, entries: u64, evidence: &[&SemanticEv
         intent: plan.name.clone(),
         team,
         promise: spec.error_max,
-        embedding: spec.embedding,
+        embedding: spec.embedding.name().to_owned(),
         entries,
         closed: (plan.kind == IntentKind::Generation).then_some("texts are not compared yet"),
         evidence: learnt.map(|mut learnt| {

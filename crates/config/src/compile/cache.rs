@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 
+use super::house::House;
 use crate::Schema;
-use crate::cache_file::EmbeddingFile;
 use crate::diagnostics::Sink;
 use crate::document::Document;
 use crate::files::IntentFile;
 use crate::json::child;
-use crate::plan::{CacheSpec, IntentKind, SemanticSpec};
+use crate::plan::{CacheSpec, Embedding, IntentKind, SemanticSpec};
 use crate::privacy_file::StoreContentFile;
+use crate::suggest::did_you_mean;
 
 const SEMANTIC: &str = "/cache/semantic_error_max";
 
@@ -17,8 +18,8 @@ const SEMANTIC: &str = "/cache/semantic_error_max";
 pub(super) fn cache(
     document: &Document,
     file: &IntentFile,
-    kind: Option<&IntentKind>,
-    input: Option<&Schema>,
+    (kind, input): (Option<&IntentKind>, Option<&Schema>),
+    house: &mut House<'_>,
     sink: &mut Sink,
 ) -> Option<CacheSpec> {
     let before = sink.errors();
@@ -32,12 +33,8 @@ pub(super) fn cache(
     let semantic = match file.cache.semantic_error_max {
         Some(error_max) => {
             promised(document, file, kind, sink);
-            let embedding = match file.cache.embedding {
-                EmbeddingFile::Hashed => "hashed",
-                EmbeddingFile::Wordllama => "wordllama",
-                EmbeddingFile::Minilm => "minilm",
-            };
-            Some(SemanticSpec { error_max, embedding, slots })
+            let embedding = embedding(document, &file.cache.embedding.0, house, sink);
+            embedding.map(|embedding| SemanticSpec { error_max, embedding, slots })
         }
         // There in a form that was refused.
         None if document.value.pointer(SEMANTIC).is_some() => None,
@@ -54,6 +51,23 @@ pub(super) fn cache(
         }
     };
     (sink.errors() == before).then(|| CacheSpec { partition: file.cache.partition.clone(), semantic })
+}
+
+/// Embeddings in this process.
+const LOCAL: [&str; 3] = ["hashed", "wordllama", "minilm"];
+
+fn embedding(document: &Document, name: &str, house: &mut House<'_>, sink: &mut Sink) -> Option<Embedding> {
+    if let Some(local) = LOCAL.into_iter().find(|local| *local == name) {
+        return Some(Embedding::Local(local));
+    }
+    let at = document.at("/cache/embedding");
+    if !name.contains('/') && !house.knows(name) {
+        let near = did_you_mean(name, LOCAL);
+        let help = format!("{near}one of {}, a `provider/model`, or an alias of baton.toml", LOCAL.join(", "));
+        sink.error(at, format!("unknown embedding `{name}`"), help);
+        return None;
+    }
+    Some(Embedding::Remote(house.resolve(name, at, sink)?))
 }
 
 /// What must be there for the promise to be one, and what keeps it from doing anything.

@@ -182,6 +182,11 @@ impl<'a> House<'a> {
         self.aliases.insert(name.to_owned(), id);
     }
 
+    /// Whether it is an alias.
+    pub(crate) fn knows(&self, alias: &str) -> bool {
+        self.aliases.contains_key(alias)
+    }
+
     /// The model that a name of an intent stands for. `local` is not for here.
     pub(crate) fn resolve(&mut self, name: &str, at: Place<'_>, sink: &mut Sink) -> Option<ModelSpec> {
         let id = match self.aliases.get(name) {

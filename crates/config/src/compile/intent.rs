@@ -64,7 +64,7 @@ pub(crate) fn compile_intent(
     let output_schema = schemas::output(sources.output.as_ref(), kind.as_ref(), sink);
     let (ceilings, privacy) = (ceilings(document, file, sink), privacy(document, file, sink));
     let (stream, route) = (stream(document, &file.stream, sink), route::route(document, file, sink));
-    let cache = cache(document, file, kind.as_ref(), input_schema.as_ref().and_then(Option::as_ref), sink);
+    let cache = cache(document, file, (kind.as_ref(), input_schema.as_ref().and_then(Option::as_ref)), house, sink);
     let allowance = budget(document, file, candidates.as_deref().unwrap_or_default(), sink);
     let (kind, input_schema, output_schema) = (kind?, input_schema?, output_schema?);
 

@@ -79,12 +79,15 @@ store = \"none\"",
     intents/a/intent.toml:3:22: nothing is remembered unless a call asks for it with `cacheTTL`
         add `ttl = "7d"` for all calls
     "#);
-    let folder = labelled("[cache]\nsemantic_error_max = 0.3\nembedding = \"word2vec\"\npartition = []");
+    let folder = labelled("[cache]\nttl = \"1h\"\nsemantic_error_max = 0.02\nembedding = \"word2vec\"\npartition = []");
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/intent.toml:5:13: unknown embedding `word2vec`
+        one of hashed, wordllama, minilm, a `provider/model`, or an alias of baton.toml
+    "#);
+    let folder = labelled("[cache]\nsemantic_error_max = 0.3\npartition = []");
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:3:22: `cache.semantic_error_max` must be at most 0.2
         write another value
-    intents/a/intent.toml:4:13: `cache.embedding` must be "hashed" or "wordllama" or "minilm", not "word2vec"
-        write one of these
     "#);
     let folder = labelled("[cache]\nembedding = \"minilm\"\nslots = [\"a\"]");
     assert_snapshot!(folder.diagnostics(), @r#"

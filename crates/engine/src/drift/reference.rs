@@ -75,7 +75,7 @@ pub(super) fn drawn(score: &Score, evaluator: &str) -> Option<f64> {
     (score.drawn && score.evaluator == evaluator).then(|| score.result.value()).flatten()
 }
 
-/// The settled labels of drawn answers that were given since, the oldest answer first.
+/// The settled labels of drawn answers that were given since, the oldest answer first; of very many the latest.
 pub(super) async fn labels(
     store: &Store,
     (team, lineage): (&TeamId, &str),
@@ -83,17 +83,20 @@ pub(super) async fn labels(
 ) -> Result<Vec<Label>, StoreError> {
     let first = ExecutionId::new(u64::try_from(since_us / 1000).unwrap_or_default(), [0; 10]);
     let (lineage, team) = (lineage.to_owned(), Some(team.clone()));
-    let mut query = LabelQuery { lineage, team, after: Some(first), limit: PAGE };
+    let mut query = LabelQuery { lineage, team, before: None, limit: PAGE };
     let mut all: Vec<Label> = Vec::new();
     loop {
         let page = store.labels(&query).await?;
-        let last = page.last().map(|label| label.execution).filter(|_| page.len() == PAGE);
-        all.extend(page.into_iter().filter(|label| label.settled && !label.rejected && label.probability.is_some()));
+        let last = page.last().map(|label| label.execution).filter(|last| page.len() == PAGE && *last > first);
+        let since = page.into_iter().filter(|label| label.execution > first);
+        all.extend(since.filter(|label| label.settled && !label.rejected && label.probability.is_some()));
         match last.filter(|_| all.len() < LABELS_MAX) {
-            Some(last) => query.after = Some(last),
-            None => return Ok(all),
+            Some(last) => query.before = Some(last),
+            None => break,
         }
     }
+    all.reverse();
+    Ok(all)
 }
 
 /// Of how many uniformly drawn answers these labels are worth, and how many of those are good: weighted
@@ -135,6 +138,7 @@ mod tests {
             criteria: Default::default(),
             settled: true,
             source: LabelSource::Review,
+            correction: None,
             at_us: 0,
         }
     }

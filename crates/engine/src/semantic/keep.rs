@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use baton_cache::semantic::accept::Acceptance;
 use baton_cache::semantic::cell::Held;
 use baton_cache::{Entry, Key};
+use baton_config::Embedding;
 use baton_core::{ExecutionId, ModelId, Moment, NanoUsd, Scope, Usage};
 use baton_store::{SemanticChanges, SemanticEntry, SemanticEvidence, StoreError};
 use serde::{Deserialize, Serialize};
@@ -265,8 +266,12 @@ async fn entries(engine: &Engine) -> Result<(), StoreError> {
 fn read(engine: &Engine, live: &Live, row: SemanticEntry) {
     let Some(intent) = live.intents.get(&row.intent) else { return };
     let Some(spec) = &intent.plan.cache.semantic else { return };
-    let embedder = live.embedders.get(spec.embedding);
-    let alike = embedder.is_some_and(|e| e.id() == row.embedding && e.dimensions() == row.vector.len());
+    let alike = match &spec.embedding {
+        Embedding::Remote(model) => model.id.as_str() == row.embedding,
+        Embedding::Local(name) => {
+            live.embedders.get(name).is_some_and(|e| e.id() == row.embedding && e.dimensions() == row.vector.len())
+        }
+    };
     let body: Body = match serde_json::from_str(&row.body) {
         Ok(body) => body,
         Err(error) => return tracing::warn!(%error, "an entry of the semantic cache cannot be read"),

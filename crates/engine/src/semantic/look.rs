@@ -7,12 +7,13 @@ use baton_cache::semantic::accept::{Decision, Look, NEIGHBOURS, Neighbour};
 use baton_cache::semantic::cell::{Held, answer_number};
 use baton_cache::semantic::refuse::Facts;
 use baton_cache::{Entry, Key};
-use baton_config::{IntentKind, SemanticSpec};
-use baton_core::{ExecutionId, ModelId, SemanticDecision, SemanticLook, Status, Via};
+use baton_config::{Embedding, IntentKind};
+use baton_core::{Embedded, ExecutionId, ModelId, SemanticDecision, SemanticLook, Status, Via};
 use baton_embed::Embedder;
 use baton_stats::SplitMix64;
 use serde_json::{Value, json};
 
+use super::remote::Remote;
 use super::shelves::{Shared, read};
 use super::{Of, begin_loading};
 use crate::engine::Engine;
@@ -99,13 +100,13 @@ pub(crate) async fn look(
         return None;
     }
     let flight = request.flight.as_ref()?;
-    let embedder = request.live.embedders.get(spec.embedding)?;
+    let eyes = Eyes::of(request, &spec.embedding)?;
     let (slots, text) = apart(&request.input, &spec.slots);
     let of = Of {
         team: request.scope.team.clone(),
         intent: intent.plan.name.clone(),
         lineage: intent.plan.hashes.lineage.clone(),
-        embedding: embedder.id().to_owned(),
+        embedding: eyes.id().to_owned(),
     };
     let answer_hash = intent.plan.hashes.answer.clone();
     let cell = cell_key(&request.scope, &of, &answer_hash, &slots);
@@ -113,14 +114,14 @@ pub(crate) async fn look(
     let told = SemanticLook::of(SemanticDecision::Missed);
     let promise = spec.error_max;
     let mut asked = Asked { of, promise, place, text, vector: None, look: None, heard: 1.0, told };
-    let outcome = decide(engine, request, (&mut asked, spec, embedder), (error_max, execution)).await;
+    let outcome = decide(engine, request, (&mut asked, &eyes), (error_max, execution)).await;
     Some((asked, outcome))
 }
 
 async fn decide(
     engine: &Arc<Engine>,
     request: &Request,
-    (asked, spec, embedder): (&mut Asked, &SemanticSpec, &Arc<dyn Embedder>),
+    (asked, eyes): (&mut Asked, &Eyes),
     (error_max, execution): (f64, ExecutionId),
 ) -> Option<Outcome> {
     if !engine.semantic.is_ready() {
@@ -130,13 +131,20 @@ async fn decide(
     }
     let accepts = Accepts::of(engine, request, &asked.text);
     let cell = engine.semantic.shelves.get(&asked.place.cell);
-    let found = match near(engine, request, (spec, embedder), (cell.as_ref(), accepts)).await {
+    let (seen, embedded) = see(engine, request, (eyes, &asked.text)).await;
+    let found = match seen {
+        Ok(seen) => near(engine, request, seen, (cell.as_ref(), accepts)).await,
+        Err(reason) => Err(reason),
+    };
+    let found = match found {
         Ok(found) => found,
         Err(reason) => {
-            asked.skip(reason);
+            asked.skip(&reason);
+            asked.told.embedded = embedded;
             return None;
         }
     };
+    asked.told.embedded = embedded;
     asked.told.cosine = found.neighbours.first().map(|near| f64::from(near.cosine));
     asked.vector = Some(found.vector);
     let look = Look::of(&found.neighbours, found.entries)?;
@@ -256,19 +264,74 @@ struct Found {
     entries: usize,
 }
 
-/// Embeds the input and scans its partition, on the compute pool unless both take microseconds. The error
-/// says why nobody looked.
+/// What turns an input into a vector.
+enum Eyes {
+    Own {
+        embedder: Arc<dyn Embedder>,
+        /// It takes milliseconds.
+        slow: bool,
+    },
+    Remote(Remote),
+}
+
+impl Eyes {
+    fn of(request: &Request, embedding: &Embedding) -> Option<Self> {
+        match embedding {
+            Embedding::Local(name) => {
+                let embedder = Arc::clone(request.live.embedders.get(name)?);
+                Some(Self::Own { embedder, slow: *name == "minilm" })
+            }
+            Embedding::Remote(model) => Remote::of(&request.live, model).map(Self::Remote),
+        }
+    }
+
+    fn id(&self) -> &str {
+        match self {
+            Self::Own { embedder, .. } => embedder.id(),
+            Self::Remote(remote) => remote.model.id.as_str(),
+        }
+    }
+}
+
+/// The vector of the input, or what computes it.
+enum Seen {
+    Vector(Vec<f32>),
+    Embedder(Arc<dyn Embedder>, bool),
+}
+
+/// Asks the provider, where the vector is one's. With what that took.
+async fn see(
+    engine: &Engine,
+    request: &Request,
+    (eyes, text): (&Eyes, &str),
+) -> (Result<Seen, String>, Option<Embedded>) {
+    match eyes {
+        Eyes::Own { embedder, slow } => (Ok(Seen::Embedder(Arc::clone(embedder), *slow)), None),
+        Eyes::Remote(remote) => {
+            let (vector, embedded) = remote.embed(engine, request, text).await;
+            (vector.map(Seen::Vector), embedded)
+        }
+    }
+}
+
+/// Embeds the input, where that is not done, and scans its partition: on the compute pool unless both take
+/// microseconds. The error says why nobody looked.
 async fn near(
     engine: &Engine,
     request: &Request,
-    (spec, embedder): (&SemanticSpec, &Arc<dyn Embedder>),
+    seen: Seen,
     (cell, accepts): (Option<&Shared>, Accepts),
-) -> Result<Found, &'static str> {
-    let slow = spec.embedding == "minilm";
-    let numbers = cell.map_or(0, |cell| read(cell).len() * embedder.dimensions());
-    let quick = !slow && accepts.text.len() <= QUICK_TEXT_BYTES && numbers <= QUICK_NUMBERS;
-    let (embedder, cell) = (Arc::clone(embedder), cell.cloned());
-    let compute = move || scan(&*embedder, cell.as_ref(), &accepts);
+) -> Result<Found, String> {
+    let slow = matches!(seen, Seen::Embedder(_, true));
+    let dimensions = match &seen {
+        Seen::Vector(vector) => vector.len(),
+        Seen::Embedder(embedder, _) => embedder.dimensions(),
+    };
+    let numbers = cell.map_or(0, |cell| read(cell).len() * dimensions);
+    let embeds = matches!(seen, Seen::Embedder(..));
+    let quick = !slow && (!embeds || accepts.text.len() <= QUICK_TEXT_BYTES) && numbers <= QUICK_NUMBERS;
+    let cell = cell.cloned();
+    let compute = move || scan(seen, cell.as_ref(), &accepts);
     if quick || engine.clock.is_simulated() {
         return compute();
     }
@@ -286,15 +349,18 @@ async fn near(
     });
     match computed.await {
         Ok(Ok(found)) => found,
-        Ok(Err(_)) => Err("a fault of Baton's own ended the look-up"),
-        Err(_) => Err("the look-up took too long: the machine is busy"),
+        Ok(Err(_)) => Err("a fault of Baton's own ended the look-up".into()),
+        Err(_) => Err("the look-up took too long: the machine is busy".into()),
     }
 }
 
-fn scan(embedder: &dyn Embedder, cell: Option<&Shared>, accepts: &Accepts) -> Result<Found, &'static str> {
-    let vector = embedder.embed(&accepts.text);
+fn scan(seen: Seen, cell: Option<&Shared>, accepts: &Accepts) -> Result<Found, String> {
+    let vector = match seen {
+        Seen::Vector(vector) => vector,
+        Seen::Embedder(embedder, _) => embedder.embed(&accepts.text),
+    };
     if vector.iter().all(|number| *number == 0.0) {
-        return Err("the input has no words to compare, or too many");
+        return Err("the input has no words to compare, or too many".into());
     }
     let (neighbours, entries) = cell.map_or((Vec::new(), 0), |cell| {
         let cell = read(cell);

@@ -9,6 +9,7 @@ mod hear;
 mod keep;
 mod learn;
 mod look;
+mod remote;
 mod shelves;
 mod state;
 
@@ -17,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_cache::semantic::accept::Acceptance;
-use baton_config::Snapshot;
-use baton_core::{IntentName, TeamId};
+use baton_config::{Embedding, Snapshot};
+use baton_core::{IntentName, ModelId, Moment, TeamId};
 use baton_embed::Embedder;
 use tokio::sync::Semaphore;
 
@@ -67,6 +68,8 @@ pub(crate) struct Semantic {
     /// twice.
     ready: AtomicBool,
     loading: Mutex<Loading>,
+    /// Embedding models of providers that failed, and until when nobody asks them.
+    resting: Mutex<HashMap<ModelId, Moment>>,
 }
 
 impl Semantic {
@@ -81,6 +84,7 @@ impl Semantic {
             heard: tokio::sync::Mutex::default(),
             ready: AtomicBool::new(!durable),
             loading: Mutex::default(),
+            resting: Mutex::default(),
         }
     }
 
@@ -130,16 +134,16 @@ pub(crate) fn embedders(snapshot: &Snapshot, old: Option<&Embedders>) -> Result<
     let mut all = Embedders::new();
     let folder = snapshot.store.dir.join(baton_embed::FOLDER);
     for plan in snapshot.intents.values() {
-        let Some(spec) = &plan.cache.semantic else { continue };
-        if all.contains_key(spec.embedding) {
+        let Some(Embedding::Local(name)) = plan.cache.semantic.as_ref().map(|spec| &spec.embedding) else { continue };
+        if all.contains_key(name) {
             continue;
         }
-        let embedder = match old.and_then(|old| old.get(spec.embedding)) {
+        let embedder = match old.and_then(|old| old.get(name)) {
             Some(embedder) => Arc::clone(embedder),
-            None => baton_embed::open(spec.embedding, &folder)
+            None => baton_embed::open(name, &folder)
                 .map_err(|error| BuildError::Embedding { intent: plan.name.clone(), error })?,
         };
-        all.insert(spec.embedding, embedder);
+        all.insert(name, embedder);
     }
     Ok(all)
 }

@@ -23,6 +23,9 @@ price = { input = "1 USD/M", output = "2 USD/M" }
 [models.b]
 id = "sim/b"
 price = { input = "1 USD/M", output = "2 USD/M" }
+[models.eyes]
+id = "sim/eyes"
+price = { input = "1 USD/M", output = "0 USD/M" }
 "#;
 
 /// Labels that `a` and then `b` are asked for.

@@ -2,9 +2,10 @@
 
 use baton_core::{AttemptKind, AttemptOutcome, ErrorCode, NanoUsd, Via};
 use baton_engine::Call;
+use baton_store::{Feedback, FeedbackKind};
 use serde_json::json;
 
-use crate::house::{House, SORT, WRITE, sort, within, write};
+use crate::house::{House, SORT, WRITE, of_customer, of_team, sort, within, write};
 use crate::models::Says;
 
 const FIELDS: &str = r#"{"type":"object","properties":{"company":{"type":"string"},"total":{"type":"string"}},
@@ -148,4 +149,38 @@ async fn no_answer_after_the_deadline() {
     assert_eq!((house.models.order(), house.models.open()), (vec!["a".into(), "b".into()], 0));
     let [record] = &house.records()[..] else { panic!("one record") };
     assert!(record.cost > NanoUsd(0), "what may be billed is estimated: {}", record.cost);
+}
+
+/// Tickets of two kinds; the number makes each one new.
+fn ticket(n: usize) -> Call {
+    sort(&format!("{} {n}", ["please refund the payment", "it crashes at once"][n % 2]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn local_learns_what_people_verified_in_its_scope_and_nowhere_else() {
+    let policy = SORT.replace(r#"["a", "b"]"#, r#"["local", "a"]"#);
+    let house = House::sort(&format!("{policy}[local]\ncut = 0.9\n")).open();
+    // The model is right on the first kind alone: the other is corrected.
+    house.models.say("a", &[Says::Text(0, "billing")]);
+    for n in 0..60 {
+        house.execute(of_customer(ticket(n), "one")).await.unwrap();
+    }
+    for (n, record) in house.records().into_iter().enumerate() {
+        assert!(record.attempts[0].error.as_deref().unwrap().contains("no cases"), "it has nothing to learn from");
+        let right = json!({ "label": if n % 2 == 0 { "billing" } else { "bug" } });
+        let kind = FeedbackKind::FinalOutput { output: right };
+        let at_us = record.started_at_us;
+        let said = Feedback { execution: record.execution, team: record.team, at_us, by: None, comment: None, kind };
+        house.orchestrator.store().feedback(said).await.unwrap();
+    }
+    house.orchestrator.calibrate().await.unwrap();
+    let by = |call| async {
+        let answer = house.execute(call).await.unwrap();
+        (answer.answer.model.clone().unwrap().to_string(), answer.answer.output.clone())
+    };
+    assert_eq!(by(of_customer(ticket(60), "one")).await, ("local".into(), json!({ "label": "billing" })));
+    assert_eq!(by(of_customer(ticket(61), "one")).await, ("local".into(), json!({ "label": "bug" })));
+    for elsewhere in [of_customer(ticket(61), "two"), ticket(61), of_team(of_customer(ticket(61), "one"), "other")] {
+        assert_eq!(by(elsewhere).await, ("sim/a".into(), json!({ "label": "billing" })));
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use baton_embed::{Embedder as _, Hashed};
 use baton_wire::{HttpRequest, HttpResponse, SendFuture, Transport, TransportError, TransportFault};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -31,6 +32,8 @@ pub(crate) enum Says {
     Status(u64, u16),
     /// A whole answer that does not say why it stopped.
     Unfinished,
+    /// The hashed vector of the one text that is to be embedded, after so many milliseconds.
+    Vector(u64),
     /// These bytes, as they are.
     Verbatim(String),
     /// Nothing, ever.
@@ -91,8 +94,9 @@ impl Models {
     fn begin(&self, request: &Value, key: Option<String>) -> Says {
         let mut state = self.lock();
         let model = request["model"].as_str().unwrap().to_owned();
-        let messages = request["messages"].as_array().unwrap().iter();
-        let prompt = messages.filter_map(|message| message["content"].as_str()).collect::<Vec<_>>().join("\n");
+        let messages = request["messages"].as_array().into_iter().flatten().map(|message| &message["content"]);
+        let texts = messages.chain(request["input"].as_array().into_iter().flatten());
+        let prompt = texts.filter_map(Value::as_str).collect::<Vec<_>>().join("\n");
         let keyed = format!("{model} {}", key.as_deref().unwrap_or_default());
         let name = if state.scripts.contains_key(&keyed) { &keyed } else { &model };
         let script = state.scripts.get_mut(name).unwrap_or_else(|| panic!("{model} has nothing to say"));
@@ -137,6 +141,13 @@ impl Transport for Models {
                     Ok(response(200, "application/json", vec![(0, body.to_string())], false, open))
                 }
                 Says::Raw(body) => Ok(response(200, "text/event-stream", body, false, open)),
+                Says::Vector(after) => {
+                    sleep(Duration::from_millis(after)).await;
+                    let vector = Hashed::new().embed(request["input"][0].as_str().unwrap());
+                    let data = json!([{ "object": "embedding", "index": 0, "embedding": vector }]);
+                    let body = json!({ "data": data, "usage": { "prompt_tokens": 7, "total_tokens": 7 } });
+                    Ok(response(200, "application/json", vec![(0, body.to_string())], false, open))
+                }
                 Says::Verbatim(body) => Ok(response(200, "application/json", vec![(0, body)], false, open)),
                 Says::Text(after, text) if !streamed => {
                     sleep(Duration::from_millis(after)).await;

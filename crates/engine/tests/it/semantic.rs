@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use baton_cache::semantic::accept::Gate;
 use baton_config::{Durability, StoreSpec};
-use baton_core::{ErrorCode, ExecutionId, SemanticDecision, TeamId, Via};
+use baton_core::{ErrorCode, ExecutionId, NanoUsd, SemanticDecision, TeamId, Via};
 use baton_engine::Call;
 use baton_store::{Feedback, FeedbackKind, Store};
 use futures_util::future::join_all;
@@ -335,4 +335,53 @@ async fn texts_are_not_compared() {
         assert_eq!(house.records().last().unwrap().semantic, None);
     }
     assert_eq!(house.orchestrator.semantic(), []);
+}
+
+/// The vectors come from a provider, at 1 USD for a million tokens: 7 tokens each.
+fn remote() -> Open {
+    let house = House::sort(&format!("{SIMILAR}embedding = \"eyes\"\n")).open();
+    both_say(&house, 0);
+    house
+}
+
+#[tokio::test(start_paused = true)]
+async fn vectors_of_a_provider_are_looked_up_and_paid_for() {
+    let house = remote();
+    house.models.say("eyes", &[Says::Vector(20)]);
+    let (_, similar) = ask(&house, 0..1000).await;
+    assert!(similar > 300, "{similar} of 1000");
+    for record in house.records() {
+        let embedded = record.semantic.as_ref().unwrap().embedded.unwrap();
+        let own: NanoUsd = record.attempts.iter().filter_map(|attempt| attempt.cost).sum();
+        assert_eq!((embedded.usage.input_tokens, embedded.cost), (7, Some(NanoUsd(7_000))));
+        assert_eq!((record.cost, record.cost_known), (own + NanoUsd(7_000), true));
+    }
+    // Another length is near to nothing, and harms nothing.
+    house.models.say("eyes", &[Says::Verbatim(r#"{"data":[{"embedding":[1,2]}]}"#.into())]);
+    house.execute(sort(&ticket(1000))).await.unwrap();
+    let delivered = house.execute(sort(&ticket(1001))).await.unwrap();
+    assert_eq!(delivered.answer.via, Via::Model);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_vector_a_call_goes_on_and_a_failed_provider_rests() {
+    for (says, waited_ms, why) in [
+        (Says::Status(3, 500), 3, "scripted"),
+        (Says::Hangs, 500, "longer than 500 ms"),
+        (Says::Verbatim("{}".into()), 0, "no embedding"),
+    ] {
+        let house = remote();
+        house.models.say("eyes", &[says]);
+        house.execute(sort(&ticket(0))).await.unwrap();
+        let look = || house.records().last().unwrap().semantic.clone().unwrap();
+        let reason = look().reason.unwrap();
+        assert_eq!((house.now_ms(), look().decision), (waited_ms, SemanticDecision::Skipped));
+        assert!(reason.contains(why), "{reason}");
+        let asked = || house.models.order().iter().filter(|model| *model == "eyes").count();
+        house.execute(sort(&ticket(1))).await.unwrap();
+        assert_eq!((asked(), house.now_ms(), look().embedded), (1, waited_ms, None), "{:?}", look().reason);
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        house.execute(sort(&ticket(2))).await.unwrap();
+        assert_eq!(asked(), 2, "it is asked again");
+    }
 }

@@ -217,12 +217,20 @@ pub(crate) struct SemanticView {
     /// Why nobody looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Tokens of the input, where a provider was asked for its vector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedding_tokens: Option<u64>,
+    /// What they cost, where that is known: part of the execution's cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedding_cost_usd: Option<String>,
 }
 
 impl From<SemanticLook> for SemanticView {
     fn from(look: SemanticLook) -> Self {
-        let SemanticLook { decision, cosine, right, probability, neighbour, agreed, reason, look: _ } = look;
-        Self { decision, cosine, right, probability, neighbour, agreed, reason }
+        let SemanticLook { decision, cosine, right, probability, neighbour, agreed, reason, embedded, look: _ } = look;
+        let embedding_tokens = embedded.map(|embedded| embedded.usage.input_tokens);
+        let embedding_cost_usd = embedded.and_then(|embedded| embedded.cost).map(|cost| cost.to_string());
+        Self { decision, cosine, right, probability, neighbour, agreed, reason, embedding_tokens, embedding_cost_usd }
     }
 }
 

@@ -55,7 +55,8 @@ struct Threshold {
     share: f64,
 }
 
-const FOLDS: usize = 5;
+/// Many, so that what a fold's model was fitted on is nearly what the whole one's was.
+const FOLDS: usize = 20;
 
 impl Threshold {
     /// Blocks this share of the scores.
@@ -94,9 +95,13 @@ impl Threshold {
 }
 
 impl Scores {
-    fn of(groups: &[Group], score: impl Fn(usize, &[f64]) -> f64) -> Self {
+    fn of<'a>(
+        groups: impl IntoIterator<Item = &'a Group, IntoIter: Clone>,
+        score: impl Fn(usize, &[f64]) -> f64,
+    ) -> Self {
         let known = |value: f64| if value.is_nan() { f64::INFINITY } else { value };
-        let numbered = || groups.iter().enumerate();
+        let groups = groups.into_iter().enumerate();
+        let numbered = || groups.clone();
         Self {
             good: numbered().map(|(at, group)| known(score(at, &group.good))).collect(),
             bad: numbered()
@@ -113,21 +118,23 @@ struct Contestant {
     test: Scores,
 }
 
-/// A fusion of how unusual each signal is, low or high, among the true answers of train: a signal that is far
-/// out counts for much, which the signals themselves in a sum of weights do not.
+/// A fusion of how unusual each signal is among the true answers of train, on the side where errors lie: a
+/// signal that is far out counts for much, which the signals themselves in a sum of weights do not.
 struct Fused {
-    /// For each signal, of the true answers of train, ascending.
-    usual: Vec<Vec<f64>>,
+    /// For each signal its sign, and of the true answers of train what it is with that, ascending.
+    usual: Vec<(f64, Vec<f64>)>,
     fusion: Option<Fusion>,
 }
 
 impl Fused {
-    fn fit(groups: &[&Group]) -> anyhow::Result<Self> {
+    fn fit(groups: &[&Group], share: f64) -> anyhow::Result<Self> {
         let width = groups.first().map_or(0, |group| group.good.len());
         let usual = (0..width).map(|signal| {
-            let mut values: Vec<f64> = groups.iter().map(|group| group.good[signal]).filter(|v| !v.is_nan()).collect();
+            let sign = sign(groups, signal, share);
+            let goods = groups.iter().map(|group| sign * group.good[signal]);
+            let mut values: Vec<f64> = goods.filter(|v| !v.is_nan()).collect();
             values.sort_by(f64::total_cmp);
-            values
+            (sign, values)
         });
         let mut fused = Self { usual: usual.collect(), fusion: None };
         fused.fusion = Some(fit(groups.iter().copied(), |signals| fused.features(signals))?);
@@ -135,17 +142,15 @@ impl Fused {
     }
 
     fn features(&self, signals: &[f64]) -> Vec<f64> {
-        let of = |(value, usual): (&f64, &Vec<f64>)| {
-            // The share of true answers as far out, counted with this one.
-            let surprise = |beyond: usize| -((beyond as f64 + 1.0) / (usual.len() as f64 + 1.0)).ln();
+        let of = |(value, (sign, usual)): (&f64, &(f64, Vec<f64>))| {
             if value.is_nan() {
-                return [f64::NAN; 2];
+                return f64::NAN;
             }
-            let below = usual.partition_point(|other| other <= value);
-            let above = usual.len() - usual.partition_point(|other| other < value);
-            [surprise(below), surprise(above)]
+            // The share of true answers as far out, counted with this one.
+            let beyond = usual.partition_point(|other| *other <= sign * value);
+            -((beyond as f64 + 1.0) / (usual.len() as f64 + 1.0)).ln()
         };
-        signals.iter().zip(&self.usual).flat_map(of).collect()
+        signals.iter().zip(&self.usual).map(of).collect()
     }
 
     fn log_odds(&self, signals: &[f64]) -> f64 {
@@ -176,11 +181,11 @@ fn cut(groups: &[Group], upto: usize) -> Vec<Group> {
 
 /// A fusion fitted on train. Its threshold is chosen from what fusions of the other folds say, for it knows
 /// its own train answers too well.
-fn fused(name: &str, train: &[Group], test: &[Group]) -> anyhow::Result<Contestant> {
+fn fused(name: &str, train: &[Group], test: &[Group], share: f64) -> anyhow::Result<Contestant> {
     let outside = |fold: usize| train.iter().enumerate().filter(move |(at, _)| at % FOLDS != fold).map(|(_, g)| g);
     let folds: Vec<Fused> =
-        (0..FOLDS).map(|fold| Fused::fit(&outside(fold).collect::<Vec<_>>())).collect::<anyhow::Result<_>>()?;
-    let whole = Fused::fit(&train.iter().collect::<Vec<_>>())?;
+        (0..FOLDS).map(|fold| Fused::fit(&outside(fold).collect::<Vec<_>>(), share)).collect::<anyhow::Result<_>>()?;
+    let whole = Fused::fit(&train.iter().collect::<Vec<_>>(), share)?;
     Ok(Contestant {
         name: name.to_owned(),
         train: Scores::of(train, |at, signals| folds[at % FOLDS].log_odds(signals)),
@@ -190,21 +195,26 @@ fn fused(name: &str, train: &[Group], test: &[Group]) -> anyhow::Result<Contesta
 
 /// One signal, in the direction that detects more on train.
 fn single(set: &Set, signal: usize, share: f64) -> Contestant {
-    let all: Vec<usize> = (0..set.train.len()).collect();
-    let of = |groups: &[Group], sign: f64| Scores::of(groups, |_, signals| sign * signals[signal]);
+    let sign = sign(&set.train.iter().collect::<Vec<_>>(), signal, share);
+    let of = |groups: &[Group]| Scores::of(groups, |_, signals| sign * signals[signal]);
+    Contestant { name: set.signals[signal].to_owned(), train: of(&set.train), test: of(&set.test) }
+}
+
+/// 1 where low values of a signal detect more, −1 where high ones do.
+fn sign(groups: &[&Group], signal: usize, share: f64) -> f64 {
+    let all: Vec<usize> = (0..groups.len()).collect();
     let detects = |sign: f64| {
-        let scores = of(&set.train, sign);
+        let scores = Scores::of(groups.iter().copied(), |_, signals| sign * signals[signal]);
         Threshold::on(&scores, &all, share).detected(&scores, &all)
     };
-    let sign = if detects(-1.0) > detects(1.0) { -1.0 } else { 1.0 };
-    Contestant { name: set.signals[signal].to_owned(), train: of(&set.train, sign), test: of(&set.test, sign) }
+    if detects(-1.0) > detects(1.0) { -1.0 } else { 1.0 }
 }
 
 /// The fused gate first, then the fused gate of the checks alone (the first `checks` signals), then each signal.
 pub(crate) fn contest(set: &Set, checks: usize, share: f64, draws: (usize, u64)) -> anyhow::Result<Vec<Outcome>> {
     let mut all = vec![
-        fused("fused gate", &set.train, &set.test)?,
-        fused("fused, of baton-eval's checks only", &cut(&set.train, checks), &cut(&set.test, checks))?,
+        fused("fused gate", &set.train, &set.test, share)?,
+        fused("fused, of baton-eval's checks only", &cut(&set.train, checks), &cut(&set.test, checks), share)?,
     ];
     all.extend((0..set.signals.len()).map(|signal| single(set, signal, share)));
     let train: Vec<usize> = (0..set.train.len()).collect();

@@ -215,10 +215,10 @@ impl Control {
         if let Some(team) = &asked.team {
             query.push(" AND team = ").push_bind(team.as_str());
         }
-        if let Some(after) = asked.after {
-            query.push(" AND execution > ").push_bind(after.as_bytes().to_vec());
+        if let Some(before) = asked.before {
+            query.push(" AND execution < ").push_bind(before.as_bytes().to_vec());
         }
-        query.push(" ORDER BY execution LIMIT ").push_bind(limit(asked.limit));
+        query.push(" ORDER BY execution DESC LIMIT ").push_bind(limit(asked.limit));
         let rows: Vec<String> =
             query.build_query_scalar().fetch_all(self.pool()).await.map_err(StoreError::database("read labels"))?;
         read_all(&rows)

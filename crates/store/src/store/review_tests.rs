@@ -39,8 +39,10 @@ async fn next(store: &Store, name: &str, now_us: i64) -> Option<u64> {
 }
 
 async fn labels(store: &Store) -> Vec<Label> {
-    let query = LabelQuery { lineage: "lineage".into(), team: None, after: None, limit: 1000 };
-    store.labels(&query).await.unwrap()
+    let query = LabelQuery { lineage: "lineage".into(), team: None, before: None, limit: 1000 };
+    let mut labels = store.labels(&query).await.unwrap();
+    labels.reverse();
+    labels
 }
 
 #[track_caller]
@@ -101,8 +103,12 @@ async fn a_label_says_with_which_probability_it_was_asked_for() {
         let decided = &labels(&store).await[2];
         assert_eq!((decided.pass, decided.settled, decided.source), (true, true, LabelSource::Adjudication));
 
-        let of =
-            |team: Option<TeamId>, lineage: &str, after| LabelQuery { lineage: lineage.into(), team, after, limit: 2 };
+        let of = |team: Option<TeamId>, lineage: &str, before| LabelQuery {
+            lineage: lineage.into(),
+            team,
+            before,
+            limit: 2,
+        };
         for (query, count) in [
             (of(Some(team("support")), "lineage", None), 2),
             (of(None, "lineage", Some(id(2))), 1),
@@ -111,6 +117,8 @@ async fn a_label_says_with_which_probability_it_was_asked_for() {
         ] {
             assert_eq!(store.labels(&query).await.unwrap().len(), count, "{query:?}");
         }
+        let latest = store.labels(&of(None, "lineage", Some(id(3)))).await.unwrap();
+        assert_eq!(latest.iter().map(|label| label.execution).collect::<Vec<_>>(), [id(2), id(1)]);
     })
     .await;
 }

@@ -131,8 +131,8 @@ impl Store {
         Ok(self.remembered().values().rev().filter(|item| takes(item)).take(limit).cloned().collect())
     }
 
-    /// What people said about the answers of a lineage, one [`Label`] an execution, the oldest
-    /// execution first. A page: read on with `after` until one is shorter than `limit`.
+    /// What people said about the answers of a lineage, one [`Label`] an execution, the latest
+    /// execution first. A page: read on with `before` until one is shorter than `limit`.
     ///
     /// # Errors
     /// What the database says.
@@ -145,10 +145,10 @@ impl Store {
         let wanted = items.values().filter(|item| {
             item.lineage == query.lineage
                 && query.team.as_ref().is_none_or(|team| item.team == *team)
-                && query.after.is_none_or(|after| item.execution > after)
+                && query.before.is_none_or(|before| item.execution < before)
         });
         let mut labels: Vec<Label> = wanted.filter_map(Label::of).collect();
-        labels.sort_by_key(|label| label.execution);
+        labels.sort_by_key(|label| std::cmp::Reverse(label.execution));
         labels.truncate(query.limit);
         Ok(labels)
     }

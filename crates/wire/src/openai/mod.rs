@@ -11,6 +11,7 @@
 //! `max_completion_tokens`; `reasoning_content` and `reasoning` (written as the former). How a
 //! vendor wants them is its [`Dialect`].
 
+mod embedding;
 mod error;
 mod fields;
 mod message;
@@ -21,6 +22,7 @@ mod tree;
 mod usage;
 mod write;
 
+pub use embedding::{decode_embedding_response, encode_embedding_request};
 pub use error::{decode_error, encode_error};
 pub use request::{decode_request, include_usage, take_params};
 pub use response::{decode_response, encode_response, write_response};
