@@ -19,6 +19,8 @@ const Z: f64 = 0.3;
 /// The promise may be broken by what will have been served with this probability: the first one with
 /// [`LABELS_FEW`], where the model itself is uncertain, and the second from [`LABELS_ENOUGH`] on.
 const CHANCE: [f64; 2] = [0.05, 0.3];
+/// A smaller promise than this has less of the second chance, for fewer audits tell of it.
+const PROMISE_EASY: f64 = 0.02;
 const LABELS_FEW: f64 = 500.0;
 pub(super) const LABELS_ENOUGH: f64 = 2_000.0;
 /// How far that looks ahead: hits enough for so many wrong ones, and as many as were served.
@@ -204,7 +206,8 @@ pub(super) fn open(curve: &Curve, mut seen: Seen, promise: f64) -> Option<Open> 
     let ahead = (AHEAD / promise).max(seen.hits);
     let step = (seen.traffic.len() / STEPS).max(1);
     let grown = ((seen.labels - LABELS_FEW) / (LABELS_ENOUGH - LABELS_FEW)).clamp(0.0, 1.0);
-    let chance = CHANCE[0] + (CHANCE[1] - CHANCE[0]) * grown;
+    let most = CHANCE[1] * (promise / PROMISE_EASY).min(1.0).powf(1.5);
+    let chance = CHANCE[0] + (most - CHANCE[0]) * grown;
     let z_first = if seen.labels < LABELS_ENOUGH { Z_FEW } else { Z_FIRST };
     let mut best = None;
     for upto in (step..=seen.traffic.len()).step_by(step) {
