@@ -206,7 +206,7 @@ pub(super) fn open(curve: &Curve, mut seen: Seen, promise: f64) -> Option<Open> 
     let ahead = (AHEAD / promise).max(seen.hits);
     let step = (seen.traffic.len() / STEPS).max(1);
     let grown = ((seen.labels - LABELS_FEW) / (LABELS_ENOUGH - LABELS_FEW)).clamp(0.0, 1.0);
-    let most = CHANCE[1] * (promise / PROMISE_EASY).min(1.0).powf(1.5);
+    let most = CHANCE[1] * (promise / PROMISE_EASY).min(1.0).powi(2);
     let chance = CHANCE[0] + (most - CHANCE[0]) * grown;
     let z_first = if seen.labels < LABELS_ENOUGH { Z_FEW } else { Z_FIRST };
     let mut best = None;
