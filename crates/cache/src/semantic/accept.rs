@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use look::{Look, NEIGHBOURS, Neighbour};
 
-use bound::{Curve, Labelled, Open, Plain, Seen};
+use bound::{Curve, LABELS_ENOUGH, Labelled, Open, Plain, Seen};
 use model::{Model, probability};
 
 /// Labelled look-ups kept; the oldest go first.
@@ -33,7 +33,7 @@ const SERVED_MAX: usize = 2_000;
 /// Points before the first fit.
 const POINTS_MIN: usize = 200;
 /// Points before anything is served: enough for so many wrong ones at the promised rate. With
-/// fewer, a handful of hits happen to break the promise too often.
+/// fewer, a handful of hits happen to break the promise too often. At most [`LABELS_ENOUGH`].
 const WRONG_MIN: f64 = 30.0;
 /// Points learnt between two fits: so many, or this part of all.
 const REFIT_MIN: usize = 50;
@@ -62,6 +62,8 @@ struct Point {
     look: Look,
     right: bool,
     probability: f64,
+    /// The log-odds that the model in force gave it before its label was known, where there was one.
+    said: Option<f64>,
 }
 
 impl Point {
@@ -232,6 +234,7 @@ impl Acceptance {
     pub fn learn(&mut self, look: Look, right: bool, probability: f64) {
         let probability = if probability > 0.0 { probability.clamp(AUDIT_MIN, 1.0) } else { 1.0 };
         let audited = probability < 1.0;
+        let said = self.model.as_ref().map(|model| model.log_odds(&look));
         let rang = audited && self.audit(&look, right);
         let points = &mut self.kept.points;
         if rang {
@@ -240,7 +243,7 @@ impl Acceptance {
         while points.len() >= POINTS_MAX {
             points.pop_front();
         }
-        points.push_back(Point { look, right, probability });
+        points.push_back(Point { look, right, probability, said });
         self.learnt += 1;
         let every = (self.kept.points.len() / REFIT_PART).max(REFIT_MIN);
         // A wrong audit stands for many hits like it, which nothing else will tell of.
@@ -282,17 +285,24 @@ impl Acceptance {
         let kept = &mut self.kept;
         let points = kept.points.make_contiguous();
         let (model, scores) = Model::fit(points, self.model.as_ref());
-        let labelled = |(score, point): (f64, &Point)| Labelled { score, right: point.right, weight: point.weight() };
+        // What was said beforehand counts, for a model that knows what came later looks too good where
+        // traffic changes (Dawid's prequential principle, J. R. Stat. Soc. A 1984).
+        let labelled = |(score, point): (f64, &Point)| Labelled {
+            score: point.said.unwrap_or(score),
+            right: point.right,
+            weight: point.weight(),
+        };
         let labelled: Vec<Labelled> = scores.into_iter().zip(&*points).map(labelled).collect();
-        let first = (kept.hits == 0 || kept.drifted).then(|| Plain::of(&labelled));
+        let labels = labelled.len() as f64;
+        let first = (labels < LABELS_ENOUGH || kept.hits == 0 || kept.drifted).then(|| Plain::of(&labelled));
         let audited = ((kept.audited.1 + AUDITED_PRIOR) / (kept.audited.0 + AUDITED_PRIOR)).max(AUDITED_MIN);
         self.curve = Curve::of(labelled, kept.promise, audited);
         self.open = None;
-        if kept.points.len() as f64 >= WRONG_MIN / kept.promise {
+        if labels >= labels_min(kept.promise) {
             let score = |look: &Look| model.log_odds(look);
             let traffic = kept.traffic.iter().map(score).collect();
             let served = kept.served.iter().map(score).collect();
-            let seen = Seen { traffic, served, hits: kept.hits as f64, first };
+            let seen = Seen { traffic, served, hits: kept.hits as f64, labels, first };
             self.open = bound::open(&self.curve, seen, kept.promise);
         }
         kept.drifted &= self.open.is_none();
@@ -312,8 +322,8 @@ impl Acceptance {
     }
 
     fn closed(&self, labels: u64) -> Gate {
-        let needed = (WRONG_MIN / self.kept.promise).ceil();
-        let needs = (needed.is_finite() && labels as f64 + 0.5 < needed).then(|| needed as u64 - labels);
+        let needed = labels_min(self.kept.promise).ceil();
+        let needs = (self.kept.promise > 0.0 && labels as f64 + 0.5 < needed).then(|| needed as u64 - labels);
         let why = if self.kept.promise <= 0.0 {
             "no share of wrong answers is allowed, which no evidence can show"
         } else if self.kept.drifted {
@@ -325,6 +335,11 @@ impl Acceptance {
         };
         Gate::Closed { needs, why: why.to_owned() }
     }
+}
+
+/// Labels before anything is served at this promise.
+fn labels_min(promise: f64) -> f64 {
+    (WRONG_MIN / promise).min(LABELS_ENOUGH)
 }
 
 /// The probability with which a look-up that is wrong at this rate is drawn for audit.

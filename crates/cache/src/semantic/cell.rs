@@ -44,6 +44,8 @@ pub struct Held {
     pub expires_us: i64,
     /// Whom it is about, for deletion.
     pub subject: Option<String>,
+    /// Its number in the order in which the partition's answers were given.
+    nth: i64,
     used: AtomicU64,
 }
 
@@ -52,7 +54,7 @@ impl Held {
     #[must_use]
     pub fn new(key: Key, text: String, entry: Arc<Entry>, (at_us, expires_us): (i64, i64)) -> Self {
         let answer = answer_number(&entry.output);
-        Self { key, text, entry, answer, at_us, expires_us, subject: None, used: AtomicU64::new(0) }
+        Self { key, text, entry, answer, at_us, expires_us, subject: None, nth: 0, used: AtomicU64::new(0) }
     }
 
     fn bytes(&self) -> u64 {
@@ -66,6 +68,9 @@ pub struct Cell {
     entries: HashMap<u64, Held>,
     by_key: HashMap<Key, u64>,
     held_bytes: u64,
+    /// When the oldest of all that it ever held was given, and the lowest and highest number so far.
+    oldest_us: Option<i64>,
+    nths: (i64, i64),
     /// Counts look-ups and insertions: what was used when.
     ticks: AtomicU64,
 }
@@ -75,7 +80,8 @@ impl Cell {
     #[must_use]
     pub fn new(dimensions: usize) -> Self {
         let (entries, by_key, held_bytes, ticks) = Default::default();
-        Self { index: Index::new(dimensions, ENTRIES_MAX), entries, by_key, held_bytes, ticks }
+        let index = Index::new(dimensions, ENTRIES_MAX);
+        Self { index, entries, by_key, held_bytes, oldest_us: None, nths: (1, 0), ticks }
     }
 
     /// The nearest entries of those that are `accepted`, nearest first, at most `k`.
@@ -83,7 +89,8 @@ impl Cell {
         let near = self.index.nearest(vector, k);
         let neighbour = |near: &super::index::Near| {
             let held = self.entries.get(&near.entry).filter(|held| accepted(held))?;
-            Some(Neighbour { entry: near.entry, cosine: near.cosine, answer: held.answer })
+            let age = u32::try_from(self.nths.1 - held.nth).unwrap_or(u32::MAX);
+            Some(Neighbour { entry: near.entry, cosine: near.cosine, answer: held.answer, age })
         };
         near.iter().filter_map(neighbour).collect()
     }
@@ -109,7 +116,7 @@ impl Cell {
 
     /// Remembers an answer, in place of an earlier one to the same input. Gives what went for it: the
     /// answer itself where its vector is none.
-    pub fn insert(&mut self, entry: u64, held: Held, vector: &[f32]) -> Vec<Held> {
+    pub fn insert(&mut self, entry: u64, mut held: Held, vector: &[f32]) -> Vec<Held> {
         let before = self.by_key.get(&held.key).copied();
         let mut gone: Vec<Held> = [before, Some(entry)].into_iter().flatten().filter_map(|e| self.remove(e)).collect();
         if self.entries.len() >= ENTRIES_MAX {
@@ -120,6 +127,7 @@ impl Cell {
             return gone;
         }
         held.used.store(self.tick(), Ordering::Relaxed);
+        held.nth = self.nth(held.at_us);
         self.held_bytes += held.bytes();
         self.by_key.insert(held.key, entry);
         self.entries.insert(entry, held);
@@ -168,7 +176,31 @@ impl Cell {
         CELL_BYTES + self.held_bytes + self.index.bytes() as u64
     }
 
+    /// The number of an answer that was given then. What is read back at a start comes newest first, and is
+    /// older than all that is here; anything else is the latest.
+    fn nth(&mut self, at_us: i64) -> i64 {
+        let oldest_us = self.oldest_us.unwrap_or(at_us);
+        self.oldest_us = Some(oldest_us.min(at_us));
+        let nth = if at_us < oldest_us { &mut self.nths.0 } else { &mut self.nths.1 };
+        *nth += if at_us < oldest_us { -1 } else { 1 };
+        *nth
+    }
+
     fn tick(&self) -> u64 {
         self.ticks.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// New answers come as they are given, old ones are read back newest first.
+    #[test]
+    fn numbers_follow_when_answers_were_given() {
+        let mut cell = Cell::new(1);
+        let numbers = [50, 60, 40, 70, 30].map(|at_us| cell.nth(at_us));
+        assert_eq!(numbers, [1, 2, 0, 3, -1]);
+        assert_eq!(cell.nths.1, 3, "the youngest has age 0");
     }
 }

@@ -69,9 +69,11 @@ impl Vectors {
 
     /// The nearest that `cache` holds, as a look-up reads them.
     pub(super) fn nearest(&self, text: usize, cache: &Present, labels: &[u64]) -> Vec<Neighbour> {
-        let neighbour =
-            |(entry, cosine): (u32, f32)| Neighbour { entry: u64::from(entry), cosine, answer: labels[entry as usize] };
-        let known = self.near[text].iter().filter(|(entry, _)| cache.has[*entry as usize]);
+        let neighbour = |(entry, cosine): (u32, f32)| {
+            let age = cache.entries.len() as u32 - cache.taken[entry as usize];
+            Neighbour { entry: u64::from(entry), cosine, answer: labels[entry as usize], age }
+        };
+        let known = self.near[text].iter().filter(|(entry, _)| cache.taken[*entry as usize] > 0);
         let found: Vec<Neighbour> = known.take(NEIGHBOURS).copied().map(neighbour).collect();
         if found.len() == NEIGHBOURS || found.len() == cache.entries.len() {
             return found;
@@ -86,18 +88,19 @@ impl Vectors {
 
 /// Which texts the cache holds.
 pub(super) struct Present {
-    has: Vec<bool>,
+    /// For each text, which in order it was taken in, from 1 up; 0 where it was not.
+    taken: Vec<u32>,
     entries: Vec<u32>,
 }
 
 impl Present {
     pub(super) fn none(of: usize) -> Self {
-        Self { has: vec![false; of], entries: Vec::new() }
+        Self { taken: vec![0; of], entries: Vec::new() }
     }
 
     pub(super) fn insert(&mut self, text: usize) {
-        self.has[text] = true;
         self.entries.push(text as u32);
+        self.taken[text] = self.entries.len() as u32;
     }
 
     pub(super) fn len(&self) -> usize {

@@ -16,12 +16,19 @@ const PRIOR: f64 = 3.0;
 const LEAST: f64 = 0.15;
 /// Standard errors between the estimate for the look-ups of now and its upper bound.
 const Z: f64 = 0.3;
-/// The promise may be broken by what will have been served with this probability.
-const CHANCE: f64 = 0.2;
+/// The promise may be broken by what will have been served with this probability: the first one with
+/// [`LABELS_FEW`], where the model itself is uncertain, and the second from [`LABELS_ENOUGH`] on.
+const CHANCE: [f64; 2] = [0.05, 0.3];
+/// A smaller promise than this has less of the second chance, for fewer audits tell of it.
+const PROMISE_EASY: f64 = 0.02;
+const LABELS_FEW: f64 = 500.0;
+pub(super) const LABELS_ENOUGH: f64 = 2_000.0;
 /// How far that looks ahead: hits enough for so many wrong ones, and as many as were served.
 const AHEAD: f64 = 3.0;
-/// Standard errors between the plain count of labels and its upper bound, before anything opens.
+/// Standard errors between the plain count of labels and its upper bound, before anything opens: 95 %,
+/// and 99 % while there are too few labels, for it is asked again at each fit.
 const Z_FIRST: f64 = 1.645;
+const Z_FEW: f64 = 2.326;
 /// Thresholds that are tried.
 const STEPS: usize = 100;
 /// Points needed to calibrate the scores again.
@@ -45,27 +52,41 @@ struct Stratum {
     variance: f64,
 }
 
-/// The scores of labelled look-ups from high to low, and how many down to each are wrong: no model.
-pub(super) struct Plain(Vec<(f64, f64)>);
+/// The scores of labelled look-ups from high to low, and the sums down to each: no model.
+pub(super) struct Plain(Vec<(f64, Sums)>);
+
+/// Of labels: their weights and the squares of these, of all and of the wrong ones.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    all: f64,
+    all_squared: f64,
+    wrong: f64,
+    wrong_squared: f64,
+}
 
 impl Plain {
     pub(super) fn of(labelled: &[Labelled]) -> Self {
-        let mut scores: Vec<(f64, bool)> = labelled.iter().map(|one| (one.score, one.right)).collect();
+        let mut scores: Vec<(f64, bool, f64)> = labelled.iter().map(|one| (one.score, one.right, one.weight)).collect();
         scores.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut wrong = 0.0;
-        let count = |(score, right): (f64, bool)| {
-            wrong += f64::from(!right);
-            (score, wrong)
+        let mut sums = Sums::default();
+        let add = |(score, right, weight): (f64, bool, f64)| {
+            let wrong = f64::from(!right);
+            sums.all += weight;
+            sums.all_squared += weight * weight;
+            sums.wrong += wrong * weight;
+            sums.wrong_squared += wrong * weight * weight;
+            (score, sums)
         };
-        Self(scores.into_iter().map(count).collect())
+        Self(scores.into_iter().map(add).collect())
     }
 
-    /// Upper bound on the share of wrong ones at or above a threshold: a Poisson count's score
-    /// interval, as good as exact for few.
-    fn bound(&self, threshold: f64) -> f64 {
+    /// Upper bound on the share of wrong ones at or above a threshold, `z` standard errors up: a Poisson
+    /// count's score interval, as good as exact for few, in labels of mean weight.
+    fn bound(&self, threshold: f64, z: f64) -> f64 {
         let has = self.0.partition_point(|(score, _)| *score >= threshold);
-        let wrong = has.checked_sub(1).map_or(0.0, |last| self.0[last].1);
-        (wrong + Z_FIRST * (wrong + 1.0).sqrt() + Z_FIRST * Z_FIRST / 2.0) / has.max(1) as f64
+        let Some((_, sums)) = has.checked_sub(1).map(|last| self.0[last]) else { return f64::INFINITY };
+        let unit = sums.all_squared / sums.all;
+        (sums.wrong + z * (sums.wrong_squared + unit * unit).sqrt() + z * z / 2.0 * unit) / sums.all
     }
 }
 
@@ -163,8 +184,10 @@ pub(super) struct Seen {
     pub(super) served: Vec<f64>,
     /// How many were served.
     pub(super) hits: f64,
-    /// All labels, where nothing was served since they began: a plain sample, of which more is
-    /// asked before it opens.
+    /// How many labels there are.
+    pub(super) labels: f64,
+    /// All labels, where nothing was served since they began or they are few: more is asked of them than
+    /// what the model expects.
     pub(super) first: Option<Plain>,
 }
 
@@ -182,6 +205,10 @@ pub(super) fn open(curve: &Curve, mut seen: Seen, promise: f64) -> Option<Open> 
     seen.traffic.sort_by(|a, b| b.total_cmp(a));
     let ahead = (AHEAD / promise).max(seen.hits);
     let step = (seen.traffic.len() / STEPS).max(1);
+    let grown = ((seen.labels - LABELS_FEW) / (LABELS_ENOUGH - LABELS_FEW)).clamp(0.0, 1.0);
+    let most = CHANCE[1] * (promise / PROMISE_EASY).min(1.0).powi(2);
+    let chance = CHANCE[0] + (most - CHANCE[0]) * grown;
+    let z_first = if seen.labels < LABELS_ENOUGH { Z_FEW } else { Z_FIRST };
     let mut best = None;
     for upto in (step..=seen.traffic.len()).step_by(step) {
         let share = curve.expected(&seen.traffic[..upto], 1.0);
@@ -190,8 +217,8 @@ pub(super) fn open(curve: &Curve, mut seen: Seen, promise: f64) -> Option<Open> 
         let all = before.iter().zip(&share).map(|(before, share)| before + ahead * share);
         let (mean, variance) = curve.wrong(all);
         let threshold = seen.traffic[upto - 1];
-        let shown = seen.first.as_ref().is_none_or(|plain| plain.bound(threshold) <= promise);
-        if shown && bound <= promise && more_than(promise * (seen.hits + ahead), mean, variance) <= CHANCE {
+        let shown = seen.first.as_ref().is_none_or(|plain| plain.bound(threshold, z_first) <= promise);
+        if shown && bound <= promise && more_than(promise * (seen.hits + ahead), mean, variance) <= chance {
             best = Some(Open { threshold, bound });
         }
     }
@@ -245,7 +272,7 @@ mod tests {
     #[test]
     fn what_is_wrong_too_often_is_not_opened() {
         let traffic = || (0..1_000).map(|at| 6.0 * f64::from(at) / 1_000.0).collect::<Vec<f64>>();
-        let seen = || Seen { traffic: traffic(), served: Vec::new(), hits: 0.0, first: None };
+        let seen = || Seen { traffic: traffic(), served: Vec::new(), hits: 0.0, labels: 4_000.0, first: None };
         let open_at = |promise| open(&Curve::of(labelled(4_000), promise, 1.0), seen(), promise);
         assert_eq!(open_at(0.05), None);
         let open = open_at(0.2).unwrap();
@@ -257,16 +284,23 @@ mod tests {
     fn the_first_opening_needs_plain_evidence() {
         let right =
             |count: usize| (0..count).map(|_| Labelled { score: 1.0, right: true, weight: 1.0 }).collect::<Vec<_>>();
-        assert!(Plain::of(&right(30)).bound(1.0) > 0.05 && Plain::of(&right(1_000)).bound(1.0) < 0.004);
-        assert!(Plain::of(&right(1_000)).bound(2.0) > 1.0, "nothing is above");
+        assert!(
+            Plain::of(&right(30)).bound(1.0, Z_FIRST) > 0.05 && Plain::of(&right(1_000)).bound(1.0, Z_FIRST) < 0.004
+        );
+        assert!(Plain::of(&right(1_000)).bound(2.0, Z_FIRST) > 1.0, "nothing is above");
     }
 
     /// A thousand hits at a fifth wrong leave no room for more than the promise later.
     #[test]
     fn what_was_served_counts() {
         let curve = Curve::of(labelled(4_000), 0.11, 1.0);
-        let seen =
-            |served: f64| Seen { traffic: vec![3.0; 1_000], served: vec![served; 10], hits: 1_000.0, first: None };
+        let seen = |served: f64| Seen {
+            traffic: vec![3.0; 1_000],
+            served: vec![served; 10],
+            hits: 1_000.0,
+            labels: 4_000.0,
+            first: None,
+        };
         assert!(open(&curve, Seen { hits: 0.0, ..seen(3.0) }, 0.14).is_some());
         assert!(open(&curve, seen(-3.0), 0.1).is_none());
     }

@@ -11,18 +11,24 @@ pub struct Neighbour {
     pub cosine: f32,
     /// Its answer; equal answers have equal numbers.
     pub answer: u64,
+    /// How many were remembered after it.
+    pub age: u32,
 }
 
 /// How many of the nearest a [`Look`] reads.
 pub const NEIGHBOURS: usize = 50;
 /// Numbers of one look.
-pub(super) const FEATURES: usize = 12;
+pub(super) const FEATURES: usize = 19;
 /// The neighbours that vote.
 const VOTERS: usize = 20;
 /// A neighbour this much nearer has e times the vote.
 const TEMPERATURE: f32 = 0.05;
 /// Smallest share on either side whose log-odds are still told apart.
 const SHARE_MIN: f32 = 0.001;
+/// An entry that so many were remembered after has 1/e of a newcomer's vote among the recent.
+const RECENT: f32 = 200.0;
+/// Votes on either side whose log-odds among the recent are still told apart.
+const VOTES_MIN: f32 = 0.01;
 
 /// The features of one look-up: what would be served, and what speaks for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,19 +64,32 @@ impl Look {
             (sum + farthest * (count as f32 - has as f32)) / count as f32
         };
         let clipped = share.clamp(SHARE_MIN, 1.0 - SHARE_MIN);
+        let (odds, margin) = ((clipped / (1.0 - clipped)).ln(), best.cosine - rival_cosine);
+        // Of what was asked lately: an answer that nobody had for long is suspect where a new one comes up.
+        let youngest = |agrees: bool| {
+            let ages = near.iter().filter(|n| (n.answer == answer) == agrees).map(|n| n.age);
+            ages.min().map_or(entries as f32, |age| age as f32).ln_1p()
+        };
         let features = [
             best.cosine,
-            best.cosine - rival_cosine,
+            margin,
             share,
             share - second,
             (agreeing().count() as f32).ln_1p(),
             mean(3, &mut agreeing()),
-            (clipped / (1.0 - clipped)).ln(),
+            odds,
             share_of(5),
             share_of(NEIGHBOURS),
             mean(10, &mut agreeing()) - mean(10, &mut others()),
             mean(10, &mut near.iter().map(|n| n.cosine)),
             (best.cosine - 0.85).max(0.0),
+            youngest(true),
+            youngest(false),
+            recent_odds(near, answer),
+            odds * odds,
+            odds * margin,
+            odds * best.cosine,
+            (answers(near) as f32).ln(),
         ];
         Some(Self { entry: best.entry, answer, rival: rival.map(|n| n.answer), features })
     }
@@ -116,6 +135,24 @@ fn votes(near: &[Neighbour], count: usize) -> Vec<(u64, f32)> {
     votes.iter_mut().for_each(|(_, has)| *has /= all);
     votes.sort_by(|a, b| b.1.total_cmp(&a.1));
     votes
+}
+
+/// The log-odds of the votes for an answer, where newcomers count most.
+fn recent_odds(near: &[Neighbour], answer: u64) -> f32 {
+    let (mut ours, mut others) = (VOTES_MIN, VOTES_MIN);
+    for n in near {
+        let votes = if n.answer == answer { &mut ours } else { &mut others };
+        *votes += vote(near, n) * (-(n.age as f32) / RECENT).exp();
+    }
+    (ours / others).ln()
+}
+
+/// How many answers there are among these.
+fn answers(near: &[Neighbour]) -> usize {
+    let mut answers: Vec<u64> = near.iter().map(|n| n.answer).collect();
+    answers.sort_unstable();
+    answers.dedup();
+    answers.len()
 }
 
 fn votes_for(near: &[Neighbour], count: usize, answer: u64) -> f32 {

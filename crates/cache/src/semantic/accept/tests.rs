@@ -8,13 +8,17 @@ const PROMISE: f64 = 0.05;
 
 /// A look-up whose neighbours agree more the nearer they are; `near` within 0 to 1.
 fn look(near: f64, answer: u64) -> Look {
-    let neighbours: Vec<Neighbour> = (0..20_u64)
-        .map(|at| Neighbour {
-            entry: 100 * answer + at,
-            cosine: (0.4 + 0.6 * near - 0.01 * at as f64) as f32,
-            answer: if (at as f64) < 20.0 * near.sqrt() { answer } else { answer + 1 },
-        })
-        .collect();
+    aged(near, answer, 10)
+}
+
+/// The same, with neighbours of this age that agree.
+fn aged(near: f64, answer: u64, age: u32) -> Look {
+    let neighbour = |at: u64| {
+        let agrees = (at as f64) < 20.0 * near.sqrt();
+        let (answer, age) = if agrees { (answer, age) } else { (answer + 1, 10) };
+        Neighbour { entry: 100 * answer + at, cosine: (0.4 + 0.6 * near - 0.01 * at as f64) as f32, answer, age }
+    };
+    let neighbours: Vec<Neighbour> = (0..20).map(neighbour).collect();
     Look::of(&neighbours, 1_000).unwrap()
 }
 
@@ -107,7 +111,7 @@ fn what_cannot_be_kept_is_not_promised() {
 
 #[test]
 fn a_look_needs_neighbours_that_are_numbers() {
-    let one = Neighbour { entry: 7, cosine: 0.9, answer: 1 };
+    let one = Neighbour { entry: 7, cosine: 0.9, answer: 1, age: 0 };
     assert_eq!(Look::of(&[], 0), None);
     assert_eq!(Look::of(&[Neighbour { cosine: f32::NAN, ..one }], 1), None);
     let look = Look::of(&[one], 1).unwrap();
@@ -117,16 +121,58 @@ fn a_look_needs_neighbours_that_are_numbers() {
 /// The answer with most votes is served from its nearest entry, though another one is nearer.
 #[test]
 fn neighbours_vote() {
-    let of = |entry, cosine, answer| Neighbour { entry, cosine, answer };
+    let of = |entry, cosine, answer| Neighbour { entry, cosine, answer, age: 0 };
     let look = Look::of(&[of(1, 0.92, 5), of(2, 0.91, 6), of(3, 0.91, 6)], 3).unwrap();
     assert_eq!((look.entry(), look.answer()), (2, 6));
+}
+
+/// Where topics come and go, what nobody asked for long is often mistaken for something new: what was
+/// asked lately can be served though all look-ups together are wrong too often.
+#[test]
+fn an_answer_that_nobody_had_for_long_is_suspect() {
+    let mut rng = SplitMix64::new(6);
+    let mut acceptance = Acceptance::new(PROMISE);
+    let (mut hits, mut bad, mut old) = (0, 0, 0);
+    for _ in 0..4_000 {
+        let gone = rng.next_f64() < 0.2;
+        let right = rng.next_f64() >= if gone { 0.5 } else { 0.005 };
+        let look = aged(0.8, rng.below(10), if gone { 3_000 } else { 10 });
+        match acceptance.decide(&look, rng.next_f64()) {
+            Decision::Serve { .. } => {
+                hits += 1;
+                bad += u64::from(!right);
+                old += u64::from(gone);
+            }
+            Decision::Audit { probability, .. } => acceptance.learn(look, right, probability),
+            Decision::Miss { .. } => acceptance.learn(look, right, 1.0),
+        }
+    }
+    assert!(hits > 1_500 && (bad as f64) < PROMISE * f64::from(hits), "{bad} of {hits}");
+    assert!(old * 50 < hits as u64, "{old} of {hits}");
+}
+
+/// A point keeps what was said of it before its label was known: no later fit may make it better.
+#[test]
+fn what_was_said_beforehand_stays() {
+    let mut rng = SplitMix64::new(7);
+    let mut acceptance = Acceptance::new(PROMISE);
+    play(&mut acceptance, POINTS_MIN + 1, &mut rng, friendly);
+    let model = acceptance.model.clone().unwrap();
+    let asked = look(0.7, 3);
+    acceptance.learn(asked.clone(), false, 1.0);
+    let said = acceptance.kept.points.back().unwrap().said;
+    assert_eq!(said, Some(model.log_odds(&asked)));
+    play(&mut acceptance, 500, &mut rng, friendly);
+    assert_eq!(acceptance.kept.points[POINTS_MIN + 1].said, said);
+    assert_eq!(acceptance.kept.points[0].said, None);
 }
 
 #[test]
 fn memory_is_bounded() {
     let mut acceptance = Acceptance::new(PROMISE);
-    acceptance.kept.points =
-        (0..POINTS_MAX).map(|at| Point { look: look(0.5, at as u64 % 10), right: true, probability: 1.0 }).collect();
+    acceptance.kept.points = (0..POINTS_MAX)
+        .map(|at| Point { look: look(0.5, at as u64 % 10), right: true, probability: 1.0, said: None })
+        .collect();
     acceptance.kept.traffic = (0..TRAFFIC_MAX).map(|_| look(0.5, 1)).collect();
     acceptance.kept.served = vec![look(0.5, 1); SERVED_MAX];
     acceptance.kept.hits = SERVED_MAX as u64;
