@@ -563,7 +563,7 @@ fn webhooks_that_cannot_be() {
     assert_snapshot!(Folder::smallest().with("baton.toml", misshapen.concat()).diagnostics(), @r#"
     baton.toml:3:10: a secret is written inline: `webhooks[0].secret`
         write `{ env = "NAME" }` or `{ file = "path" }`, and replace the secret: it may be in the history
-    baton.toml:7:11: `webhooks[1].events[0]` must be "objective" or "budget" or "breaker" or "journal" or "configuration" or "drift" or "retirement", not "breakers"
+    baton.toml:7:11: `webhooks[1].events[0]` must be "objective" or "budget" or "breaker" or "journal" or "configuration" or "drift" or "retirement" or "rollout", not "breakers"
         did you mean `breaker`? write one of these
     baton.toml:8:1: `webhooks[2].secret` is missing
         Where its secret is: `whsec_` and 24 to 64 bytes in base64.
