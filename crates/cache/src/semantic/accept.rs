@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use look::{Look, NEIGHBOURS, Neighbour};
 
-use bound::{Curve, LABELS_ENOUGH, Labelled, Open, Plain, Seen};
+use bound::{Curve, Labelled, Open, Plain, Seen, TRIED_ENOUGH};
 use model::{Model, probability};
 
 /// Labelled look-ups kept; the oldest go first.
@@ -33,7 +33,7 @@ const SERVED_MAX: usize = 2_000;
 /// Points before the first fit.
 const POINTS_MIN: usize = 200;
 /// Points before anything is served: enough for so many wrong ones at the promised rate. With
-/// fewer, a handful of hits happen to break the promise too often. At most [`LABELS_ENOUGH`].
+/// fewer, a handful of hits happen to break the promise too often. At most [`TRIED_ENOUGH`].
 const WRONG_MIN: f64 = 30.0;
 /// Points learnt between two fits: so many, or this part of all.
 const REFIT_MIN: usize = 50;
@@ -294,7 +294,9 @@ impl Acceptance {
         };
         let labelled: Vec<Labelled> = scores.into_iter().zip(&*points).map(labelled).collect();
         let labels = labelled.len() as f64;
-        let first = (labels < LABELS_ENOUGH || kept.hits == 0 || kept.drifted).then(|| Plain::of(&labelled));
+        // What was served had its share of audits: it was tried as much as what was learnt from.
+        let tried = labels + kept.hits as f64;
+        let first = (tried < TRIED_ENOUGH || kept.hits == 0 || kept.drifted).then(|| Plain::of(&labelled));
         let audited = ((kept.audited.1 + AUDITED_PRIOR) / (kept.audited.0 + AUDITED_PRIOR)).max(AUDITED_MIN);
         self.curve = Curve::of(labelled, kept.promise, audited);
         self.open = None;
@@ -302,7 +304,7 @@ impl Acceptance {
             let score = |look: &Look| model.log_odds(look);
             let traffic = kept.traffic.iter().map(score).collect();
             let served = kept.served.iter().map(score).collect();
-            let seen = Seen { traffic, served, hits: kept.hits as f64, labels, first };
+            let seen = Seen { traffic, served, hits: kept.hits as f64, tried, first };
             self.open = bound::open(&self.curve, seen, kept.promise);
         }
         kept.drifted &= self.open.is_none();
@@ -339,7 +341,7 @@ impl Acceptance {
 
 /// Labels before anything is served at this promise.
 fn labels_min(promise: f64) -> f64 {
-    (WRONG_MIN / promise).min(LABELS_ENOUGH)
+    (WRONG_MIN / promise).min(TRIED_ENOUGH)
 }
 
 /// The probability with which a look-up that is wrong at this rate is drawn for audit.

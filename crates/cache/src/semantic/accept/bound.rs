@@ -17,12 +17,12 @@ const LEAST: f64 = 0.15;
 /// Standard errors between the estimate for the look-ups of now and its upper bound.
 const Z: f64 = 0.3;
 /// The promise may be broken by what will have been served with this probability: the first one with
-/// [`LABELS_FEW`], where the model itself is uncertain, and the second from [`LABELS_ENOUGH`] on.
+/// [`TRIED_FEW`], where the model itself is uncertain, and the second from [`TRIED_ENOUGH`] on.
 const CHANCE: [f64; 2] = [0.05, 0.3];
 /// A smaller promise than this has less of the second chance, for fewer audits tell of it.
 const PROMISE_EASY: f64 = 0.02;
-const LABELS_FEW: f64 = 500.0;
-pub(super) const LABELS_ENOUGH: f64 = 2_000.0;
+const TRIED_FEW: f64 = 500.0;
+pub(super) const TRIED_ENOUGH: f64 = 2_000.0;
 /// How far that looks ahead: hits enough for so many wrong ones, and as many as were served.
 const AHEAD: f64 = 3.0;
 /// Standard errors between the plain count of labels and its upper bound, before anything opens: 95 %,
@@ -184,8 +184,8 @@ pub(super) struct Seen {
     pub(super) served: Vec<f64>,
     /// How many were served.
     pub(super) hits: f64,
-    /// How many labels there are.
-    pub(super) labels: f64,
+    /// Look-ups that it was tried on: labels, and what was served.
+    pub(super) tried: f64,
     /// All labels, where nothing was served since they began or they are few: more is asked of them than
     /// what the model expects.
     pub(super) first: Option<Plain>,
@@ -205,10 +205,10 @@ pub(super) fn open(curve: &Curve, mut seen: Seen, promise: f64) -> Option<Open> 
     seen.traffic.sort_by(|a, b| b.total_cmp(a));
     let ahead = (AHEAD / promise).max(seen.hits);
     let step = (seen.traffic.len() / STEPS).max(1);
-    let grown = ((seen.labels - LABELS_FEW) / (LABELS_ENOUGH - LABELS_FEW)).clamp(0.0, 1.0);
+    let grown = ((seen.tried - TRIED_FEW) / (TRIED_ENOUGH - TRIED_FEW)).clamp(0.0, 1.0);
     let most = CHANCE[1] * (promise / PROMISE_EASY).min(1.0).powi(2);
     let chance = CHANCE[0] + (most - CHANCE[0]) * grown;
-    let z_first = if seen.labels < LABELS_ENOUGH { Z_FEW } else { Z_FIRST };
+    let z_first = if seen.tried < TRIED_ENOUGH { Z_FEW } else { Z_FIRST };
     let mut best = None;
     for upto in (step..=seen.traffic.len()).step_by(step) {
         let share = curve.expected(&seen.traffic[..upto], 1.0);
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn what_is_wrong_too_often_is_not_opened() {
         let traffic = || (0..1_000).map(|at| 6.0 * f64::from(at) / 1_000.0).collect::<Vec<f64>>();
-        let seen = || Seen { traffic: traffic(), served: Vec::new(), hits: 0.0, labels: 4_000.0, first: None };
+        let seen = || Seen { traffic: traffic(), served: Vec::new(), hits: 0.0, tried: 4_000.0, first: None };
         let open_at = |promise| open(&Curve::of(labelled(4_000), promise, 1.0), seen(), promise);
         assert_eq!(open_at(0.05), None);
         let open = open_at(0.2).unwrap();
@@ -298,7 +298,7 @@ mod tests {
             traffic: vec![3.0; 1_000],
             served: vec![served; 10],
             hits: 1_000.0,
-            labels: 4_000.0,
+            tried: 4_000.0,
             first: None,
         };
         assert!(open(&curve, Seen { hits: 0.0, ..seen(3.0) }, 0.14).is_some());
