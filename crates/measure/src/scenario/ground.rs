@@ -23,7 +23,10 @@ const JUDGE_WRONG: f64 = 0.1;
 
 /// Of the answers that pass, 70 % are to be good, with 90 % confidence: what 60 labels can promise of a
 /// model that is wrong this often. The check that sees most invented values holds none back by itself.
+/// Nobody is hedged: an answer of the other model then says what the gate or a rollout did, and no more.
 const POLICY: &str = r#"
+[hedge]
+max_share = 0
 [objective]
 latency_ms = 5000
 quality = 0.7
