@@ -20,7 +20,7 @@ impl Execution {
     /// Waits for its end.
     ///
     /// # Errors
-    /// As [`Orchestrator::execute`].
+    /// As [`crate::Orchestrator::execute`].
     pub async fn end(self) -> Result<Arc<Delivered>, ExecuteError> {
         let Self { id: execution, mut events } = self;
         loop {
