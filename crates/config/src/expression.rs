@@ -12,6 +12,8 @@ use cel::objects::{Key, Map};
 use cel::{Context, Env, Program};
 use serde_json::Value;
 
+/// For the parser, which recurses.
+const STACK_BYTES: usize = 64 << 20;
 /// The longest expression, in bytes.
 const LENGTH_MAX: usize = 1000;
 /// How deep brackets may be nested.
@@ -77,7 +79,7 @@ impl Expression {
         if brackets(source) > BRACKETS_MAX {
             return Err(format!("its brackets or signs are nested deeper than {BRACKETS_MAX}"));
         }
-        let program = env().compile(source).map_err(|errors| {
+        let program = parse(source)?.map_err(|errors| {
             let text = errors.to_string();
             let first = text.lines().next().unwrap_or_default();
             first.trim_start_matches("ERROR: ").to_owned()
@@ -133,6 +135,17 @@ impl Expression {
 fn env() -> &'static Arc<Env> {
     static ENV: OnceLock<Arc<Env>> = OnceLock::new();
     ENV.get_or_init(|| Arc::new(Env::stdlib()))
+}
+
+/// On a stack of its own: the parser calls itself many times for each bracket, and a debug build of it overflows
+/// that of a thread.
+fn parse(source: &str) -> Result<Result<cel::Program, cel::ParseErrors>, String> {
+    std::thread::scope(|scope| {
+        let parser = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let parsed = parser.spawn_scoped(scope, || env().compile(source));
+        let parsed = parsed.map_err(|error| format!("it could not be read: no thread for the parser ({error})"))?;
+        parsed.join().map_err(|_| "it could not be read: a fault of the parser".to_owned())
+    })
 }
 
 /// How deep brackets and signs are nested, those in quoted text counted too.
@@ -294,6 +307,22 @@ mod tests {
             match Expression::compile(&source) {
                 Ok(expression) => drop(expression.holds(&json!({ "a": [1, "b", null] }), &json!("in"))),
                 Err(why) => prop_assert!(!why.is_empty()),
+            }
+        }
+    }
+
+    #[test]
+    fn the_deepest_that_is_allowed_fits_a_stack() {
+        for part in
+            ["all(x, ", "size(", "(", "[", "-", "!", "{1: ", "a ? b : ", "a ? (", "[0].all(x, ", "output.all(x, "]
+        {
+            for count in [1, 15, 16, 17, 40, 120] {
+                let source = part.repeat(count);
+                for end in ["", "1", "x"] {
+                    if let Ok(expression) = Expression::compile(&format!("{source}{end}")) {
+                        drop(expression.holds(&json!([1]), &json!("in")));
+                    }
+                }
             }
         }
     }
