@@ -5,7 +5,7 @@ mod judging;
 mod local;
 mod spend;
 
-pub(crate) use spend::need;
+pub(crate) use spend::{estimated, need, tokens_at_most};
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -450,8 +450,6 @@ impl Given {
         Self { output, content, finish, repairs, simulated, extra, quality: None, sure: None }
     }
 }
-
-pub(crate) use spend::estimated;
 
 pub(crate) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)

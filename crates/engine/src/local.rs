@@ -33,8 +33,8 @@ struct Taught {
     model: Arc<Model>,
     /// What it was trained for: cases, labels, promise.
     policy: String,
-    /// The verified answers that there were: how many, and when the latest was labelled.
-    verified: (usize, i64),
+    /// How many verified answers there were.
+    verified: usize,
 }
 
 type Of = (IntentName, Scope);
@@ -120,7 +120,7 @@ async fn most_verified(engine: &Engine, plan: &Plan) -> Result<Vec<(Scope, Vec<L
 
 /// Whether a model need not be trained again.
 fn still(old: &Taught, plan: &Plan, labels: &[Label]) -> bool {
-    let changed = old.verified.0.abs_diff(labels.len());
+    let changed = old.verified.abs_diff(labels.len());
     old.policy == plan.hashes.policy && changed * AGAIN_PART < labels.len().max(VERIFIED_MIN * AGAIN_PART)
 }
 
@@ -130,7 +130,7 @@ async fn train(
     plan: &Arc<Plan>,
     (team, labels): (&TeamId, Vec<Label>),
 ) -> Result<Option<Taught>, StoreError> {
-    let verified = (labels.len(), labels.last().map_or(0, |label| label.at_us));
+    let verified = labels.len();
     let texts = texts(engine, plan, (team, &labels)).await?;
     let count = texts.len();
     if count < VERIFIED_MIN {

@@ -147,5 +147,10 @@ fn read_at_most(chat: &ChatRequest) -> u64 {
     if let ResponseFormat::Schema { schema, .. } = &chat.response_format {
         bytes += schema.to_string().len();
     }
-    tokens + bytes.div_ceil(TOKEN_BYTES) as u64
+    tokens + tokens_at_most(bytes)
+}
+
+/// Of so many bytes of text.
+pub(crate) fn tokens_at_most(bytes: usize) -> u64 {
+    bytes.div_ceil(TOKEN_BYTES) as u64
 }

@@ -82,7 +82,7 @@ impl Asked {
     }
 
     fn skip(&mut self, reason: &str) {
-        self.told = SemanticLook::skipped(reason);
+        self.told = SemanticLook { embedded: self.told.embedded, ..SemanticLook::skipped(reason) };
     }
 }
 
@@ -132,6 +132,7 @@ async fn decide(
     let accepts = Accepts::of(engine, request, &asked.text);
     let cell = engine.semantic.shelves.get(&asked.place.cell);
     let (seen, embedded) = see(engine, request, (eyes, &asked.text)).await;
+    asked.told.embedded = embedded;
     let found = match seen {
         Ok(seen) => near(engine, request, seen, (cell.as_ref(), accepts)).await,
         Err(reason) => Err(reason),
@@ -140,11 +141,9 @@ async fn decide(
         Ok(found) => found,
         Err(reason) => {
             asked.skip(&reason);
-            asked.told.embedded = embedded;
             return None;
         }
     };
-    asked.told.embedded = embedded;
     asked.told.cosine = found.neighbours.first().map(|near| f64::from(near.cosine));
     asked.vector = Some(found.vector);
     let look = Look::of(&found.neighbours, found.entries)?;

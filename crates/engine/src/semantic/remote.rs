@@ -11,6 +11,7 @@ use baton_embed::TEXT_BYTES_MAX;
 use baton_provider::Provider;
 use tokio::time::timeout;
 
+use crate::drive::tokens_at_most;
 use crate::engine::Engine;
 use crate::live::Live;
 use crate::resolve::Request;
@@ -21,8 +22,6 @@ const WAIT_MAX: Duration = Duration::from_millis(500);
 const WAIT_SHARE: u32 = 4;
 /// So long nobody asks again after a failure.
 const REST: Duration = Duration::from_secs(5);
-/// Bytes of a token, at least.
-const TOKEN_BYTES: usize = 3;
 
 /// See the module.
 pub(super) struct Remote {
@@ -52,7 +51,7 @@ impl Remote {
         }
         let unix_us = request.started_at_us;
         let price = self.model.price.as_ref();
-        let most = text.len().div_ceil(TOKEN_BYTES) as u64;
+        let most = tokens_at_most(text.len());
         let cost = price.and_then(|price| price.cost_at_most(&of_tokens(most), unix_us));
         let reserved = engine.budgets.reserve(&request.quotas, Need { tokens: most, cost }, At { now, unix_us });
         let reservation = match reserved {
@@ -75,9 +74,7 @@ impl Remote {
         engine.budgets.settle(reservation, Used { tokens: usage.input_tokens, cost: cost.unwrap_or_default() });
         (vector, Some(Embedded { usage, cost }))
     }
-}
 
-impl Remote {
     fn rests(&self, engine: &Engine, now: Moment) -> bool {
         let resting = engine.semantic.resting.lock().unwrap_or_else(PoisonError::into_inner);
         resting.get(&self.model.id).is_some_and(|until| now < *until)

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_config::{Given, Snapshot, load};
-use baton_core::{CallConfig, ErrorCode, Record, Status, Via};
+use baton_core::{CallConfig, ErrorCode, LabelSource, Record, ReviewLabel, Status, Via};
 use baton_engine::{Call, Cursor, Delivered, ExecuteError, LogEvent, Orchestrator};
 use baton_store::{Entry, Handling, Store};
 use baton_wire::Delta;
@@ -158,6 +158,22 @@ impl Open {
     /// What the journal holds.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         self.store.journal().entries(0).unwrap().into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// A reviewer's word on each: the label `bug` is right. Then it is learnt.
+    pub(crate) async fn review(&self, records: &[Record]) {
+        let label = |record: &Record| ReviewLabel {
+            reviewer: "ana".into(),
+            at_us: record.started_at_us,
+            pass: record.output == Some(json!({ "label": "bug" })),
+            source: LabelSource::Review,
+            criteria: [].into(),
+            correction: None,
+            comment: None,
+        };
+        let said = records.iter().map(|record| (record.clone(), label(record))).collect();
+        self.orchestrator.store().import_labels(said).await.unwrap();
+        self.orchestrator.calibrate().await.unwrap();
     }
 
     /// The final records, in the order in which they were written.

@@ -1,6 +1,6 @@
 //! Rollouts: drawn by lot, moved by what labels and failures show, kept in the store.
 
-use baton_core::{Basis, IntentName, LabelSource, Record, ReviewLabel, RolloutStage, RolloutState, TeamId};
+use baton_core::{Basis, IntentName, Record, RolloutStage, RolloutState, TeamId};
 use baton_engine::{
     RolloutAsked, RolloutError, promote_rollout, release_rollout, rollout_standings, start_rollout, stop_rollout,
 };
@@ -44,22 +44,6 @@ async fn calls(house: &Open, count: usize) -> Vec<Record> {
         house.execute(call).await.unwrap();
     }
     house.records().split_off(before)
-}
-
-/// A reviewer's word on each: `bug` is right. Then a look.
-async fn review(house: &Open, records: &[Record]) {
-    let label = |record: &Record| ReviewLabel {
-        reviewer: "ana".into(),
-        at_us: record.started_at_us,
-        pass: record.output == Some(json!({ "label": "bug" })),
-        source: LabelSource::Review,
-        criteria: [].into(),
-        correction: None,
-        comment: None,
-    };
-    let said = records.iter().map(|record| (record.clone(), label(record))).collect();
-    house.orchestrator.store().import_labels(said).await.unwrap();
-    house.orchestrator.calibrate().await.unwrap();
 }
 
 fn says(house: &Open, a: &'static str, b: &'static str) {
@@ -119,7 +103,7 @@ async fn an_equal_model_steps_up_is_promoted_and_stays_after_a_restart() {
     let mut told = kinds(&house);
     for _ in 0..12 {
         let records = calls(&house, 50).await;
-        review(&house, &records).await;
+        house.review(&records).await;
         told.extend(kinds(&house));
     }
     assert_eq!(told, ["rollout.started", "rollout.stepped", "rollout.promoted"]);
@@ -144,7 +128,7 @@ async fn a_worse_model_is_rolled_back_and_pinned() {
     house.orchestrator.calibrate().await.unwrap();
     for _ in 0..6 {
         let records = calls(&house, 50).await;
-        review(&house, &records).await;
+        house.review(&records).await;
     }
     let events = house.orchestrator.rollout_events();
     let [event] = events.as_slice() else { panic!("{events:?}") };

@@ -1,6 +1,6 @@
 //! Routing: what labels, latencies, budgets and sessions make of the order, and what the record says.
 
-use baton_core::{Basis, LabelSource, NanoUsd, Record, ReviewLabel, RouteStanding};
+use baton_core::{Basis, NanoUsd, Record, RouteStanding};
 use baton_engine::Call;
 use serde_json::json;
 
@@ -31,22 +31,6 @@ fn house(route: &str, more: &str) -> Open {
     House::sort(&policy(route, more)).with("baton.toml", PRICES).open()
 }
 
-/// A reviewer's word on answers that were drawn: `bug` is right.
-async fn review(house: &Open, records: &[Record]) {
-    let label = |record: &Record| ReviewLabel {
-        reviewer: "ana".into(),
-        at_us: record.started_at_us,
-        pass: record.output == Some(json!({ "label": "bug" })),
-        source: LabelSource::Review,
-        criteria: [].into(),
-        correction: None,
-        comment: None,
-    };
-    let said = records.iter().map(|record| (record.clone(), label(record))).collect();
-    house.orchestrator.store().import_labels(said).await.unwrap();
-    house.orchestrator.calibrate().await.unwrap();
-}
-
 /// So many calls of `sort` of one model, and a reviewer's word on each.
 async fn known(house: &Open, model: &str, count: usize) {
     let before = house.records().len();
@@ -54,7 +38,7 @@ async fn known(house: &Open, model: &str, count: usize) {
         let config = json!({ "models": [model], "cacheTTL": 0 });
         house.execute(within(sort(&format!("{model} {n}")), config)).await.unwrap();
     }
-    review(house, &house.records()[before..]).await;
+    house.review(&house.records()[before..]).await;
 }
 
 async fn asked(house: &Open, call: Call) -> (String, Record) {

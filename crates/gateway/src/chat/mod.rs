@@ -11,7 +11,6 @@ use axum::response::{IntoResponse as _, Response};
 use baton_config::Plan;
 use baton_core::{ErrorCode, Failure, IntentName};
 use baton_engine::{Call, Caller, Target};
-use baton_store::Permission;
 use baton_wire::{ChatRequest, openai};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -19,9 +18,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::error::{OpenAiErrorBody, Problem};
-use crate::execute::{check_name, idempotency};
+use crate::execute::{Received, check_name, idempotency, receive};
 use crate::state::Gateway;
-use crate::{auth, body, headers, json, stream};
+use crate::{headers, json, stream};
 
 /// Before the name of an intent, where a model is named.
 const INTENT: &str = "intent:";
@@ -50,17 +49,12 @@ pub(crate) async fn completions(State(gateway): State<Gateway>, request: Request
 }
 
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
-    let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
-    gateway.room(&caller.team)?;
-    let options = gateway.options();
-    let body = body::read(options, &parts.headers, body).await?;
-    let received = Instant::now();
+    let Received { parts, caller, body, at } = receive(gateway, request).await?;
     let idempotency = idempotency(&parts, &body)?;
-    let chat = decode(&body, options.max_json_depth)?;
+    let chat = decode(&body, gateway.options().max_json_depth)?;
     drop(body);
     let usage = openai::include_usage(&chat);
-    let Asked { call, plan } = ask(gateway, chat, caller, received)?;
+    let Asked { call, plan } = ask(gateway, chat, caller, at)?;
     let call = Call { trace: headers::trace(&parts.headers), idempotency, ..call };
     // Others may have begun while the body arrived.
     gateway.room(&call.caller.team)?;

@@ -6,20 +6,18 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use baton_core::{CallConfig, ErrorCode, Failure, Idempotency, IntentName};
 use baton_engine::{Call, ExecuteError, Execution, ItemResult, JobInput, Target};
-use baton_store::Permission;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::key_of;
 use super::request::{self, check_metadata, check_name};
+use super::{Received, key_of, receive};
 use crate::error::{ErrorBody, Problem};
 use crate::schemas::{CallConfigSchema, ItemSchema, ResultSchema};
 use crate::state::Gateway;
-use crate::{auth, body, headers, json};
+use crate::{headers, json};
 
 /// Items of one request.
 const ITEMS_MAX: usize = 128;
@@ -75,14 +73,9 @@ pub(crate) async fn batch(State(gateway): State<Gateway>, request: Request) -> R
 }
 
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
-    let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
-    gateway.room(&caller.team)?;
-    let options = gateway.options();
-    let body = body::read(options, &parts.headers, body).await?;
-    let received = Instant::now();
+    let Received { parts, caller, body, at } = receive(gateway, request).await?;
     let key = key_of(&parts)?;
-    let request: BatchRequest = json::read(&body, options.max_json_depth).map_err(request::explain)?;
+    let request: BatchRequest = json::read(&body, gateway.options().max_json_depth).map_err(request::explain)?;
     drop(body);
     request.check()?;
     let mut started = Vec::with_capacity(request.items.len());
@@ -91,7 +84,7 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
             caller: caller.clone(),
             trace: headers::trace(&parts.headers),
             idempotency: request.named(&parts, key.as_deref(), place)?,
-            received,
+            received: at,
             ..request.call(item)
         };
         started.push(match gateway.room(&call.caller.team) {

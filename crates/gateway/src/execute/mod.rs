@@ -4,10 +4,11 @@ mod events;
 pub(crate) mod many;
 mod request;
 
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use baton_core::{Failure, Idempotency};
-use baton_engine::Call;
+use baton_engine::{Call, Caller};
 use baton_store::Permission;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -52,6 +53,24 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// and body.
 ///
 /// # Errors
+/// A request to call models, from whom may, read whole.
+pub(crate) struct Received {
+    pub(crate) parts: Parts,
+    pub(crate) caller: Caller,
+    pub(crate) body: Bytes,
+    /// When the last byte was there.
+    pub(crate) at: Instant,
+}
+
+/// Refuses who may not call, and where there is no room, before the body is read.
+pub(crate) async fn receive(gateway: &Gateway, request: Request) -> Result<Received, Problem> {
+    let (parts, body) = request.into_parts();
+    let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
+    gateway.room(&caller.team)?;
+    let body = body::read(gateway.options(), &parts.headers, body).await?;
+    Ok(Received { parts, caller, body, at: Instant::now() })
+}
+
 /// `input_invalid` for what is no key.
 pub(crate) fn idempotency(parts: &Parts, body: &[u8]) -> Result<Option<Idempotency>, Failure> {
     let Some(key) = key_of(parts)? else { return Ok(None) };
@@ -72,17 +91,12 @@ pub(crate) fn key_of(parts: &Parts) -> Result<Option<String>, Failure> {
 }
 
 async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
-    let caller = auth::allow(gateway, &parts.headers, &[Permission::Call]).await?;
-    gateway.room(&caller.team)?;
-    let options = gateway.options();
-    let body = body::read(options, &parts.headers, body).await?;
-    let received = Instant::now();
+    let Received { parts, caller, body, at } = receive(gateway, request).await?;
     let idempotency = idempotency(&parts, &body)?;
-    let request: ExecuteRequest = json::read(&body, options.max_json_depth).map_err(request::explain)?;
+    let request: ExecuteRequest = json::read(&body, gateway.options().max_json_depth).map_err(request::explain)?;
     drop(body);
     let stream = request.stream;
-    let call = Call { trace: headers::trace(&parts.headers), idempotency, ..request.into_call(caller, received)? };
+    let call = Call { trace: headers::trace(&parts.headers), idempotency, ..request.into_call(caller, at)? };
     // Others may have begun while the body arrived.
     gateway.room(&call.caller.team)?;
     if stream {

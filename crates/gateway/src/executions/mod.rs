@@ -18,7 +18,6 @@ use crate::{auth, query};
 pub(crate) use view::ExecutionView;
 
 const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 1000;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -68,16 +67,8 @@ pub(crate) async fn list(State(gateway): State<Gateway>, request: Request) -> Re
 }
 
 fn filter(asked: Filter, caller: &Caller) -> Result<ExecutionFilter, Failure> {
-    let invalid = |param: &str, message: String| Err(Failure::new(ErrorCode::InputInvalid, message).at(param));
-    let limit = asked.limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return invalid("limit", format!("limit = {limit}: give 1 to {LIMIT_MAX}"));
-    }
-    let before = match asked.before.as_deref().map(|id| (id, ExecutionId::parse(id))) {
-        Some((id, None)) => return invalid("before", format!("before = {id} is no execution's id")),
-        Some((_, before)) => before,
-        None => None,
-    };
+    let limit = query::limit(asked.limit)?.unwrap_or(LIMIT_DEFAULT);
+    let before = query::before(asked.before.as_deref(), (ExecutionId::parse, "execution"))?;
     let intent = asked.intent.as_deref().map(IntentName::new);
     if let Some(allowed) = &caller.intents
         && !intent.as_ref().is_some_and(|intent| allowed.contains(intent))

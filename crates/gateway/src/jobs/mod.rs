@@ -25,7 +25,8 @@ use crate::{auth, body, json, query};
 use lines::Lines;
 
 const LIMIT_DEFAULT: u32 = 50;
-const LIMIT_MAX: u32 = 1000;
+/// Results that are read at once where all are asked for.
+const RESULTS_AT_ONCE: u32 = 1000;
 
 const JSONL: HeaderValue = HeaderValue::from_static("application/jsonl");
 
@@ -216,23 +217,10 @@ async fn from_lines<'a>(
 pub(crate) async fn list(State(gateway): State<Gateway>, request: Request) -> Result<Response, Problem> {
     let jobs = jobs(&gateway, request.headers(), &[Permission::Call, Permission::Read]).await?;
     let asked: Page = query::read(request.uri())?;
-    let limit = limit(asked.limit)?.unwrap_or(LIMIT_DEFAULT);
-    let before = asked.before.map(|id| {
-        let wrong = || Failure::new(ErrorCode::InputInvalid, format!("before = {id} is no job's id")).at("before");
-        JobId::parse(&id).ok_or_else(wrong)
-    });
-    let (jobs, next) = jobs.list(before.transpose()?, limit).await?;
+    let limit = query::limit(asked.limit)?.unwrap_or(LIMIT_DEFAULT);
+    let before = query::before(asked.before.as_deref(), (JobId::parse, "job"))?;
+    let (jobs, next) = jobs.list(before, limit).await?;
     Ok(Json(JobList { jobs, next }).into_response())
-}
-
-fn limit(asked: Option<u32>) -> Result<Option<u32>, Failure> {
-    match asked {
-        Some(limit) if !(1..=LIMIT_MAX).contains(&limit) => {
-            let message = format!("limit = {limit}: give 1 to {LIMIT_MAX}");
-            Err(Failure::new(ErrorCode::InputInvalid, message).at("limit"))
-        }
-        asked => Ok(asked),
-    }
 }
 
 /// Says how far a job is.
@@ -277,14 +265,14 @@ pub(crate) async fn results(
     let jobs = jobs(&gateway, request.headers(), &[Permission::Call, Permission::Read]).await?;
     let asked: From = query::read(request.uri())?;
     let from = asked.from.unwrap_or_default();
-    if let Some(limit) = limit(asked.limit)? {
+    if let Some(limit) = query::limit(asked.limit)? {
         let (lines, next) = jobs.results(&id, from, limit).await?;
         let headers = [(CONTENT_TYPE, JSONL), (http::HeaderName::from_static("x-baton-next"), HeaderValue::from(next))];
         return Ok((headers, written(&lines)).into_response());
     }
     jobs.get(&id).await?;
     let pages = futures_util::stream::try_unfold((jobs, id, from), |(jobs, id, from)| async move {
-        let (lines, next) = jobs.results(&id, from, LIMIT_MAX).await?;
+        let (lines, next) = jobs.results(&id, from, RESULTS_AT_ONCE).await?;
         if lines.is_empty() {
             return Ok::<_, Failure>(None);
         }

@@ -22,7 +22,6 @@ use crate::{auth, body, json, query};
 use schema::{ReviewSchema, ReviewStatsSchema};
 
 const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 1000;
 
 /// Who asks, and for what.
 #[derive(Default, Deserialize, ToSchema)]
@@ -335,16 +334,8 @@ async fn asked(gateway: &Gateway, headers: &HeaderMap, uri: &Uri) -> Result<Revi
 
 impl ReviewQuery {
     fn filter(&self) -> Result<ItemFilter, Failure> {
-        let invalid = |param: &str, message: String| Err(Failure::new(ErrorCode::InputInvalid, message).at(param));
-        let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
-        if !(1..=LIMIT_MAX).contains(&limit) {
-            return invalid("limit", format!("limit = {limit}: give 1 to {LIMIT_MAX}"));
-        }
-        let before = match self.before.as_deref().map(|id| (id, ExecutionId::parse(id))) {
-            Some((id, None)) => return invalid("before", format!("before = {id} is no execution's id")),
-            Some((_, before)) => before,
-            None => None,
-        };
+        let limit = query::limit(self.limit)?.unwrap_or(LIMIT_DEFAULT);
+        let before = query::before(self.before.as_deref(), (ExecutionId::parse, "execution"))?;
         let intent = self.intent.as_deref().map(IntentName::new);
         let labelled_by = self.labelled_by.clone();
         Ok(ItemFilter { intent, state: self.state, labelled_by, labels_min: 0, before, limit })
