@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{JobInput, KeptTerms};
-use crate::call::{Call, Caller, Target};
+use crate::call::{Call, Caller};
 use crate::live::Live;
 use crate::orchestrator::Orchestrator;
 
@@ -89,16 +89,8 @@ pub(super) fn input(item: &JobItem) -> Result<JobInput, Failure> {
 
 /// What an item asks.
 pub(super) fn call(job: &Job, (terms, caller): (&KeptTerms, &Caller), asked: &JobInput) -> Call {
-    let mut metadata = terms.metadata.clone();
-    metadata.extend(asked.metadata.clone());
-    Call {
-        caller: caller.clone(),
-        config: terms.config.clone(),
-        metadata,
-        session: terms.session.clone(),
-        subject: asked.subject.clone(),
-        ..Call::of(Target::Intent { name: job.intent.clone(), input: asked.input.clone() })
-    }
+    let KeptTerms { config, metadata, session, within: _ } = terms;
+    Call { caller: caller.clone(), ..asked.call(job.intent.clone(), (config, metadata, session.as_deref())) }
 }
 
 /// Asks an item, or finds what it was answered, where somebody may have asked it before (`resumed`).

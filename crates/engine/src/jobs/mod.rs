@@ -17,7 +17,7 @@ use baton_store::{BatchState, Job, JobState, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::call::Caller;
+use crate::call::{Call, Caller, Target};
 
 pub use hand_in::HandIn;
 pub(crate) use item::Batched;
@@ -42,6 +42,26 @@ pub struct JobInput {
     /// Whom it is about, for deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+}
+
+impl JobInput {
+    /// The call that asks it of an intent: with these limits, this metadata besides its own, in this session.
+    #[must_use]
+    pub fn call(
+        &self,
+        intent: IntentName,
+        (config, metadata, session): (&CallConfig, &BTreeMap<String, String>, Option<&str>),
+    ) -> Call {
+        let mut metadata = metadata.clone();
+        metadata.extend(self.metadata.clone());
+        Call {
+            config: config.clone(),
+            metadata,
+            session: session.map(str::to_owned),
+            subject: self.subject.clone(),
+            ..Call::of(Target::Intent { name: intent, input: self.input.clone() })
+        }
+    }
 }
 
 /// How long a job may take.

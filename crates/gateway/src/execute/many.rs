@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use baton_core::{CallConfig, ErrorCode, Failure, Idempotency, IntentName};
-use baton_engine::{Call, ExecuteError, Execution, ItemResult, JobInput, Target};
+use baton_engine::{Call, ExecuteError, Execution, ItemResult, JobInput};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -139,15 +139,7 @@ impl BatchRequest {
     }
 
     fn call(&self, item: &JobInput) -> Call {
-        let mut metadata = self.metadata.clone();
-        metadata.extend(item.metadata.clone());
-        Call {
-            config: self.config.clone(),
-            metadata,
-            session: self.session.clone(),
-            subject: item.subject.clone(),
-            ..Call::of(Target::Intent { name: IntentName::new(&self.intent), input: item.input.clone() })
-        }
+        item.call(IntentName::new(&self.intent), (&self.config, &self.metadata, self.session.as_deref()))
     }
 
     /// An item's own name, where the request has one: it stands for what the item asks.
