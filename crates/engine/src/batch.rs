@@ -81,7 +81,7 @@ impl Form {
 /// What a model is asked, by whom it is reached.
 pub(crate) struct Asked<'a> {
     pub(crate) provider: &'a Arc<Provider>,
-    pub(crate) chat: ChatRequest,
+    pub(crate) chat: Arc<ChatRequest>,
     pub(crate) besides: Besides,
 }
 

@@ -88,7 +88,8 @@ pub(crate) struct Drive<'a> {
     call: &'a Call,
     request: &'a Request,
     log: &'a Arc<EventLog>,
-    chat: ChatRequest,
+    /// As the last attempt asked.
+    chat: Arc<ChatRequest>,
     /// By the attempt's number.
     flights: Vec<Flight>,
     /// The place that is waited for.
@@ -109,7 +110,7 @@ impl<'a> Drive<'a> {
         request: &'a Request,
         log: &'a Arc<EventLog>,
     ) -> Result<Self, Failure> {
-        let chat = request.chat(call)?;
+        let chat = Arc::new(request.chat(call)?);
         let (flights, records) = (Vec::new(), Vec::new());
         let (waiting, released, refused, fits_after) = (None, None, None, None);
         Ok(Self { engine, call, request, log, chat, flights, waiting, records, released, refused, fits_after })
@@ -141,8 +142,10 @@ impl<'a> Drive<'a> {
             return refused;
         }
         let candidate = &self.request.candidates[attempt.candidate];
-        let mut chat = self.chat.clone();
-        candidate.model.name().clone_into(&mut chat.model);
+        if candidate.model.name() != self.chat.model {
+            candidate.model.name().clone_into(&mut Arc::make_mut(&mut self.chat).model);
+        }
+        let chat = Arc::clone(&self.chat);
         // An intent's answer is what its kind says; of the rest, its checks and its judges read log probabilities.
         let known_only = self.request.intent.is_some() && !chat.extra.contains_key("logprobs");
         let besides = Besides { headers: self.trace_headers(place), known_only };

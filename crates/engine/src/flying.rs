@@ -30,7 +30,7 @@ pub(crate) enum Arrival {
 }
 
 /// Sends a request.
-pub(crate) fn fly(provider: &Arc<Provider>, chat: ChatRequest, besides: Besides) -> Flying {
+pub(crate) fn fly(provider: &Arc<Provider>, chat: Arc<ChatRequest>, besides: Besides) -> Flying {
     let provider = Arc::clone(provider);
     if chat.stream {
         Flying::Opening(Box::pin(async move { provider.stream_with(&chat, besides).await }))

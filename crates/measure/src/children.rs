@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -39,9 +40,7 @@ pub(crate) async fn baton() -> Result<PathBuf> {
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "--package", "baton-cli", "--bin", "baton"]);
     build.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml"));
-    if folder.ends_with("release") {
-        build.arg("--release");
-    }
+    build.args(["--profile", profile()]);
     build.arg("--target-dir").arg(folder.parent().context("no target folder")?);
     progress(&format!("building baton ({})", profile()));
     if !build.status().await.context("cannot start cargo")?.success() {
@@ -52,7 +51,13 @@ pub(crate) async fn baton() -> Result<PathBuf> {
 
 /// The profile that baton and this measure are built in.
 pub(crate) fn profile() -> &'static str {
-    if cfg!(debug_assertions) { "dev" } else { "release" }
+    static PROFILE: LazyLock<String> = LazyLock::new(|| {
+        // Cargo names the folder after the profile, but for `dev`.
+        let program = std::env::current_exe().unwrap_or_default();
+        let folder = program.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        if folder == "debug" { "dev".into() } else { folder.into_owned() }
+    });
+    &PROFILE
 }
 
 /// A server process; dropping it kills it.

@@ -120,7 +120,7 @@ pub(super) struct Gathering {
     intent: Arc<Intent>,
     provider: Arc<Provider>,
     /// Of the first member.
-    chat: ChatRequest,
+    chat: Arc<ChatRequest>,
     besides: Besides,
     closes: Instant,
     full: Notify,
@@ -177,7 +177,7 @@ impl Gathering {
             form: Arc::clone(&rider.form),
             intent: Arc::clone(&rider.intent),
             provider: Arc::clone(&rider.provider),
-            chat: rider.chat.clone(),
+            chat: Arc::clone(&rider.chat),
             besides: rider.besides.clone(),
             closes: Instant::now() + rider.form.spec.max_wait,
             full: Notify::new(),

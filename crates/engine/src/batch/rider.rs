@@ -29,7 +29,7 @@ pub(super) struct Rider {
     /// The last turn.
     pub(super) text: String,
     pub(super) provider: Arc<Provider>,
-    pub(super) chat: ChatRequest,
+    pub(super) chat: Arc<ChatRequest>,
     pub(super) besides: Besides,
     pub(super) seat: Arc<Seat>,
     /// When its execution stops waiting for it.

@@ -19,7 +19,7 @@ use crate::journal::{Raw, Reader};
 use crate::{Entry, StoreError};
 
 /// Bytes of the journal that one batch holds, about.
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_BYTES: usize = 8 << 20;
 
 /// Entries that one batch holds at most.
 const BATCH_ENTRIES: usize = 2048;
@@ -134,6 +134,22 @@ pub(crate) fn find(mut reader: Reader, id: ExecutionId) -> Result<Option<Record>
     }
 }
 
+/// When ingestion rests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// All there was is ingested.
+    Nothing,
+    /// What is left fills no batch.
+    Little,
+}
+
+/// What a batch leaves behind, as far as is known.
+enum Left {
+    More,
+    Little,
+    Nothing,
+}
+
 struct Worker {
     /// Where `records.db` is.
     dir: PathBuf,
@@ -153,12 +169,15 @@ impl Worker {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut written = self.reader.written();
         loop {
-            let failing = self.catch_up().await.is_err();
+            // What came meanwhile and is little waits for more: a page that many rows share is then written once.
+            let left = self.ingest(Until::Little).await;
+            let (failing, little) = (left.is_err(), matches!(left, Ok(Left::Little)));
             let command = tokio::select! {
                 biased;
                 command = commands.recv() => command,
                 () = tokio::time::sleep(PAUSE), if failing => continue,
-                changed = written.changed(), if !failing => match changed {
+                () = tokio::time::sleep(LINGER), if little => continue,
+                changed = written.changed(), if !failing && !little => match changed {
                     Ok(()) => match tokio::time::timeout(LINGER, commands.recv()).await {
                         Ok(command) => command,
                         Err(_) => continue,
@@ -184,11 +203,15 @@ impl Worker {
 
     /// Ingests all there is, or says why it cannot.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
+        self.ingest(Until::Nothing).await.map(drop)
+    }
+
+    async fn ingest(&mut self, until: Until) -> Result<Left, StoreError> {
         let result = loop {
             match self.step().await {
-                Ok(true) => {}
-                Ok(false) => break Ok(()),
-                Err(error) => break Err(error),
+                Ok(Left::More) => {}
+                Ok(Left::Little) if until == Until::Nothing => {}
+                rests => break rests,
             }
         };
         if let Err(error) = &result {
@@ -199,14 +222,14 @@ impl Worker {
         }
         self.progress.send_if_modified(|progress| {
             let modified = progress.error.is_some() || result.is_err();
-            progress.error = result.clone().err();
+            progress.error = result.as_ref().err().cloned();
             modified
         });
         result
     }
 
-    /// One batch. False where there is nothing left.
-    async fn step(&mut self) -> Result<bool, StoreError> {
+    /// One batch.
+    async fn step(&mut self) -> Result<Left, StoreError> {
         if self.pending.is_empty() {
             let number = self.reader.number();
             self.before = self.reader.clone();
@@ -218,13 +241,14 @@ impl Worker {
             }
         }
         if self.pending.is_empty() {
-            return Ok(false);
+            return Ok(Left::Nothing);
         }
         // Some left over belong to entries that are not read yet.
         if self.digests.len() < BATCH_ENTRIES {
             self.digests.append(&mut self.reader.take_digests());
         }
         let count = self.pending.len().min(BATCH_ENTRIES);
+        let bytes: usize = self.pending[..count].iter().map(|raw| raw.payload.len()).sum();
         let mut batch = Batch::new(&self.pending[..count], &mut self.digests);
         for feedback in &batch.feedback {
             self.control.add_feedback(feedback).await?;
@@ -234,7 +258,7 @@ impl Worker {
         self.pending.drain(..count);
         let reader = if self.pending.is_empty() { &self.reader } else { &self.before };
         self.progress.send_replace(Progress { sequence: batch.last, reader: reader.clone(), error: None });
-        Ok(true)
+        Ok(if count < BATCH_ENTRIES / 2 && bytes < BATCH_BYTES / 2 { Left::Little } else { Left::More })
     }
 
     /// Deletes a few records, lets ingestion go on, and so on.

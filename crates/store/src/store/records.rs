@@ -55,6 +55,8 @@ pub(crate) async fn connect_writer(dir: &Path) -> Result<SqliteConnection, Store
     let options = write_options(&dir.join(FILE))
         .page_size(PAGE_BYTES)
         .synchronous(SqliteSynchronous::Normal)
+        // What a statement would undo is kept in files otherwise, made and deleted for each.
+        .pragma("temp_store", "MEMORY")
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
     options.connect().await.map_err(StoreError::database("open records.db"))
 }
