@@ -50,12 +50,9 @@ macro_rules! id {
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                let mut text = [0; 2 * $bytes];
-                for (digits, byte) in text.chunks_exact_mut(2).zip(self.0) {
-                    (digits[0], digits[1]) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
-                }
-                f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+                let mut text = String::with_capacity(2 * $bytes);
+                push_digits(&mut text, &self.0);
+                f.write_str(&text)
             }
         }
 
@@ -81,6 +78,13 @@ id! {
 id! {
     /// Eight bytes that name a span within its trace.
     SpanId, 8
+}
+
+/// Lowercase hexadecimal.
+fn push_digits(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -294,7 +298,14 @@ impl Trace {
     #[must_use]
     pub fn traceparent(&self, span: SpanId) -> String {
         let flags = if self.sampled { SAMPLED } else { 0 } | if self.random { RANDOM } else { 0 };
-        format!("00-{}-{span}-{flags:02x}", self.id)
+        let mut text = String::with_capacity("00-".len() + 32 + 1 + 16 + 1 + 2);
+        text.push_str("00-");
+        push_digits(&mut text, &self.id.0);
+        text.push('-');
+        push_digits(&mut text, &span.0);
+        text.push('-');
+        push_digits(&mut text, &[flags]);
+        text
     }
 
     /// Whether it says more than the execution's id does.

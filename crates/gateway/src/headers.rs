@@ -1,7 +1,14 @@
 //! The headers that Baton reads and writes besides HTTP's own.
 
+use axum::body::Body;
+use axum::response::Response;
 use baton_core::{Answer, TraceParent};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+
+use crate::error::Problem;
+use crate::json;
 
 pub(crate) const EXECUTION_ID: HeaderName = HeaderName::from_static("x-baton-execution-id");
 pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-baton-model");
@@ -16,6 +23,20 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Longer request ids are replaced.
 const REQUEST_ID_MAX: usize = 128;
+
+/// A whole answer: its headers, and a body of JSON.
+///
+/// # Errors
+/// `internal`: our types can be written.
+pub(crate) fn respond(answer: &Answer, body: &impl Serialize) -> Result<Response, Problem> {
+    let body = json::written(body).map_err(|failure| Problem::of(answer.execution_id, failure))?;
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.reserve(12);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    of_answer(answer, headers);
+    Ok(response)
+}
 
 /// What an answer's headers say; what is unknown is left out.
 pub(crate) fn of_answer(answer: &Answer, headers: &mut HeaderMap) {

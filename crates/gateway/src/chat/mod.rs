@@ -7,13 +7,11 @@ mod intent;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use baton_config::Plan;
 use baton_core::{ErrorCode, Failure, IntentName};
 use baton_engine::{Call, Caller, Target};
 use baton_wire::{ChatRequest, openai};
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -64,12 +62,7 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
         return Ok(opened.respond(writer));
     }
     let delivered = gateway.orchestrator().execute(call).await?;
-    let mut headers = HeaderMap::with_capacity(12);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers::of_answer(&delivered.answer, &mut headers);
-    let body = json::written(&answer::completion(&delivered, plan.as_deref()));
-    let body = body.map_err(|failure| Problem::of(delivered.answer.execution_id, failure))?;
-    Ok((headers, body).into_response())
+    headers::respond(&delivered.answer, &answer::completion(&delivered, plan.as_deref()))
 }
 
 fn decode(body: &[u8], depth_max: usize) -> Result<ChatRequest, Failure> {

@@ -10,9 +10,7 @@ use axum::response::{IntoResponse, Response};
 use baton_core::{Failure, Idempotency};
 use baton_engine::{Call, Caller};
 use baton_store::Permission;
-use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use crate::error::{ErrorBody, Problem};
@@ -49,10 +47,6 @@ pub(crate) async fn execute(State(gateway): State<Gateway>, request: Request) ->
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// What makes this request, made again, the same call, where its client says so: team and key, route
-/// and body.
-///
-/// # Errors
 /// A request to call models, from whom may, read whole.
 pub(crate) struct Received {
     pub(crate) parts: Parts,
@@ -71,6 +65,10 @@ pub(crate) async fn receive(gateway: &Gateway, request: Request) -> Result<Recei
     Ok(Received { parts, caller, body, at: Instant::now() })
 }
 
+/// What makes this request, made again, the same call, where its client says so: team and key, route
+/// and body.
+///
+/// # Errors
 /// `input_invalid` for what is no key.
 pub(crate) fn idempotency(parts: &Parts, body: &[u8]) -> Result<Option<Idempotency>, Failure> {
     let Some(key) = key_of(parts)? else { return Ok(None) };
@@ -105,10 +103,5 @@ async fn respond(gateway: &Gateway, request: Request) -> Result<Response, Proble
         return Ok(opened.respond(writer));
     }
     let delivered = gateway.orchestrator().execute(call).await?;
-    let mut headers = HeaderMap::with_capacity(12);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers::of_answer(&delivered.answer, &mut headers);
-    let body = json::written(&delivered.answer);
-    let body = body.map_err(|failure| Problem::of(delivered.answer.execution_id, failure))?;
-    Ok((headers, body).into_response())
+    headers::respond(&delivered.answer, &delivered.answer)
 }

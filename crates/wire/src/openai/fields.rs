@@ -34,7 +34,7 @@ impl<'a> Fields<'a> {
 
     /// The JSON pointer of a field.
     pub(crate) fn pointer(&self, name: &str) -> String {
-        format!("{}/{name}", self.at)
+        [&self.at, "/", name].concat()
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Tree<'a>> {

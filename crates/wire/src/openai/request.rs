@@ -71,15 +71,14 @@ fn take_fields(fields: &mut Fields<'_>) -> Result<Params, WireError> {
 }
 
 fn stop(fields: &mut Fields<'_>) -> Result<Vec<String>, WireError> {
-    let at = fields.pointer("stop");
     match fields.take("stop") {
         None => Ok(Vec::new()),
         Some(Tree::Text(one)) => Ok(vec![one.into_owned()]),
-        Some(Tree::List(list)) => each(list, &at, |value, at| match value {
+        Some(Tree::List(list)) => each(list, &fields.pointer("stop"), |value, at| match value {
             Tree::Text(text) => Ok(text.into_owned()),
             other => Err(wrong(at, "a string", Some(&other))),
         }),
-        Some(other) => Err(wrong(at, "a string or a list of strings", Some(&other))),
+        Some(other) => Err(wrong(fields.pointer("stop"), "a string or a list of strings", Some(&other))),
     }
 }
 
