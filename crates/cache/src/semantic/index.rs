@@ -13,8 +13,8 @@ use pulp::Arch;
 
 use self::scan::{Below, Dots, LANES, Pool};
 
-/// Up to here a look-up compares all entries. The scan is about as long as the choice by sides and
-/// the ranking of its candidates together.
+/// Up to here a look-up compares all entries: nearly twice as long as the choice by sides and the ranking
+/// of its candidates together, and nothing is missed.
 pub const EXACT_MAX: usize = 20_000;
 /// No index takes more entries, whatever its own bound.
 pub const ENTRIES_MAX: usize = 1 << 20;
