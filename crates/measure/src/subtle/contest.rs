@@ -163,11 +163,7 @@ impl Fused {
             let beyond = usual.partition_point(|other| *other <= sign * value);
             -((beyond as f64 + 1.0) / (usual.len() as f64 + 1.0)).ln()
         };
-        let mut unusual: Vec<f64> = signals.iter().zip(&self.usual).map(of).collect();
-        // An answer that is wrong in one thing is usual in all others, so the most unusual counts for itself
-        // (the least of p-values: Tippett, The Methods of Statistics, 1931).
-        unusual.push(unusual.iter().copied().fold(0.0, f64::max));
-        unusual
+        signals.iter().zip(&self.usual).map(of).collect()
     }
 
     fn log_odds(&self, signals: &[f64]) -> f64 {
