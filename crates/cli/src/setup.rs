@@ -9,6 +9,7 @@ use std::time::Duration;
 use baton_config::{Diagnostic, Given, Loaded, Report, Snapshot, load};
 use baton_core::{Sampler, TeamId};
 use baton_engine::{Observer, Orchestrator};
+pub(crate) use baton_gateway::date;
 use baton_provider::ProviderError::{BadKey, KeyFile, MissingKey};
 use baton_provider::{HttpTransport, Provider, ProviderError};
 use baton_store::{JournalError, Store, StoreError};
@@ -185,12 +186,6 @@ pub(crate) fn duration(flag: &str, text: &str) -> Result<Duration, Exit> {
 /// Now, Unix microseconds.
 pub(crate) fn unix_us() -> i64 {
     micros(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default())
-}
-
-/// A time (Unix microseconds) as people read it: as HTTP writes dates.
-pub(crate) fn date(unix_us: i64) -> String {
-    let since = Duration::from_micros(u64::try_from(unix_us).unwrap_or_default());
-    httpdate::fmt_http_date(std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH))
 }
 
 /// A span in microseconds.

@@ -51,9 +51,9 @@ impl Embedder for StaticTokens {
             return sum;
         }
         for token in self.bpe.encode(text) {
-            for (sum, value) in sum.iter_mut().zip(self.vectors.row(token as usize)) {
-                *sum += value;
-            }
+            // As a slice, which the compiler adds some at a time.
+            let row = self.vectors.row(token as usize);
+            sum.iter_mut().zip(row.as_slice().unwrap_or_default()).for_each(|(sum, value)| *sum += value);
         }
         // The mean has the direction of the sum.
         normalise(sum)

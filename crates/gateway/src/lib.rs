@@ -38,6 +38,7 @@ use baton_engine::Orchestrator;
 pub use metrics::Metrics;
 pub use notices::watch;
 pub use options::GatewayOptions;
+pub use readiness::date;
 pub use retiring::retiring;
 pub use routes::openapi;
 pub use server::serve;

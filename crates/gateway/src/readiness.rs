@@ -120,8 +120,9 @@ fn of_outlets(outlets: &[OutletState]) -> Part {
     Part { state: if outlets.iter().any(|outlet| outlet.failing) { "failing" } else { "ok" }, reason }
 }
 
-/// As HTTP writes dates.
-fn date(unix_us: i64) -> String {
+/// A time (Unix microseconds) as people read it: as HTTP writes dates.
+#[must_use]
+pub fn date(unix_us: i64) -> String {
     let since = Duration::from_micros(u64::try_from(unix_us).unwrap_or_default());
     httpdate::fmt_http_date(UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH))
 }

@@ -64,6 +64,7 @@ impl Held {
 
 /// See the module.
 pub struct Cell {
+    entries_max: usize,
     index: Index,
     entries: HashMap<u64, Held>,
     by_key: HashMap<Key, u64>,
@@ -76,12 +77,12 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Without entries, for vectors of so many numbers.
+    /// Without entries, for vectors of so many numbers and at most this many entries, as a rule [`ENTRIES_MAX`].
     #[must_use]
-    pub fn new(dimensions: usize) -> Self {
+    pub fn new(dimensions: usize, entries_max: usize) -> Self {
         let (entries, by_key, held_bytes, ticks) = Default::default();
-        let index = Index::new(dimensions, ENTRIES_MAX);
-        Self { index, entries, by_key, held_bytes, oldest_us: None, nths: (1, 0), ticks }
+        let index = Index::new(dimensions, entries_max);
+        Self { entries_max, index, entries, by_key, held_bytes, oldest_us: None, nths: (1, 0), ticks }
     }
 
     /// The nearest entries of those that are `accepted`, nearest first, at most `k`.
@@ -119,8 +120,8 @@ impl Cell {
     pub fn insert(&mut self, entry: u64, mut held: Held, vector: &[f32]) -> Vec<Held> {
         let before = self.by_key.get(&held.key).copied();
         let mut gone: Vec<Held> = [before, Some(entry)].into_iter().flatten().filter_map(|e| self.remove(e)).collect();
-        if self.entries.len() >= ENTRIES_MAX {
-            gone.extend(self.evict(ENTRIES_MAX / EVICT_SHARE));
+        if self.entries.len() >= self.entries_max {
+            gone.extend(self.evict((self.entries_max / EVICT_SHARE).max(1)));
         }
         if self.index.insert(entry, vector).is_err() {
             gone.push(held);
@@ -198,7 +199,7 @@ mod tests {
     /// New answers come as they are given, old ones are read back newest first.
     #[test]
     fn numbers_follow_when_answers_were_given() {
-        let mut cell = Cell::new(1);
+        let mut cell = Cell::new(1, 10);
         let numbers = [50, 60, 40, 70, 30].map(|at_us| cell.nth(at_us));
         assert_eq!(numbers, [1, 2, 0, 3, -1]);
         assert_eq!(cell.nths.1, 3, "the youngest has age 0");

@@ -11,10 +11,10 @@ use std::collections::HashMap;
 
 use pulp::Arch;
 
-use self::scan::{Below, Dots};
+use self::scan::{Below, Dots, LANES, Pool};
 
-/// Up to here a look-up compares all entries. The scan is about as long as the choice by sides and
-/// the ranking of its candidates together.
+/// Up to here a look-up compares all entries: nearly twice as long as the choice by sides and the ranking
+/// of its candidates together, and nothing is missed.
 pub const EXACT_MAX: usize = 20_000;
 /// No index takes more entries, whatever its own bound.
 pub const ENTRIES_MAX: usize = 1 << 20;
@@ -62,7 +62,8 @@ struct Block {
     entries: Vec<u64>,
     bytes: Vec<i8>,
     lengths: Vec<f32>,
-    sides: Vec<u64>,
+    /// As [`Below`] reads them.
+    sides: Vec<u8>,
 }
 
 impl Index {
@@ -150,7 +151,7 @@ impl Index {
                 let vectors = block.bytes.chunks_exact(self.dimensions);
                 self.arch.dispatch(Dots { vectors, query: &query, out: &mut dots });
                 for (place, &dot) in dots[..block.entries.len()].iter().enumerate() {
-                    best.offer(block.near(place, dot, length));
+                    best.offer(block.cosine(place, dot, length), || block.entries[place]);
                 }
             }
             return best.nearest;
@@ -165,7 +166,7 @@ impl Index {
         self.arch.dispatch(Dots { vectors: slots.iter().map(bytes), query: &query, out: &mut dots });
         for (slot, dot) in slots.iter().zip(dots) {
             let (block, place) = at(slot);
-            best.offer(block.near(place, dot, length));
+            best.offer(block.cosine(place, dot, length), || block.entries[place]);
         }
         best.nearest
     }
@@ -173,49 +174,41 @@ impl Index {
     /// The slots whose sides differ least from the query's, the first among equals, in order.
     fn candidates(&self, query: &[i16], count: usize) -> Vec<u32> {
         let sides = scan::sides(query);
-        let mut pool: Vec<(u16, u32)> = Vec::with_capacity(2 * count + BLOCK);
-        // Only what differs in fewer is a candidate still.
-        let mut cut = u16::MAX;
+        let mut pool = Pool::new(count.min(self.len()), self.dimensions);
         for (first, block) in (0..).step_by(BLOCK).zip(&self.blocks) {
-            self.arch.dispatch(Below { sides: &block.sides, query: &sides, cut, first, pool: &mut pool });
-            if pool.len() > 2 * count {
-                cut = keep(&mut pool, count);
-            }
+            let end = first + block.entries.len() as u32;
+            self.arch.dispatch(Below { sides: &block.sides, query: &sides, first, end, pool: &mut pool });
         }
-        if pool.len() > count {
-            keep(&mut pool, count);
-        }
-        let mut slots: Vec<u32> = pool.into_iter().map(|(_, slot)| slot).collect();
-        slots.sort_unstable();
-        slots
+        pool.slots().collect()
     }
-}
-
-/// Keeps the least `count` of more; the largest of them.
-fn keep(pool: &mut Vec<(u16, u32)>, count: usize) -> u16 {
-    let (_, &mut (cut, _), _) = pool.select_nth_unstable(count - 1);
-    pool.truncate(count);
-    cut
 }
 
 impl Block {
     fn bytes(&self) -> usize {
         let Self { entries, bytes, lengths, sides } = self;
-        size_of::<Self>() + entries.capacity() * 8 + bytes.capacity() + lengths.capacity() * 4 + sides.capacity() * 8
+        size_of::<Self>() + entries.capacity() * 8 + bytes.capacity() + lengths.capacity() * 4 + sides.capacity()
     }
 
     fn push(&mut self, entry: u64, values: &[i16]) {
+        let place = self.entries.len();
         self.entries.push(entry);
         self.bytes.extend(values.iter().map(|&value| value as i8));
         self.lengths.push(scan::length(values));
-        self.sides.extend(scan::sides(values));
+        self.sides.resize(sides_len(place + 1, values.len()), 0);
+        self.set_sides(place, values);
+    }
+
+    fn set_sides(&mut self, place: usize, values: &[i16]) {
+        let group = &mut self.sides[sides_len(place / LANES * LANES, values.len())..];
+        let column = group.iter_mut().skip(place % LANES).step_by(LANES);
+        column.zip(scan::sides(values)).for_each(|(there, side)| *there = side);
     }
 
     fn pop(&mut self, dimensions: usize) -> Option<(u64, Vec<i16>)> {
         let entry = self.entries.pop()?;
         self.lengths.pop();
         let values = self.bytes.split_off(self.entries.len() * dimensions);
-        self.sides.truncate(self.entries.len() * dimensions.div_ceil(64));
+        self.sides.truncate(sides_len(self.entries.len(), dimensions));
         Some((entry, values.into_iter().map(i16::from).collect()))
     }
 
@@ -224,14 +217,17 @@ impl Block {
         self.lengths[place] = scan::length(values);
         let bytes = &mut self.bytes[place * values.len()..][..values.len()];
         bytes.iter_mut().zip(values).for_each(|(byte, &value)| *byte = value as i8);
-        let sides = scan::sides(values);
-        self.sides[place * sides.len()..][..sides.len()].copy_from_slice(&sides);
+        self.set_sides(place, values);
     }
 
-    fn near(&self, place: usize, dot: i32, length: f32) -> Near {
-        let cosine = dot as f32 / (self.lengths[place] * length);
-        Near { entry: self.entries[place], cosine: cosine.clamp(-1.0, 1.0) }
+    fn cosine(&self, place: usize, dot: i32, length: f32) -> f32 {
+        (dot as f32 / (self.lengths[place] * length)).clamp(-1.0, 1.0)
     }
+}
+
+/// The bytes of the sides of so many vectors.
+fn sides_len(count: usize, dimensions: usize) -> usize {
+    count.div_ceil(LANES) * LANES * dimensions.div_ceil(8)
 }
 
 /// The nearest so far, in order.
@@ -241,7 +237,12 @@ struct Best {
 }
 
 impl Best {
-    fn offer(&mut self, near: Near) {
+    /// The entry's number lies elsewhere in memory, and is asked for where it may matter.
+    fn offer(&mut self, cosine: f32, entry: impl FnOnce() -> u64) {
+        if self.nearest.len() == self.k && self.nearest.last().is_some_and(|last| cosine < last.cosine) {
+            return;
+        }
+        let near = Near { entry: entry(), cosine };
         let before =
             |other: &Near| other.cosine.total_cmp(&near.cosine).reverse().then(other.entry.cmp(&near.entry)).is_lt();
         if self.nearest.len() == self.k && self.nearest.last().is_some_and(before) {
@@ -362,6 +363,34 @@ mod tests {
         let found: usize = exact.iter().zip(&by_sides).map(both).sum();
         assert!(found >= 595, "{found} of 600");
         assert!(by_sides.iter().zip((0..).step_by(100)).all(|(found, itself)| found[0].entry == itself));
+    }
+
+    /// Against a count of every bit and a sort. In few dimensions nearly all are equals; falling distances are
+    /// the order in which most are taken and dropped again.
+    #[test]
+    fn candidates_are_those_whose_sides_differ_least() {
+        for dimensions in [8, 100, 256, 300] {
+            let mut kept = clusters(3 * BLOCK + 70, dimensions);
+            let query = scan::scaled(&kept[5].1, scan::QUERY_MAX).unwrap();
+            let differs = |vector: &[f32]| -> u32 {
+                let sides = scan::sides(&scan::scaled(vector, i8::MAX.into()).unwrap());
+                sides.iter().zip(scan::sides(&query)).map(|(a, b)| (a ^ b).count_ones()).sum()
+            };
+            for falling in [false, true] {
+                kept.sort_by_key(
+                    |(entry, vector)| if falling { u64::from(u32::MAX - differs(vector)) } else { *entry },
+                );
+                let mut index = Index::new(dimensions, 10_000);
+                kept.iter().for_each(|(entry, vector)| index.insert(*entry, vector).unwrap());
+                let mut truth: Vec<(u32, u32)> = (0..).zip(&kept).map(|(slot, (_, v))| (differs(v), slot)).collect();
+                truth.sort_unstable();
+                for count in [1, 10, 512, kept.len() - 1, kept.len() + 1] {
+                    let mut slots: Vec<u32> = truth.iter().take(count).map(|(_, slot)| *slot).collect();
+                    slots.sort_unstable();
+                    assert_eq!(index.candidates(&query, count), slots, "{count} of {dimensions} dimensions");
+                }
+            }
+        }
     }
 
     #[test]

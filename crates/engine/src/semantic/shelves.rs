@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use baton_cache::Key;
-use baton_cache::semantic::cell::{Cell, Held};
+use baton_cache::semantic::cell::{Cell, ENTRIES_MAX, Held};
 
 use super::Of;
 
@@ -53,7 +53,7 @@ impl Shelves {
         let cell = {
             let mut shelves = self.lock();
             let shelf = shelves.entry(key).or_insert_with(|| {
-                let cell = Arc::new(RwLock::new(Cell::new(vector.len())));
+                let cell = Arc::new(RwLock::new(Cell::new(vector.len(), ENTRIES_MAX)));
                 Shelf { cell, of: of.clone(), used: 0, bytes: 0 }
             });
             shelf.used = self.asked.fetch_add(1, Ordering::Relaxed);

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use baton_cache::semantic::index::Index;
-use baton_embed::Embedder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::partition::Partition;
 
 /// The 99th percentile of an echo, microseconds.
 #[derive(Clone, Copy)]
@@ -26,15 +26,13 @@ const MESSAGE: [u8; 64] = [7; 64];
 
 #[derive(Clone)]
 struct Work {
-    embedder: Arc<dyn Embedder>,
-    index: Arc<Index>,
+    partition: Arc<Partition>,
     texts: Arc<Vec<String>>,
 }
 
 impl Work {
     fn one(&self, n: usize) {
-        let vector = self.embedder.embed(&self.texts[n % self.texts.len()]);
-        std::hint::black_box(self.index.nearest(&vector, super::NEIGHBOURS));
+        self.partition.look_up(&self.texts[n % self.texts.len()], false);
     }
 }
 
@@ -44,9 +42,9 @@ enum Where {
     Inline,
 }
 
-pub(super) fn measure(embedder: Arc<dyn Embedder>, index: Arc<Index>, texts: Vec<String>) -> Result<Waits> {
+pub(super) fn measure(partition: Arc<Partition>, texts: Vec<String>) -> Result<Waits> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let work = Work { embedder, index, texts: Arc::new(texts) };
+    let work = Work { partition, texts: Arc::new(texts) };
     runtime.block_on(async {
         let idle = echoes(None).await?;
         let pool = echoes(Some((work.clone(), Where::Pool))).await?;

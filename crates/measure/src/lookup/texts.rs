@@ -35,6 +35,7 @@ pub(super) fn read() -> Result<Vec<String>> {
 /// Texts to look up, and the vectors of the others.
 pub(super) struct Texts<'a> {
     asked: &'a [String],
+    others: &'a [String],
     vectors: Vec<Vec<f32>>,
 }
 
@@ -43,11 +44,16 @@ impl<'a> Texts<'a> {
     pub(super) fn new(texts: &'a [String], embedder: &dyn Embedder, asked: usize) -> Result<Self> {
         ensure!(texts.len() > asked, "{} texts are too few to look up {asked} of them", texts.len());
         let (asked, others) = texts.split_at(asked);
-        Ok(Self { asked, vectors: others.iter().map(|text| embedder.embed(text)).collect() })
+        Ok(Self { asked, others, vectors: others.iter().map(|text| embedder.embed(text)).collect() })
     }
 
     pub(super) fn asked(&self) -> impl Iterator<Item = &str> + Clone {
         self.asked.iter().map(String::as_str)
+    }
+
+    /// The text of an entry.
+    pub(super) fn text(&self, entry: u64) -> &'a str {
+        &self.others[(entry % self.others.len() as u64) as usize]
     }
 
     /// The vector of an entry: a text's, or the same with noise, at a cosine of .8 to 1.

@@ -153,14 +153,14 @@ fn lines(text: &str, count: usize, random: &mut SplitMix64) -> Option<String> {
     Some(pick(&runs, random)?.join(" "))
 }
 
-/// How often each word stands in a field's true values and in all of the text, in the train part.
+/// How often each word stands in a field's true values and in all of the text, in the other folds.
 pub(crate) struct Usage {
     fields: [HashMap<String, f64>; 4],
     text: HashMap<String, f64>,
 }
 
 impl Usage {
-    pub(crate) fn of(receipts: &[Receipt]) -> Self {
+    pub(crate) fn of<'a>(receipts: impl Iterator<Item = &'a Receipt>) -> Self {
         let mut usage = Self { fields: Default::default(), text: HashMap::new() };
         for receipt in receipts {
             usage.text(&receipt.text, 1.0);

@@ -37,21 +37,22 @@ pub(crate) const SIGNALS: [&str; 16] = [
 /// A claim's surroundings in the source: so many words before and behind.
 const NEAR: usize = 30;
 
-/// How rare stems are in the sources of the train part.
+/// How rare stems are in the sources of the other folds.
 pub(crate) struct Rarity {
     sources: f64,
     seen_in: HashMap<String, f64>,
 }
 
 impl Rarity {
-    pub(crate) fn of(meetings: &[Meeting]) -> Self {
-        let mut seen_in = HashMap::new();
+    pub(crate) fn of<'a>(meetings: impl Iterator<Item = &'a Meeting>) -> Self {
+        let (mut sources, mut seen_in) = (0.0, HashMap::new());
         for meeting in meetings {
+            sources += 1.0;
             let words = words(&meeting.source);
             let stems: HashSet<&str> = words.iter().map(|word| stem(&word.lower)).collect();
             stems.into_iter().for_each(|stem| *seen_in.entry(stem.to_owned()).or_insert(0.0) += 1.0);
         }
-        Self { sources: meetings.len() as f64, seen_in }
+        Self { sources, seen_in }
     }
 
     /// Inverse document frequency (Spärck Jones 1972), smoothed.

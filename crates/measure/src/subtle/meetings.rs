@@ -48,25 +48,40 @@ pub(crate) struct Meeting {
     pub(crate) source: String,
     pub(crate) query: String,
     pub(crate) summary: String,
+    #[serde(skip)]
+    pub(crate) stretch: usize,
 }
 
-/// Reads `summaries.jsonl`: its validation part, and its test part. No meeting is in both.
-pub(crate) fn read(path: &Path) -> anyhow::Result<[Vec<Meeting>; 2]> {
+/// Reads `summaries.jsonl` and numbers its stretches. The file does not say which passages are of one meeting,
+/// but has meeting after meeting: where the kind of meeting changes (design teams, researchers, parliaments), or
+/// its part of the corpus, another one begins. So a stretch holds some meetings, and none is in two.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Meeting>> {
     let lines = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let mut parts = [Vec::new(), Vec::new()];
+    let mut all: Vec<Meeting> = Vec::new();
     for (n, line) in lines.lines().enumerate() {
         let at = || format!("{} line {}", path.display(), n + 1);
-        let meeting: Meeting = serde_json::from_str(line).with_context(at)?;
-        match meeting.split.as_str() {
-            "val" => parts[0].push(meeting),
-            "test" => parts[1].push(meeting),
-            other => anyhow::bail!("{}: split is {other:?}, expected \"val\" or \"test\"", at()),
+        let mut meeting: Meeting = serde_json::from_str(line).with_context(at)?;
+        if let Some(last) = all.last() {
+            let begins = last.split != meeting.split || last.kind() != meeting.kind();
+            meeting.stretch = last.stretch + usize::from(begins);
         }
+        all.push(meeting);
     }
-    Ok(parts)
+    Ok(all)
 }
 
 impl Meeting {
+    /// Whose meeting it is, by what its first speaker is called: 0 a design team's (AMI), 1 researchers' (ICSI),
+    /// 2 a parliament's.
+    fn kind(&self) -> usize {
+        let called = self.speakers().first().map_or("", |name| name.split(' ').next().unwrap_or_default());
+        match called {
+            "Industrial" | "Marketing" | "Project" | "User" => 0,
+            "Grad" | "PhD" | "Postdoc" | "Professor" => 1,
+            _ => 2,
+        }
+    }
+
     /// Who speaks: what stands before the first colon of each line.
     pub(crate) fn speakers(&self) -> Vec<&str> {
         let mut found: Vec<&str> = self.source.lines().filter_map(speaker).collect();
@@ -227,6 +242,7 @@ mod tests {
             source: source.into(),
             query: "What of it?".into(),
             summary: summary.into(),
+            stretch: 0,
         };
         vec![
             meeting(

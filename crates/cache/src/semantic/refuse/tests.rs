@@ -169,6 +169,18 @@ fn what_is_too_long_is_refused() {
     assert_eq!(refuses(&long, &format!("{long}x")), Some(Reason::Word));
 }
 
+#[test]
+fn other_numbers_are_other_inputs() {
+    for (new, old, differ) in [
+        ("pay 12.50 EUR by 2024-01-02", "pay 12.50 EUR, by 2024-01-02.", false),
+        ("pay 12.50 EUR", "pay 12.51 EUR", true),
+        ("two of A4", "two of A5", true),
+        ("send it to the office", "do not send it to the office", true),
+    ] {
+        assert_eq!(Facts::of(new).keep_apart(new, old), differ, "{new} / {old}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         rng_seed: proptest::test_runner::RngSeed::Fixed(1),
