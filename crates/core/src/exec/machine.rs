@@ -25,6 +25,16 @@ pub(super) enum Role {
     Probe,
 }
 
+/// The one attempt that is made out of its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hedge {
+    Unused,
+    /// This candidate was asked: its turn is over.
+    Asked(usize),
+    /// What it may cost did not fit beside the other one: its turn is yet to come.
+    Unasked,
+}
+
 /// An attempt in the air.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Running {
@@ -40,6 +50,8 @@ pub(super) struct Running {
     /// Of a stream.
     pace: Option<Pace>,
     committed: bool,
+    /// Whether it began as a hedge, whatever it is there for now.
+    hedges: bool,
     /// Whether it holds the one probe slot of its lane.
     probes: bool,
 }
@@ -68,8 +80,7 @@ pub struct Exec {
     pub(super) seed: u64,
     /// The first candidate that was not considered in its turn.
     pub(super) next: usize,
-    /// Candidates that need not be considered: asked out of turn, or siblings of one that said
-    /// enough.
+    /// Candidates of whose model enough is known.
     pub(super) spent: Vec<bool>,
     /// Candidates that were passed over for want of time.
     pub(super) no_time: Vec<usize>,
@@ -94,7 +105,7 @@ pub struct Exec {
     pub(super) refused_until: Option<Moment>,
     /// Somebody says that the request itself is wrong: nobody else is asked.
     pub(super) rejected: bool,
-    pub(super) hedged: bool,
+    pub(super) hedge: Hedge,
     /// Whether this call paid for its share of hedges and retries.
     counted: bool,
     pub(super) decisions: VecDeque<Decision>,
@@ -126,7 +137,7 @@ impl Exec {
             failures: Vec::new(),
             refused_until: None,
             rejected: false,
-            hedged: false,
+            hedge: Hedge::Unused,
             counted: false,
             decisions: VecDeque::new(),
             committing: None,
@@ -288,9 +299,9 @@ impl Exec {
             let code = if gate { ErrorCode::NoAcceptableAnswer } else { ErrorCode::StreamInterrupted };
             return self.finish(now, Finish::Broken { attempt: running.number, code }, lanes);
         }
-        if running.role == Role::Hedge && disposition.is_unasked() {
-            // Where its turn comes there may be room for it: what runs now gives back what it does not use.
-            self.spent[running.candidate] = false;
+        if running.hedges && disposition.is_unasked() {
+            // Where its turn comes there may be room for it: what ran beside it gives back what it does not use.
+            self.hedge = Hedge::Unasked;
             return;
         }
         self.failures.push(disposition);
@@ -321,6 +332,11 @@ impl Exec {
             }
             (Role::Hedge | Role::Probe, _) => {}
         }
+    }
+
+    /// Whether a candidate whose turn it is not yet need not be considered any more.
+    pub(super) fn is_over(&self, candidate: usize) -> bool {
+        self.spent[candidate] || self.hedge == Hedge::Asked(candidate)
     }
 
     /// Another key of the same model would say the same.
@@ -359,6 +375,7 @@ impl Exec {
             first_token: None,
             pace: self.policy.stream.map(|limits| Pace::new(now, limits)),
             committed: false,
+            hedges: role == Role::Hedge,
             probes: admission == Admission::Probe,
         });
         self.made += 1;

@@ -302,8 +302,12 @@ impl Watch {
             End::Answered(verdict) => (!self.acceptable(verdict)).then_some(BadAnswer),
         };
         let asked = |d: Disposition| matches!(d, CallersFault | TooLong | BadAnswer | Abstained);
-        // A hedge that no budget had room for may have its turn yet.
-        let unasked = |d: Disposition| d.is_unasked() && attempt.kind != AttemptKind::Hedge;
+        // A hedge that no budget had room for is to have its turn yet.
+        let hedge = attempt.kind == AttemptKind::Hedge;
+        let unasked = |d: Disposition| d.is_unasked() && !hedge;
+        if hedge && failed.is_some_and(Disposition::is_unasked) {
+            self.heard[attempt.candidate] = false;
+        }
         if failed.is_some_and(|d| asked(d) || unasked(d)) {
             let model = &self.candidates[attempt.candidate].model;
             let same = self.candidates.iter().enumerate().filter(|(_, c)| c.model == *model);

@@ -1,0 +1,118 @@
+//! Hedges, told as transcripts: what becomes of one that nobody was asked for.
+
+use std::sync::Arc;
+
+use super::scenarios::{START, World, check, ms, world};
+use crate::{
+    AttemptOutcome, Candidate, Decision, Disposition, ErrorCode, Event, Exec, Finish, LaneId, Lanes, ModelId,
+    Observation,
+};
+
+/// Of gpt it is known that it is fast; its calls paid for a hedge.
+fn hedged<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
+    let hedged = world(models).history(0, 20, None, 100).policy(|p| (p.hedge_share, p.retries) = (1.0, 0));
+    hedged.paid(0)
+}
+
+#[test]
+fn one_that_does_not_fit_may_still_be_the_fallback() {
+    check(
+        hedged([("gpt", "transient@400"), ("claude", "over_budget@0; pass@100")]),
+        "
+            0 start 0 gpt Primary within 1197 ms
+            0 wait until 100
+          100   woke
+          100 start 1 claude Hedge within 1895 ms
+          100 wait until 1995
+          100   1 failed, OverBudget
+          100 wait until 1995
+          400   0 failed, Transient
+          400 start 2 claude Fallback within 1595 ms
+          400 wait until 1995
+          500   2 answered, Pass
+          500 commit 2
+          500 done: 2 answered, verified
+        ",
+    );
+}
+
+/// It is refused because of what the other one holds, which is given back when that one ends.
+#[test]
+fn so_may_one_that_is_the_last_hope_when_it_turns_out_not_to_fit() {
+    check(
+        hedged([("gpt", "transient@200"), ("claude", "over_budget@150; pass@100")]),
+        "
+            0 start 0 gpt Primary within 1197 ms
+            0 wait until 100
+          100   woke
+          100 start 1 claude Hedge within 1895 ms
+          100 wait until 1995
+          200   0 failed, Transient
+          200 wait until 1995
+          250   1 failed, OverBudget
+          250 start 2 claude Fallback within 1745 ms
+          250 wait until 1995
+          350   2 answered, Pass
+          350 commit 2
+          350 done: 2 answered, verified
+        ",
+    );
+    // In its turn it is refused for good, and other keys of its model with it.
+    let refused = hedged([("gpt", "fail@200"), ("claude", "over_budget@150; over_budget@0")]);
+    check_last(refused, "250 done: all_candidates_failed");
+}
+
+#[track_caller]
+fn check_last(world: World, expected: &str) {
+    super::scenarios::check_end(world, expected);
+}
+
+/// What another key of its model said meanwhile holds for it, too.
+#[test]
+fn one_of_whose_model_enough_is_known_is_not_asked_again() {
+    let of = |model: &str, lane: u32, key: Option<u32>| Candidate {
+        model: ModelId::new(model),
+        lane: LaneId(lane),
+        key,
+        timeout: ms(60_000),
+        price: None,
+    };
+    let candidates: Arc<[Candidate]> = Arc::from([of("gpt", 0, Some(1)), of("gpt", 1, Some(2)), of("claude", 2, None)]);
+    let mut lanes = Lanes::new(3);
+    let fast = Observation {
+        failed: None,
+        elapsed: ms(100),
+        budget: ms(1000),
+        stream: false,
+        first_token: None,
+        breach: None,
+    };
+    (0..20).for_each(|_| lanes.observe(LaneId(0), START, &fast));
+    (0..20).for_each(|_| lanes.observe(LaneId(1), START, &fast));
+    lanes.called(LaneId(0), 1.0);
+    let policy = hedged([("gpt", "")]).policy;
+    let mut exec = Exec::new(policy, candidates, 7);
+    let mut at = |after, event| exec.step(START + ms(after), event, &mut lanes);
+    assert!(matches!(at(0, Event::Woke), Decision::Start(first) if first.candidate == 0));
+    assert!(matches!(at(0, Event::Woke), Decision::Wait(_)));
+    assert!(matches!(at(100, Event::Woke), Decision::Start(hedge) if hedge.candidate == 1));
+    let failed = |attempt, disposition| Event::Failed { attempt, disposition };
+    assert!(matches!(at(150, failed(0, Disposition::BadAnswer)), Decision::Wait(_)));
+    let next = at(200, failed(1, Disposition::OverBudget));
+    assert!(matches!(next, Decision::Start(last) if last.candidate == 2), "{next:?}");
+    let ended = at(300, failed(2, Disposition::BadAnswer));
+    let none = Decision::Done(Finish::Failed { code: ErrorCode::NoAcceptableAnswer, retry_after: None });
+    assert_eq!(ended, none, "its budget is not why");
+}
+
+/// A hedge whose retry finds no place waits for one, as any retry does.
+#[test]
+fn a_retry_of_one_waits_for_a_place() {
+    let busy = hedged([("gpt", "fail@200"), ("claude", "transient@150; pass@50")]).policy(|p| p.retries = 1).busy(
+        1,
+        5,
+        [(120, None), (700, None)],
+    );
+    let transcript = busy.transcript();
+    assert!(transcript.contains(AttemptOutcome::Passed.as_str()) || transcript.contains("answered"), "{transcript}");
+}
