@@ -10,7 +10,7 @@ use super::wait::{Full, Queued};
 use super::{Attempt, Commit, Decision, Event, Finish, Policy, Unproven};
 use crate::{
     Admission, AttemptKind, Breach, Candidate, Disposition, ErrorCode, LaneId, Lanes, Moment, Observation, Percentiles,
-    Verdict, handover,
+    SharedCall, Verdict, handover,
 };
 
 /// The longest that a probe may take. It has lost its slot by then, but its answer counts.
@@ -54,6 +54,8 @@ pub(super) struct Running {
     hedges: bool,
     /// Whether it holds the one probe slot of its lane.
     probes: bool,
+    /// The call that it shares with others.
+    call: Option<SharedCall>,
 }
 
 impl Running {
@@ -167,6 +169,12 @@ impl Exec {
         }
     }
 
+    /// This attempt shares a call with others from now on, or goes alone. It changes no decision, only what its
+    /// lane makes of its end: to be told before the step that may be that end.
+    pub fn shares(&mut self, attempt: usize, call: Option<SharedCall>) {
+        self.running.iter_mut().filter(|r| r.number == attempt).for_each(|r| r.call = call);
+    }
+
     /// Until when there is nothing to do; `None` where there is something to do now.
     fn waiting(&self, now: Moment) -> Option<Moment> {
         if self.done {
@@ -222,13 +230,6 @@ impl Exec {
                     return;
                 };
                 self.observe(now, running, Some(disposition), lanes);
-                self.failed(now, running, disposition, lanes);
-            }
-            Event::FailedToo { attempt, disposition } => {
-                let Some(running) = self.take(attempt) else {
-                    return;
-                };
-                self.observe(now, running, Some(Disposition::Cancelled), lanes);
                 self.failed(now, running, disposition, lanes);
             }
         }
@@ -377,6 +378,7 @@ impl Exec {
             committed: false,
             hedges: role == Role::Hedge,
             probes: admission == Admission::Probe,
+            call: None,
         });
         self.made += 1;
         self.decisions.push_back(Decision::Start(attempt));
@@ -444,6 +446,7 @@ impl Exec {
             stream: self.policy.stream.is_some(),
             first_token: running.first_token,
             breach: running.breach(now).filter(|_| failed == Some(Disposition::Slow)),
+            call: running.call,
         };
         lanes.observe(self.candidates[running.candidate].lane, now, &seen);
     }
@@ -460,7 +463,7 @@ impl Exec {
             if let Decision::Detach { candidate, began, until, .. } = decision {
                 let (failed, elapsed) = (Some(Disposition::Cancelled), now - began);
                 let (budget, stream) = (until - began, self.policy.stream.is_some());
-                let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None };
+                let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None, call: None };
                 lanes.observe(self.candidates[candidate].lane, now, &seen);
             }
         }

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use super::scenarios::{START, World, check, ms, world};
-use crate::{
-    AttemptOutcome, Candidate, Decision, Disposition, ErrorCode, Event, Exec, Finish, LaneId, Lanes, ModelId,
-    Observation,
-};
+use super::scenarios::{START, World, check, check_end, ms, world};
+use crate::{Candidate, Decision, Disposition, ErrorCode, Event, Exec, Finish, LaneId, Lanes, ModelId, Observation};
 
 /// Of gpt it is known that it is fast; its calls paid for a hedge.
 fn hedged<const N: usize>(models: [(&'static str, &'static str); N]) -> World {
@@ -59,12 +56,7 @@ fn so_may_one_that_is_the_last_hope_when_it_turns_out_not_to_fit() {
     );
     // In its turn it is refused for good, and other keys of its model with it.
     let refused = hedged([("gpt", "fail@200"), ("claude", "over_budget@150; over_budget@0")]);
-    check_last(refused, "250 done: all_candidates_failed");
-}
-
-#[track_caller]
-fn check_last(world: World, expected: &str) {
-    super::scenarios::check_end(world, expected);
+    check_end(refused, "250 done: all_candidates_failed");
 }
 
 /// What another key of its model said meanwhile holds for it, too.
@@ -86,6 +78,7 @@ fn one_of_whose_model_enough_is_known_is_not_asked_again() {
         stream: false,
         first_token: None,
         breach: None,
+        call: None,
     };
     (0..20).for_each(|_| lanes.observe(LaneId(0), START, &fast));
     (0..20).for_each(|_| lanes.observe(LaneId(1), START, &fast));
@@ -105,14 +98,17 @@ fn one_of_whose_model_enough_is_known_is_not_asked_again() {
     assert_eq!(ended, none, "its budget is not why");
 }
 
-/// A hedge whose retry finds no place waits for one, as any retry does.
+/// Its lane took a place away with the refusal, and another call has the last one.
 #[test]
-fn a_retry_of_one_waits_for_a_place() {
-    let busy = hedged([("gpt", "fail@200"), ("claude", "transient@150; pass@50")]).policy(|p| p.retries = 1).busy(
-        1,
-        5,
-        [(120, None), (700, None)],
-    );
-    let transcript = busy.transcript();
-    assert!(transcript.contains(AttemptOutcome::Passed.as_str()) || transcript.contains("answered"), "{transcript}");
+fn a_retry_of_one_waits_for_a_place_as_any_does() {
+    let busy = || {
+        hedged([("gpt", "fail@150"), ("claude", "429@100; pass@50")]).policy(|p| p.retries = 1).busy(
+            1,
+            5,
+            [(50, None), (700, None)],
+        )
+    };
+    let transcript = busy().transcript();
+    assert!(transcript.contains("queue at claude"), "{transcript}");
+    check_end(busy(), "750 done: 2 answered, verified");
 }

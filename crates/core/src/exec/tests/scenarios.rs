@@ -32,7 +32,15 @@ pub(super) fn ms(ms: u64) -> Duration {
 }
 
 fn seen(failed: Option<Disposition>, elapsed: u64) -> Observation {
-    Observation { failed, elapsed: ms(elapsed), budget: ms(60_000), stream: false, first_token: None, breach: None }
+    Observation {
+        failed,
+        elapsed: ms(elapsed),
+        budget: ms(60_000),
+        stream: false,
+        first_token: None,
+        breach: None,
+        call: None,
+    }
 }
 
 /// Two seconds, two retries, commit at the verdict, and these models with their scripts.
@@ -193,7 +201,6 @@ fn show_event(event: Event) -> String {
         Event::Answered { attempt, verdict } => format!("{attempt} answered, {verdict:?}"),
         Event::Judged { attempt, verdict } => format!("{attempt} judged, {verdict:?}"),
         Event::Failed { attempt, disposition } => format!("{attempt} failed, {disposition:?}"),
-        Event::FailedToo { attempt, disposition } => format!("{attempt} failed too, {disposition:?}"),
         Event::Abandoned => "abandoned".into(),
     }
 }
@@ -203,8 +210,7 @@ fn attempt_of(event: &Event) -> Option<usize> {
         Event::Progress { attempt, .. }
         | Event::Answered { attempt, .. }
         | Event::Judged { attempt, .. }
-        | Event::Failed { attempt, .. }
-        | Event::FailedToo { attempt, .. } => Some(attempt),
+        | Event::Failed { attempt, .. } => Some(attempt),
         Event::Woke | Event::Abandoned => None,
     }
 }

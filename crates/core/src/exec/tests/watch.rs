@@ -12,8 +12,8 @@ use crate::exec::machine::PROBE_MAX;
 use crate::exec::pace::Pace;
 use crate::{
     Admission, Attempt, AttemptKind, AttemptOutcome, Breach, BreakerState, Candidate, Commit, Decision, Disposition,
-    ErrorCode, Event, Exec, Finish, LaneId, Lanes, Moment, Observation, Percentiles, Policy, Ticket, Unproven, Verdict,
-    handover,
+    ErrorCode, Event, Exec, Finish, LaneId, Lanes, Moment, Observation, Percentiles, Policy, SharedCall, Ticket,
+    Unproven, Verdict, handover,
 };
 
 /// The machine's lanes, and the observer's.
@@ -47,6 +47,8 @@ pub(super) struct Flight {
     pub(super) probes: bool,
     /// A hedge may begin from then on.
     slow_at: Option<Moment>,
+    /// The call that it shares.
+    call: Option<SharedCall>,
 }
 
 impl Flight {
@@ -203,8 +205,14 @@ impl Watch {
             stream: self.policy.stream.is_some(),
             first_token: flight.first_token,
             breach: flight.breach(now).filter(|_| failed == Some(Disposition::Slow)),
+            call: flight.call,
         };
         lanes.shadow.observe(flight.lane, now, &seen);
+    }
+
+    /// An attempt shares a call with others, or none.
+    pub(super) fn shares(&mut self, attempt: usize, call: Option<SharedCall>) {
+        self.running.iter_mut().filter(|flight| flight.attempt.number == attempt).for_each(|f| f.call = call);
     }
 
     /// What the machine is about to be told.
@@ -252,12 +260,6 @@ impl Watch {
             Event::Failed { attempt, disposition } => {
                 if let Some(flight) = self.take(attempt) {
                     self.learn(now, &flight, Some(disposition), lanes);
-                    self.ended(flight.attempt, End::Failed(disposition));
-                }
-            }
-            Event::FailedToo { attempt, disposition } => {
-                if let Some(flight) = self.take(attempt) {
-                    self.learn(now, &flight, Some(Disposition::Cancelled), lanes);
                     self.ended(flight.attempt, End::Failed(disposition));
                 }
             }
@@ -399,6 +401,7 @@ impl Watch {
             pace: self.policy.stream.map(|limits| Pace::new(now, limits)),
             probes: admission == Admission::Probe,
             slow_at: figures.p95.filter(|_| is_main).map(|p95| now + p95),
+            call: None,
         });
         self.heard[candidate] = true;
         self.started += 1;
@@ -439,7 +442,9 @@ impl Watch {
             }
             _ => {}
         }
-        let waits = beside.is_some() || !self.judging.is_empty();
+        // A probe is not waited for, whether it runs or its answer is judged.
+        let judged = self.judging.iter().any(|(judged, _)| judged.kind != AttemptKind::Probe);
+        let waits = beside.is_some() || judged;
         hold!(kind == AttemptKind::Probe || !waits, "{kind:?} while another is waited for");
         Ok(())
     }
@@ -614,7 +619,7 @@ impl Watch {
             lanes.shadow.admit(lane, now, &self.policy.who, false);
             let (failed, stream) = (Some(Disposition::Cancelled), self.policy.stream.is_some());
             let (elapsed, budget) = (Duration::ZERO, unseen.budget);
-            let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None };
+            let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None, call: None };
             lanes.shadow.observe(lane, now, &seen);
         }
         for flight in std::mem::take(&mut self.running) {

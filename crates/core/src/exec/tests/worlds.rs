@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::watch::{Ledger, Watch};
 use crate::{
     Admission, BreakerState, Candidate, Claimant, Commit, Decision, Disposition, Event, Exec, LaneId, Lanes, ModelId,
-    Moment, Observation, Policy, StreamLimits, TeamId, Unproven, Verdict,
+    Moment, Observation, Policy, SharedCall, StreamLimits, TeamId, Unproven, Verdict,
 };
 
 const LANES: u32 = 4;
@@ -22,7 +22,6 @@ enum Act {
     Progress(u32, u64),
     Answer(Verdict),
     Fail(Disposition),
-    FailToo(Disposition),
 }
 
 impl Act {
@@ -31,7 +30,6 @@ impl Act {
             Act::Progress(chunks, bytes) => Event::Progress { attempt, chunks, bytes, read: bytes },
             Act::Answer(verdict) => Event::Answered { attempt, verdict },
             Act::Fail(disposition) => Event::Failed { attempt, disposition },
-            Act::FailToo(disposition) => Event::FailedToo { attempt, disposition },
         }
     }
 }
@@ -69,6 +67,8 @@ struct Call {
     candidates: Arc<[Candidate]>,
     /// What the n-th attempt does; from the first again where there are more attempts.
     scripts: Vec<Vec<(Duration, Act)>>,
+    /// When the n-th attempt begins to share which call with others, or goes alone again: likewise.
+    shares: Vec<Vec<(Duration, Option<SharedCall>)>>,
     /// What comes at a time after the start, whoever runs: duplicates, foreign attempts, plain wakes.
     noise: Vec<(Duration, Event)>,
     /// What the judge says of the n-th attempt's answer, and after how long: likewise.
@@ -123,7 +123,6 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (0..6_u32, 0..600_u64).prop_map(|(chunks, bytes)| Act::Progress(chunks, bytes)),
         3 => verdict.prop_map(Act::Answer),
         2 => disposition().prop_map(Act::Fail),
-        1 => disposition().prop_map(Act::FailToo),
     ]
 }
 
@@ -202,8 +201,11 @@ fn call() -> impl Strategy<Value = Call> {
     let leaves = prop_oneof![micros(3000).prop_map(Leaves::Reader), (0..10_usize).prop_map(Leaves::Driver)];
     let ends = prop_oneof![Just(None), disposition().prop_map(Some)];
     let lone = (micros(2500), ends, any::<bool>()).prop_map(|(after, failed, token)| Lone { after, failed, token });
+    // Few calls, so that many share them.
+    let share = (micros(1500), proptest::option::weighted(0.8, (0..3_u64).prop_map(SharedCall)));
+    let shares = proptest::collection::vec(proptest::collection::vec(share, 0..3), 1..4);
     let runs = (
-        proptest::collection::vec(script, 1..5),
+        (proptest::collection::vec(script, 1..5), shares),
         proptest::collection::vec((micros(4000), event()), 0..3),
         proptest::collection::vec(proptest::option::weighted(0.8, (micros(1500), verdict())), 1..4),
         proptest::option::weighted(0.25, leaves),
@@ -212,8 +214,8 @@ fn call() -> impl Strategy<Value = Call> {
         prop_oneof![2 => Just(Duration::ZERO), 1 => micros(800)],
     );
     (policy(), candidates(), runs).prop_map(|(policy, candidates, runs)| {
-        let (scripts, noise, verdicts, leaves, alone, late, commit_takes) = runs;
-        Call { policy, candidates, scripts, noise, verdicts, leaves, alone, late, commit_takes }
+        let ((scripts, shares), noise, verdicts, leaves, alone, late, commit_takes) = runs;
+        Call { policy, candidates, scripts, shares, noise, verdicts, leaves, alone, late, commit_takes }
     })
 }
 
@@ -261,6 +263,8 @@ struct Driven {
     wakes: Moment,
     blocked: Moment,
     events: Vec<(Moment, Event)>,
+    /// Who is to share which call then.
+    shares: Vec<(Moment, usize, Option<SharedCall>)>,
     decisions: usize,
     over: bool,
 }
@@ -278,6 +282,7 @@ impl Driven {
             wakes: started,
             blocked: started,
             events: call.noise.iter().map(|(at, event)| (started + *at, *event)).chain(leaves).collect(),
+            shares: Vec::new(),
             decisions: 0,
             over: false,
             call: call.clone(),
@@ -286,6 +291,17 @@ impl Driven {
 
     fn next(&self) -> Option<(Moment, usize)> {
         self.events.iter().enumerate().map(|(n, (at, _))| (*at, n)).min()
+    }
+
+    /// What its attempts share by now.
+    fn share(&mut self, now: Moment) {
+        let due = |share: &mut (Moment, usize, Option<SharedCall>)| share.0 <= now;
+        let mut shares: Vec<_> = self.shares.extract_if(.., due).collect();
+        shares.sort_by_key(|(at, ..)| *at);
+        for (_, attempt, call) in shares {
+            self.watch.shares(attempt, call);
+            self.exec.shares(attempt, call);
+        }
     }
 
     /// When it does something next.
@@ -409,6 +425,7 @@ impl World {
                 return self.after(n);
             }
             call.decisions += 1;
+            call.share(now);
             call.watch.event(now, event, &call.exec, &mut self.lanes);
             let decision = call.exec.step(now, event, &mut self.lanes.real);
             self.log.push((n, now, event, decision.clone()));
@@ -418,6 +435,8 @@ impl World {
                 Decision::Start(attempt) => {
                     let script = &call.call.scripts[attempt.number % call.call.scripts.len()];
                     call.events.extend(script.iter().map(|(at, act)| (now + *at, act.of(attempt.number))));
+                    let shares = &call.call.shares[attempt.number % call.call.shares.len()];
+                    call.shares.extend(shares.iter().map(|(at, of)| (now + *at, attempt.number, *of)));
                 }
                 Decision::Detach { attempt, candidate, began, until, .. } => {
                     let lone = call.call.alone[attempt % call.call.alone.len()];
@@ -520,7 +539,15 @@ impl World {
 }
 
 fn seen(failed: Option<Disposition>, elapsed: Duration) -> Observation {
-    Observation { failed, elapsed, budget: elapsed, stream: true, first_token: Some(elapsed / 2), breach: None }
+    Observation {
+        failed,
+        elapsed,
+        budget: elapsed,
+        stream: true,
+        first_token: Some(elapsed / 2),
+        breach: None,
+        call: None,
+    }
 }
 
 type AllBounds<'a> = (&'a [(u32, usize)], &'a [Bounds]);
