@@ -141,6 +141,9 @@ impl Exec {
     /// in time is asked beside it, where recent calls paid for that.
     pub(super) fn hedge(&mut self, now: Moment, place: usize, lanes: &mut Lanes) {
         self.running[place].hedge_at = None;
+        if self.rejected {
+            return;
+        }
         let slow = self.candidates[self.running[place].candidate].lane;
         let fits = self.others(now, lanes).filter(|c| {
             let lane = self.candidates[*c].lane;

@@ -59,29 +59,44 @@ fn so_may_one_that_is_the_last_hope_when_it_turns_out_not_to_fit() {
     check_end(refused, "250 done: all_candidates_failed");
 }
 
+fn of(model: &str, lane: u32, key: Option<u32>) -> Candidate {
+    Candidate { model: ModelId::new(model), lane: LaneId(lane), key, timeout: ms(60_000), price: None }
+}
+
+fn seen(failed: Option<Disposition>, elapsed: u64) -> Observation {
+    let (elapsed, budget) = (ms(elapsed), ms(1000));
+    Observation { failed, elapsed, budget, stream: false, first_token: None, breach: None, call: None }
+}
+
+/// A probe says that the request itself is wrong: who is asked already may answer, and nobody else is asked.
+#[test]
+fn nobody_hedges_a_request_that_is_wrong() {
+    let candidates: Arc<[Candidate]> = Arc::from([of("down", 0, None), of("gpt", 1, None), of("claude", 2, None)]);
+    let mut lanes = Lanes::new(3);
+    let before = START - ms(6000);
+    (0..8).for_each(|_| lanes.observe(LaneId(0), before, &seen(Some(Disposition::Transient), 0)));
+    (0..20).for_each(|_| lanes.observe(LaneId(1), START, &seen(None, 100)));
+    lanes.called(LaneId(1), 1.0);
+    let mut exec = Exec::new(hedged([("gpt", "")]).policy, candidates, 7);
+    let mut at = |after, event| exec.step(START + ms(after), event, &mut lanes);
+    assert!(matches!(at(0, Event::Woke), Decision::Start(probe) if probe.candidate == 0));
+    assert!(matches!(at(0, Event::Woke), Decision::Start(main) if main.candidate == 1));
+    assert!(matches!(at(0, Event::Woke), Decision::Wait(_)));
+    let wrong = Event::Failed { attempt: 0, disposition: Disposition::CallersFault };
+    assert!(matches!(at(50, wrong), Decision::Wait(_)));
+    let slow = at(150, Event::Woke);
+    assert!(matches!(slow, Decision::Wait(_)), "{slow:?}");
+    let ended = at(200, Event::Failed { attempt: 1, disposition: Disposition::Transient });
+    assert_eq!(ended, Decision::Done(Finish::Failed { code: ErrorCode::UpstreamRejected, retry_after: None }));
+}
+
 /// What another key of its model said meanwhile holds for it, too.
 #[test]
 fn one_of_whose_model_enough_is_known_is_not_asked_again() {
-    let of = |model: &str, lane: u32, key: Option<u32>| Candidate {
-        model: ModelId::new(model),
-        lane: LaneId(lane),
-        key,
-        timeout: ms(60_000),
-        price: None,
-    };
     let candidates: Arc<[Candidate]> = Arc::from([of("gpt", 0, Some(1)), of("gpt", 1, Some(2)), of("claude", 2, None)]);
     let mut lanes = Lanes::new(3);
-    let fast = Observation {
-        failed: None,
-        elapsed: ms(100),
-        budget: ms(1000),
-        stream: false,
-        first_token: None,
-        breach: None,
-        call: None,
-    };
-    (0..20).for_each(|_| lanes.observe(LaneId(0), START, &fast));
-    (0..20).for_each(|_| lanes.observe(LaneId(1), START, &fast));
+    (0..20).for_each(|_| lanes.observe(LaneId(0), START, &seen(None, 100)));
+    (0..20).for_each(|_| lanes.observe(LaneId(1), START, &seen(None, 100)));
     lanes.called(LaneId(0), 1.0);
     let policy = hedged([("gpt", "")]).policy;
     let mut exec = Exec::new(policy, candidates, 7);
