@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::exec::machine::PROBE_MAX;
+use crate::exec::machine::{PROBE_MAX, Role};
 use crate::exec::pace::Pace;
 use crate::{
     Admission, Attempt, AttemptKind, AttemptOutcome, Breach, BreakerState, Candidate, Commit, Decision, Disposition,
@@ -617,6 +617,16 @@ impl Watch {
         for unseen in exec.running.iter().filter(|running| running.number >= self.started) {
             let lane = self.lane(unseen.candidate);
             lanes.shadow.admit(lane, now, &self.policy.who, false);
+            // What it paid, or was paid for.
+            if unseen.role == Role::Main && !self.counted {
+                self.counted = true;
+                lanes.shadow.called(lane, self.policy.hedge_share);
+            }
+            if unseen.role == Role::Hedge
+                && let Some(slow) = self.running.iter().find(|flight| flight.attempt.kind != AttemptKind::Probe)
+            {
+                lanes.shadow.take_hedge(slow.lane);
+            }
             let (failed, stream) = (Some(Disposition::Cancelled), self.policy.stream.is_some());
             let (elapsed, budget) = (Duration::ZERO, unseen.budget);
             let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None, call: None };
