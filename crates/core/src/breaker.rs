@@ -180,6 +180,16 @@ impl Breaker {
         }
     }
 
+    /// What was counted as failed then has been answered: somebody had not waited long enough.
+    pub(crate) fn answered_after_all(&mut self, then: Moment) {
+        let second = then.as_micros() / 1_000_000;
+        if self.second.saturating_sub(second) < BUCKETS as u64 {
+            let counted = &mut self.window[bucket(second)];
+            counted.failed = counted.failed.saturating_sub(1);
+        }
+        self.row = 0;
+    }
+
     /// What the period is after one more failed probe.
     fn longer(&self) -> Duration {
         (self.period * 2).min(PERIOD_MAX)
@@ -202,7 +212,8 @@ fn bucket(second: u64) -> usize {
 }
 
 /// What the end of an attempt says of its lane.
-enum Means {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Means {
     Up,
     Failed,
     Down,
@@ -210,7 +221,7 @@ enum Means {
     Unasked,
 }
 
-fn means(failed: Option<Disposition>, fair: bool) -> Means {
+pub(crate) fn means(failed: Option<Disposition>, fair: bool) -> Means {
     use Disposition::{
         Abstained, BadAnswer, CallersFault, Cancelled, HardDown, Limited, OverBudget, RateLimited, Slow, TooLong,
         Transient,

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use crate::breaker::means;
 use crate::extras::Extras;
 use crate::latencies::Latencies;
+use crate::shared::{News, SharedCalls};
 use crate::{
-    Admission, Breach, Breaker, BreakerState, Claimant, Disposition, Gate, LaneId, Moment, Percentiles, Signal, Ticket,
+    Admission, Breach, Breaker, BreakerState, Claimant, Disposition, Gate, LaneId, Moment, Percentiles, SharedCall,
+    Signal, Ticket,
 };
 
 /// The slow threshold of a lane without figures.
@@ -28,6 +31,8 @@ pub struct Observation {
     pub first_token: Option<Duration>,
     /// The limit of its stream that ended it.
     pub breach: Option<Breach>,
+    /// The call that it shared with others: what comes of that is one outcome.
+    pub call: Option<SharedCall>,
 }
 
 /// One lane's breaker, recent latencies, the extra calls that it may get, and its places:
@@ -38,14 +43,15 @@ pub struct Lane {
     answers: Latencies,
     first_tokens: Latencies,
     extras: Extras,
+    shared: SharedCalls,
     pub(crate) gate: Gate,
 }
 
 impl Default for Lane {
     /// Without bounds.
     fn default() -> Self {
-        let (breaker, answers, first_tokens, extras) = Default::default();
-        Self { breaker, answers, first_tokens, extras, gate: Gate::new(u32::MAX, usize::MAX) }
+        let (breaker, answers, first_tokens, extras, shared) = Default::default();
+        Self { breaker, answers, first_tokens, extras, shared, gate: Gate::new(u32::MAX, usize::MAX) }
     }
 }
 
@@ -176,7 +182,17 @@ impl Lanes {
             Some(breach) => breach.is_fair(lane.first_tokens(now).p90.unwrap_or(SLOW).max(SLOW_MIN)),
             None => seen.budget >= lane.slow(now, seen),
         };
-        lane.breaker.observe(now, seen.failed, seen.elapsed, fair);
+        let refused = matches!(seen.failed, Some(Disposition::RateLimited { .. }));
+        // A probe's own end decides, whoever shared its call.
+        let news = match seen.call.filter(|_| lane.breaker.state() == BreakerState::Closed) {
+            Some(call) => lane.shared.learn(now, call, means(seen.failed, fair), refused),
+            None => News::First,
+        };
+        match news {
+            News::First => lane.breaker.observe(now, seen.failed, seen.elapsed, fair),
+            News::Answered(then) => lane.breaker.answered_after_all(then),
+            News::Echo => {}
+        }
         let cut = matches!(seen.failed, Some(Disposition::Slow | Disposition::Cancelled));
         if cut || matches!(seen.failed, None | Some(Disposition::BadAnswer)) {
             lane.answers.add(now, seen.elapsed, cut);
@@ -188,7 +204,7 @@ impl Lanes {
         }
         let signal = match seen.failed {
             None | Some(Disposition::BadAnswer) => Signal::Served,
-            Some(Disposition::RateLimited { .. }) => Signal::Refused,
+            Some(Disposition::RateLimited { .. }) if news != News::Echo => Signal::Refused,
             Some(_) => Signal::Nothing,
         };
         lane.gate.end(now, now - seen.elapsed, signal);
@@ -207,7 +223,15 @@ mod tests {
     }
 
     fn unary(failed: Option<Disposition>, elapsed: u64, budget: u64) -> Observation {
-        Observation { failed, elapsed: ms(elapsed), budget: ms(budget), stream: false, first_token: None, breach: None }
+        Observation {
+            failed,
+            elapsed: ms(elapsed),
+            budget: ms(budget),
+            stream: false,
+            first_token: None,
+            breach: None,
+            call: None,
+        }
     }
 
     fn now() -> Moment {
@@ -224,6 +248,70 @@ mod tests {
         }
         assert_eq!(lanes.get(LANE).answers(now()).p50, Some(ms(900)));
         assert_eq!(lanes.get(LANE).first_tokens(now()).p50, Some(ms(50)));
+    }
+
+    /// So many attempts of one call.
+    fn shared(call: u64, members: usize, failed: Option<Disposition>, budget: u64) -> Vec<Observation> {
+        vec![Observation { call: Some(SharedCall(call)), ..unary(failed, budget, budget) }; members]
+    }
+
+    #[test]
+    fn a_call_that_many_share_is_one_call() {
+        for failed in [Disposition::Slow, Disposition::Transient] {
+            let mut lanes = Lanes::new(1);
+            for call in 0..8 {
+                assert_eq!(lanes.breaker(LANE), BreakerState::Closed, "after {call} calls that are {failed:?}");
+                shared(call, 16, Some(failed), 2000).iter().for_each(|seen| lanes.observe(LANE, now(), seen));
+            }
+            assert!(matches!(lanes.breaker(LANE), BreakerState::Open { .. }), "after eight in a row");
+        }
+        // As many answers as failures, whatever the number of those who share: half of ten calls.
+        let mut lanes = Lanes::new(1);
+        for call in 0..5 {
+            shared(call, 16, None, 2000).iter().for_each(|seen| lanes.observe(LANE, now(), seen));
+        }
+        for call in 5..10 {
+            assert_eq!(lanes.breaker(LANE), BreakerState::Closed, "after {call} calls");
+            shared(call, 3, Some(Disposition::Transient), 9).iter().for_each(|seen| lanes.observe(LANE, now(), seen));
+        }
+        assert!(matches!(lanes.breaker(LANE), BreakerState::Open { .. }));
+    }
+
+    #[test]
+    fn one_that_did_not_wait_for_the_answer_of_a_shared_call_is_no_failure_of_the_lane() {
+        let mut lanes = Lanes::new(1);
+        for call in 0..100 {
+            let impatient = shared(call, 1, Some(Disposition::Slow), 1000);
+            let others = shared(call, 3, None, 2000);
+            impatient.iter().chain(&others).for_each(|seen| lanes.observe(LANE, now(), seen));
+            assert_eq!(lanes.breaker(LANE), BreakerState::Closed, "after {call}");
+        }
+        // Who had too little time says nothing, and so does not speak for the others.
+        for call in 100..108 {
+            assert_eq!(lanes.breaker(LANE), BreakerState::Closed, "after {call}");
+            let hurried = shared(call, 1, Some(Disposition::Slow), 50);
+            let others = shared(call, 3, Some(Disposition::Slow), 2000);
+            hurried.iter().chain(&others).for_each(|seen| lanes.observe(LANE, now(), seen));
+        }
+        assert!(matches!(lanes.breaker(LANE), BreakerState::Open { .. }), "of the last ten, eight hung");
+    }
+
+    #[test]
+    fn one_refusal_of_a_shared_call_lowers_what_a_lane_holds_once() {
+        let refused = Some(Disposition::RateLimited { retry_after: None });
+        let limit = |members: &[Observation]| {
+            let mut lanes = Lanes::new(1);
+            lanes.set_bounds(LANE, now(), (64, 0));
+            let who = Claimant { team: crate::TeamId::new("a"), share: 1 };
+            for _ in 0..64 {
+                lanes.admit(LANE, now(), &who, false);
+            }
+            members.iter().for_each(|seen| lanes.observe(LANE, now() + ms(10), seen));
+            lanes.get(LANE).gate().limiter().limit()
+        };
+        let one = limit(&[unary(refused, 5, 1000)]);
+        assert!(one < 64);
+        assert_eq!(limit(&shared(1, 16, refused, 5)), one);
     }
 
     #[test]

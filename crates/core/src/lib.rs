@@ -34,6 +34,7 @@ mod route;
 mod scope;
 mod score;
 mod semantic;
+mod shared;
 mod trace;
 mod usage;
 mod verdict;
@@ -72,6 +73,7 @@ pub use route::{
 pub use scope::Scope;
 pub use score::{Judgement, Score, ScoreResult};
 pub use semantic::{Embedded, SemanticDecision, SemanticLook};
+pub use shared::SharedCall;
 pub use trace::{Sampler, SpanId, Trace, TraceId, TraceParent};
 pub use usage::Usage;
 pub use verdict::{CheckResult, Severity, Verdict, verdict};

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_config::{BatchSpec, IntentKind, Plan};
-use baton_core::{Attempt, AttemptKind, IntentName, LaneId, Scope};
+use baton_core::{Attempt, AttemptKind, IntentName, LaneId, Scope, SharedCall};
 use baton_provider::{Besides, Provider};
 use baton_stats::SplitMix64;
 use baton_wire::{Block, ChatRequest, Role};
@@ -141,6 +141,8 @@ struct Key {
 /// Of a process.
 pub(crate) struct Batches {
     lots: Mutex<HashMap<Key, (Lot, Option<Open>)>>,
+    /// How many calls were shared.
+    calls: AtomicU64,
     random: Random,
 }
 
@@ -159,7 +161,7 @@ impl Batches {
             // anything of the next.
             None => Random::System(RandomState::new(), AtomicU64::new(0)),
         };
-        Self { lots: Mutex::default(), random }
+        Self { lots: Mutex::default(), calls: AtomicU64::new(0), random }
     }
 
     fn draw(&self) -> u64 {
@@ -167,6 +169,11 @@ impl Batches {
             Random::System(state, count) => state.hash_one(count.fetch_add(1, Ordering::Relaxed)),
             Random::Simulated(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64(),
         }
+    }
+
+    /// A call that several share.
+    fn another(&self) -> SharedCall {
+        SharedCall(self.calls.fetch_add(1, Ordering::Relaxed))
     }
 
     fn lots(&self) -> MutexGuard<'_, HashMap<Key, (Lot, Option<Open>)>> {

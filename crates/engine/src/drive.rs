@@ -396,7 +396,7 @@ impl<'a> Drive<'a> {
             }
         }
         self.record(number).error = Some(error);
-        self.failure(number, disposition)
+        Event::Failed { attempt: number, disposition }
     }
 
     fn close(&mut self, number: usize, outcome: AttemptOutcome) {

@@ -52,7 +52,7 @@ pub use desk::{
 pub use drift::{DriftEvent, DriftStanding, DriftState, Explained, drift_standings};
 pub use engine::Observer;
 pub use execution::Execution;
-pub use jobs::{AsItem, BatchView, HandIn, ItemResult, JOB_ITEMS_MAX, JobInput, JobView, Jobs, Terms, Within};
+pub use jobs::{AsItem, BatchView, HandIn, ItemResult, JOB_ITEMS_MAX, JobInput, JobView, Jobs, Terms, Within, of_line};
 pub use learn::{InForce, RollBackError, release, roll_back};
 pub use log::{Cursor, Delivered, LogEvent};
 pub use orchestrator::{BuildError, Builder, ExecuteError, LaneState, Orchestrator};

@@ -290,8 +290,9 @@ impl Orchestrator {
     pub fn reload(&self, snapshot: Snapshot) -> Result<Changes, BuildError> {
         let lanes = (&self.0.lanes, self.0.clock.now());
         let changes = self.0.configured.reload(snapshot, lanes, self.0.clock.unix_us());
-        // There may be more places now.
+        // There may be more places now, or more money.
         self.0.change(|_| ());
+        self.reloaded();
         self.0.semantic.follow(&self.0.live().snapshot);
         changes
     }

@@ -49,7 +49,15 @@ impl Probe {
         let now = engine.clock.now();
         let elapsed = now - self.began;
         let (stream, first_token) = (self.stream, token.then_some(elapsed));
-        let seen = Observation { failed, elapsed, budget: self.until - self.began, stream, first_token, breach: None };
+        let seen = Observation {
+            failed,
+            elapsed,
+            budget: self.until - self.began,
+            stream,
+            first_token,
+            breach: None,
+            call: None,
+        };
         engine.change(|lanes| {
             if token {
                 lanes.progress(self.lane, now, self.began);

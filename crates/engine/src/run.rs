@@ -72,6 +72,7 @@ async fn perform(engine: &Arc<Engine>, drive: &mut Drive<'_>, policy: Policy) ->
     let driven = AssertUnwindSafe(async {
         let mut event = Event::Woke;
         loop {
+            drive.share(&mut exec);
             event = match engine.decide(&mut exec, event) {
                 Decision::Start(attempt) => drive.open(attempt).await,
                 Decision::Queue { candidate, ticket } => drive.queue(candidate, ticket),

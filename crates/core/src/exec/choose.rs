@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::machine::{Exec, Role};
+use super::machine::{Exec, Hedge, Role};
 use super::{Attempt, Finish};
 use crate::{
     Admission, AttemptKind, AttemptOutcome, Disposition, ErrorCode, LaneId, Lanes, Moment, Split, full_jitter, split,
@@ -54,7 +54,7 @@ impl Exec {
 
     /// Starts the next candidate that its breaker admits and that has time, or gives up.
     pub(super) fn choose(&mut self, now: Moment, lanes: &mut Lanes) {
-        while self.spent.get(self.next) == Some(&true) {
+        while self.next < self.candidates.len() && self.is_over(self.next) {
             self.next += 1;
         }
         if self.rejected || self.next >= self.candidates.len() {
@@ -122,14 +122,14 @@ impl Exec {
 
     /// Candidates that are still to be considered and that may be called.
     fn others(&self, now: Moment, lanes: &Lanes) -> impl Iterator<Item = usize> {
-        let open = (self.next..self.candidates.len()).filter(|c| !self.spent[*c]);
+        let open = (self.next..self.candidates.len()).filter(|c| !self.is_over(*c));
         open.filter(move |c| !matches!(lanes.peek(self.candidates[*c].lane, now), Admission::Refused { .. }))
     }
 
     /// When a main attempt that begins now takes unusually long: its lane's 95th percentile, of
     /// first tokens for streams.
     pub(super) fn hedge_at(&self, now: Moment, lane: LaneId, lanes: &Lanes) -> Option<Moment> {
-        if self.policy.hedge_share <= 0.0 || self.hedged {
+        if self.policy.hedge_share <= 0.0 || self.hedge != Hedge::Unused {
             return None;
         }
         let lane = lanes.get(lane);
@@ -141,6 +141,9 @@ impl Exec {
     /// in time is asked beside it, where recent calls paid for that.
     pub(super) fn hedge(&mut self, now: Moment, place: usize, lanes: &mut Lanes) {
         self.running[place].hedge_at = None;
+        if self.rejected {
+            return;
+        }
         let slow = self.candidates[self.running[place].candidate].lane;
         let fits = self.others(now, lanes).filter(|c| {
             let lane = self.candidates[*c].lane;
@@ -151,16 +154,15 @@ impl Exec {
         let Some((p50, candidate)) = fastest.filter(|(p50, _)| p50.is_none_or(|p50| p50 <= self.left(now))) else {
             return;
         };
-        self.spent[candidate] = true;
+        self.hedge = Hedge::Asked(candidate);
         let fallback = self.fallback(now, lanes);
         let budget = match split(self.left(now), p50, self.candidates[candidate].timeout, fallback) {
             Split::Run(budget) if lanes.take_hedge(slow) => budget,
             _ => {
-                self.spent[candidate] = false;
+                self.hedge = Hedge::Unused;
                 return;
             }
         };
-        self.hedged = true;
         self.start(now, Attempt { number: self.made, candidate, kind: AttemptKind::Hedge, budget }, false, lanes);
         if fallback.is_none() {
             // The time that was kept for a fallback is of no use to anybody else.
@@ -218,7 +220,8 @@ impl Exec {
         // A lane that refused might have answered.
         let heard = !self.failures.is_empty() && self.refused_until.is_none();
         let all = |kinds: &[Disposition]| heard && self.failures.iter().all(|f| kinds.contains(f));
-        let nobody_asked = self.failures.len() == self.made && self.failures.iter().all(|f| f.is_unasked());
+        let unasked = self.failures.len() + usize::from(self.hedge == Hedge::Unasked);
+        let nobody_asked = unasked == self.made && self.failures.iter().all(|f| f.is_unasked());
         let turned_away = self.turned_away.filter(|_| nobody_asked && !self.left(now).is_zero());
         let code = if self.rejected {
             ErrorCode::UpstreamRejected

@@ -10,7 +10,7 @@ use super::wait::{Full, Queued};
 use super::{Attempt, Commit, Decision, Event, Finish, Policy, Unproven};
 use crate::{
     Admission, AttemptKind, Breach, Candidate, Disposition, ErrorCode, LaneId, Lanes, Moment, Observation, Percentiles,
-    Verdict, handover,
+    SharedCall, Verdict, handover,
 };
 
 /// The longest that a probe may take. It has lost its slot by then, but its answer counts.
@@ -23,6 +23,16 @@ pub(super) enum Role {
     Main,
     Hedge,
     Probe,
+}
+
+/// The one attempt that is made out of its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hedge {
+    Unused,
+    /// This candidate was asked: its turn is over.
+    Asked(usize),
+    /// What it may cost did not fit beside the other one: its turn is yet to come.
+    Unasked,
 }
 
 /// An attempt in the air.
@@ -40,8 +50,12 @@ pub(super) struct Running {
     /// Of a stream.
     pace: Option<Pace>,
     committed: bool,
+    /// Whether it began as a hedge, whatever it is there for now.
+    hedges: bool,
     /// Whether it holds the one probe slot of its lane.
     probes: bool,
+    /// The call that it shares with others.
+    call: Option<SharedCall>,
 }
 
 impl Running {
@@ -68,8 +82,7 @@ pub struct Exec {
     pub(super) seed: u64,
     /// The first candidate that was not considered in its turn.
     pub(super) next: usize,
-    /// Candidates that need not be considered: asked out of turn, or siblings of one that said
-    /// enough.
+    /// Candidates of whose model enough is known.
     pub(super) spent: Vec<bool>,
     /// Candidates that were passed over for want of time.
     pub(super) no_time: Vec<usize>,
@@ -94,7 +107,7 @@ pub struct Exec {
     pub(super) refused_until: Option<Moment>,
     /// Somebody says that the request itself is wrong: nobody else is asked.
     pub(super) rejected: bool,
-    pub(super) hedged: bool,
+    pub(super) hedge: Hedge,
     /// Whether this call paid for its share of hedges and retries.
     counted: bool,
     pub(super) decisions: VecDeque<Decision>,
@@ -126,7 +139,7 @@ impl Exec {
             failures: Vec::new(),
             refused_until: None,
             rejected: false,
-            hedged: false,
+            hedge: Hedge::Unused,
             counted: false,
             decisions: VecDeque::new(),
             committing: None,
@@ -154,6 +167,12 @@ impl Exec {
             }
             self.advance(now, lanes);
         }
+    }
+
+    /// This attempt shares a call with others from now on, or goes alone. It changes no decision, only what its
+    /// lane makes of its end: to be told before the step that may be that end.
+    pub fn shares(&mut self, attempt: usize, call: Option<SharedCall>) {
+        self.running.iter_mut().filter(|r| r.number == attempt).for_each(|r| r.call = call);
     }
 
     /// Until when there is nothing to do; `None` where there is something to do now.
@@ -211,13 +230,6 @@ impl Exec {
                     return;
                 };
                 self.observe(now, running, Some(disposition), lanes);
-                self.failed(now, running, disposition, lanes);
-            }
-            Event::FailedToo { attempt, disposition } => {
-                let Some(running) = self.take(attempt) else {
-                    return;
-                };
-                self.observe(now, running, Some(Disposition::Cancelled), lanes);
                 self.failed(now, running, disposition, lanes);
             }
         }
@@ -288,9 +300,9 @@ impl Exec {
             let code = if gate { ErrorCode::NoAcceptableAnswer } else { ErrorCode::StreamInterrupted };
             return self.finish(now, Finish::Broken { attempt: running.number, code }, lanes);
         }
-        if running.role == Role::Hedge && disposition.is_unasked() {
-            // Where its turn comes there may be room for it: what runs now gives back what it does not use.
-            self.spent[running.candidate] = false;
+        if running.hedges && disposition.is_unasked() {
+            // Where its turn comes there may be room for it: what ran beside it gives back what it does not use.
+            self.hedge = Hedge::Unasked;
             return;
         }
         self.failures.push(disposition);
@@ -321,6 +333,11 @@ impl Exec {
             }
             (Role::Hedge | Role::Probe, _) => {}
         }
+    }
+
+    /// Whether a candidate whose turn it is not yet need not be considered any more.
+    pub(super) fn is_over(&self, candidate: usize) -> bool {
+        self.spent[candidate] || self.hedge == Hedge::Asked(candidate)
     }
 
     /// Another key of the same model would say the same.
@@ -359,7 +376,9 @@ impl Exec {
             first_token: None,
             pace: self.policy.stream.map(|limits| Pace::new(now, limits)),
             committed: false,
+            hedges: role == Role::Hedge,
             probes: admission == Admission::Probe,
+            call: None,
         });
         self.made += 1;
         self.decisions.push_back(Decision::Start(attempt));
@@ -427,6 +446,7 @@ impl Exec {
             stream: self.policy.stream.is_some(),
             first_token: running.first_token,
             breach: running.breach(now).filter(|_| failed == Some(Disposition::Slow)),
+            call: running.call,
         };
         lanes.observe(self.candidates[running.candidate].lane, now, &seen);
     }
@@ -443,7 +463,7 @@ impl Exec {
             if let Decision::Detach { candidate, began, until, .. } = decision {
                 let (failed, elapsed) = (Some(Disposition::Cancelled), now - began);
                 let (budget, stream) = (until - began, self.policy.stream.is_some());
-                let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None };
+                let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None, call: None };
                 lanes.observe(self.candidates[candidate].lane, now, &seen);
             }
         }

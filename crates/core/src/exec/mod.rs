@@ -133,13 +133,6 @@ pub enum Event {
         /// In which way.
         disposition: Disposition,
     },
-    /// An attempt failed with others, whose call it shared; one of them says so to the lane, as one call failed.
-    FailedToo {
-        /// The attempt's number.
-        attempt: usize,
-        /// In which way.
-        disposition: Disposition,
-    },
     /// No reader is left.
     Abandoned,
 }

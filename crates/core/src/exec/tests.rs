@@ -1,5 +1,6 @@
 //! `Exec` as a whole: scenarios that read as transcripts, and an observer over random worlds.
 
+mod hedges;
 mod judging;
 mod places;
 mod scenarios;

@@ -252,6 +252,8 @@ impl Gathering {
         let texts: Vec<&str> = slots.iter().map(text).collect();
         // The left half of a number that nobody saw.
         let composed = compose(&self.chat, &self.form.answer, &texts, (self.batches.draw() >> 32) as u32)?;
+        let call = self.batches.another();
+        here.iter().for_each(|n| state.members[*n].seat.joins(call));
         let bytes = size(&composed.chat);
         let length = |n: &usize| state.members[*n].text.len();
         let shared = bytes.saturating_sub(here.iter().map(length).sum());
@@ -290,9 +292,6 @@ impl Gathering {
                     Disposition::CallersFault | Disposition::TooLong | Disposition::BadAnswer
                 );
                 if !ours {
-                    let state = self.state();
-                    let here = sending.alone.keys().map(|n| &state.members[*n]).filter(|member| !member.gone);
-                    here.skip(1).for_each(|member| member.seat.echo());
                     return all(Fate::Failed(error));
                 }
                 self.went(false, &reads);

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use baton_core::{BatchShare, NanoUsd, Prices, Usage};
+use baton_core::{BatchShare, NanoUsd, Prices, SharedCall, Usage};
 
 /// What an attempt used, whoever asked on its behalf.
 #[derive(Clone, Debug)]
@@ -11,8 +11,8 @@ pub(crate) struct Bill {
     /// `None` where a price is not known.
     pub(crate) cost: Option<NanoUsd>,
     pub(crate) share: Option<BatchShare>,
-    /// Whether it failed with others, of whom another one says so.
-    echoes: bool,
+    /// The call that it is in with others.
+    call: Option<SharedCall>,
 }
 
 /// See the module. The attempt and the call that it shares write it, its execution reads it.
@@ -26,7 +26,7 @@ pub(crate) struct Seat {
 
 impl Seat {
     pub(super) fn new(price: Option<Prices>, at_us: i64) -> Self {
-        let bill = Bill { usage: Usage::default(), cost: Some(NanoUsd(0)), share: None, echoes: false };
+        let bill = Bill { usage: Usage::default(), cost: Some(NanoUsd(0)), share: None, call: None };
         Self { bill: Mutex::new(bill), price, at_us }
     }
 
@@ -52,14 +52,14 @@ impl Seat {
         bill.cost = bill.cost.zip(cost).map(|(before, more)| before + more);
     }
 
-    /// Whether what it failed with is another one's to tell.
-    pub(crate) fn echoes(&self) -> bool {
-        self.lock().echoes
+    /// The call that it is in with others, if it is in one.
+    pub(crate) fn call(&self) -> Option<SharedCall> {
+        self.lock().call
     }
 
-    /// It failed with others.
-    pub(super) fn echo(&self) {
-        self.lock().echoes = true;
+    /// It is in this call from now on.
+    pub(super) fn joins(&self, call: SharedCall) {
+        self.lock().call = Some(call);
     }
 
     /// What it shared.
@@ -70,6 +70,7 @@ impl Seat {
     /// It is asked for alone, and why. What it paid of a shared call before that saved nothing.
     pub(super) fn goes_alone(&self, why: &str) {
         let mut bill = self.lock();
+        bill.call = None;
         let spent = bill.usage.input_tokens + bill.usage.output_tokens;
         let (lost, cost) = (-i64::try_from(spent).unwrap_or(i64::MAX), bill.cost.map(|cost| NanoUsd(-cost.0)));
         let share = bill.share.get_or_insert_with(|| BatchShare { items: 1, ..BatchShare::default() });

@@ -1,6 +1,6 @@
 //! What attempts may cost, and what they cost: reserved before they begin, settled when it is known.
 
-use baton_core::{At, AttemptKind, Disposition, Event, Limit, NanoUsd, Need, Prices, Refusal, Usage, Used};
+use baton_core::{At, AttemptKind, Disposition, Event, Exec, Limit, NanoUsd, Need, Prices, Refusal, Usage, Used};
 use baton_wire::{Block, ChatRequest, ResponseFormat, WireError};
 
 use super::Drive;
@@ -46,10 +46,13 @@ impl Drive<'_> {
         Event::Failed { attempt: number, disposition }
     }
 
-    /// That an attempt failed. One call that fails is one failure of its lane, however many shared it.
-    pub(super) fn failure(&self, attempt: usize, disposition: Disposition) -> Event {
-        let echoes = self.flights[attempt].seat.as_ref().is_some_and(|seat| seat.echoes());
-        if echoes { Event::FailedToo { attempt, disposition } } else { Event::Failed { attempt, disposition } }
+    /// Tells the state machine who shares a call: however many do, it is one call of its lane.
+    pub(crate) fn share(&self, exec: &mut Exec) {
+        for (number, flight) in self.flights.iter().enumerate() {
+            if let Some(seat) = &flight.seat {
+                exec.shares(number, seat.call());
+            }
+        }
     }
 
     /// Charges what the record of an attempt says, once.

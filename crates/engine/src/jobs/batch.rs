@@ -14,7 +14,7 @@ use baton_provider::{BatchFile, Batches, Provider};
 use baton_store::{BatchState, JobBatch, JobState, StoreError};
 use baton_wire::WireError;
 use baton_wire::openai::{Batch, BatchStatus};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::KeptTerms;
 use super::item::{Batched, at_batch_price, call, input};
@@ -427,13 +427,6 @@ impl Orchestrator {
 
     fn at(&self) -> At {
         At { now: self.0.clock.now(), unix_us: self.0.clock.unix_us() }
-    }
-
-    async fn pause(&self, wait: Duration) {
-        tokio::select! {
-            () = sleep(wait) => {}
-            () = self.stopped() => {}
-        }
     }
 }
 

@@ -64,6 +64,17 @@ impl JobInput {
     }
 }
 
+/// What is wrong with a line of a file, with its place in the file; a parser that is given one line counts from 1.
+#[must_use]
+pub fn of_line(number: usize, message: &str) -> String {
+    let (what, column) = message.split_once(" at line 1 column ").unwrap_or((message, ""));
+    let digits = column.find(|c: char| !c.is_ascii_digit()).unwrap_or(column.len());
+    match column.split_at(digits) {
+        ("", _) => format!("line {number}: {message}"),
+        (column, rest) => format!("line {number}, column {column}: {what}{rest}"),
+    }
+}
+
 /// How long a job may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Within {
@@ -291,5 +302,19 @@ fn failed(error: StoreError) -> Failure {
             tracing::error!(%error, "the store could not answer for a job");
             Failure::new(ErrorCode::Internal, "the store could not answer; the server's log says why")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_one_place_in_its_file() {
+        let check = |message, expected| assert_eq!(of_line(7, message), expected);
+        check("expected `,` or `}` at line 1 column 9", "line 7, column 9: expected `,` or `}`");
+        check("missing field `input` at line 1 column 12; do", "line 7, column 12: missing field `input`; do");
+        check("/ticket: 7 is not a string", "line 7: /ticket: 7 is not a string");
+        check("x at line 1 column y", "line 7: x at line 1 column y");
     }
 }

@@ -34,13 +34,16 @@ const KEYLESS: Duration = Duration::from_secs(10);
 pub(crate) struct Working {
     places: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
+    /// Another configuration may have more room for those that wait.
+    reloaded: watch::Sender<()>,
     handed_in: Notify,
 }
 
 impl Default for Working {
     fn default() -> Self {
         let places = Arc::new(Semaphore::new(ITEMS_IN_AIR));
-        Self { places, stopping: watch::Sender::new(false), handed_in: Notify::new() }
+        let (stopping, reloaded) = (watch::Sender::new(false), watch::Sender::new(()));
+        Self { places, stopping, reloaded, handed_in: Notify::new() }
     }
 }
 
@@ -93,6 +96,21 @@ impl Orchestrator {
 
     pub(super) fn stops(&self) -> bool {
         *self.0.jobs.stopping.borrow()
+    }
+
+    /// Another configuration is in force: jobs that wait look again at once.
+    pub(crate) fn reloaded(&self) {
+        self.0.jobs.reloaded.send_replace(());
+    }
+
+    /// Waits so long, unless work ends or another configuration comes into force before.
+    pub(super) async fn pause(&self, wait: Duration) {
+        let mut reloaded = self.0.jobs.reloaded.subscribe();
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = self.stopped() => {}
+            Ok(()) = reloaded.changed() => {}
+        }
     }
 
     pub(super) async fn stopped(&self) {
@@ -157,6 +175,8 @@ pub(super) struct AtWork {
     /// Nothing is begun before.
     until: Option<Instant>,
     in_a_row: u32,
+    /// A limit stood in the way: one item finds out whether it still does.
+    limited: bool,
     /// What it says that it waits for.
     said: Option<String>,
 }
@@ -178,7 +198,8 @@ impl AtWork {
     fn new(baton: Orchestrator, job: Job) -> Self {
         let (said, job) = (job.waits.clone(), Arc::new(job));
         let (air, ready, in_air) = (JoinSet::new(), VecDeque::new(), BTreeSet::new());
-        Self { baton, job, resumed: true, air, ready, in_air, last: None, until: None, in_a_row: 0, said }
+        let (last, until, in_a_row, limited) = Default::default();
+        Self { baton, job, resumed: true, air, ready, in_air, last, until, in_a_row, limited, said }
     }
 
     async fn run(mut self) -> Result<(), StoreError> {
@@ -199,6 +220,7 @@ impl AtWork {
         }
         let terms = Arc::new(terms);
         let mut stopping = self.baton.0.jobs.stopping.subscribe();
+        let mut reloaded = self.baton.0.jobs.reloaded.subscribe();
         loop {
             if *stopping.borrow() {
                 return Ok(());
@@ -227,6 +249,7 @@ impl AtWork {
                 biased;
                 () = stopped(&mut stopping) => {}
                 Some(landed) = self.air.join_next() => self.landed(landed).await?,
+                Ok(()) = reloaded.changed() => self.until = None,
                 () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
                 else => {}
             }
@@ -239,8 +262,9 @@ impl AtWork {
             return Ok(Next::Look(until - now));
         }
         // After failures in a row one item finds out whether it goes better.
-        if !self.in_air.is_empty() && (pause(self.in_a_row).is_some() || !self.baton.leaves_room(&self.job)) {
-            return Ok(if pause(self.in_a_row).is_some() { Next::Wait } else { Next::Look(YIELDS) });
+        let one = self.limited || pause(self.in_a_row).is_some();
+        if !self.in_air.is_empty() && (one || !self.baton.leaves_room(&self.job)) {
+            return Ok(if one { Next::Wait } else { Next::Look(YIELDS) });
         }
         let Ok(place) = Arc::clone(&self.baton.0.jobs.places).try_acquire_owned() else {
             return self.place().await;
@@ -327,7 +351,7 @@ impl AtWork {
     fn came(&mut self, item: &JobItem, came: Came) -> (ItemState, Option<Option<String>>) {
         let failure = match came {
             Came::Answered(result) => {
-                self.in_a_row = 0;
+                (self.in_a_row, self.limited) = (0, false);
                 return (ItemState::Ended(result), Some(None));
             }
             Came::Failed(failure) => failure,
@@ -348,6 +372,7 @@ impl AtWork {
                 (ItemState::Waits { round: item.round + 1, tries: item.tries + 1 }, says)
             }
             Then::Waits(wait) => {
+                self.limited = true;
                 let until = Instant::now() + wait;
                 self.until = Some(self.until.map_or(until, |other| other.max(until)));
                 (ItemState::Waits { round: item.round + 1, tries: item.tries }, Some(Some(failure.to_string())))

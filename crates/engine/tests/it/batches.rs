@@ -168,6 +168,29 @@ async fn one_call_that_fails_is_one_failure_of_its_lane() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_call_that_hangs_is_one_failure_of_its_lane() {
+    let breaker = |house: &Open| {
+        let lanes = house.orchestrator.lanes();
+        lanes.iter().find(|lane| lane.model.as_str() == "sim/a").unwrap().breaker
+    };
+    let house = house(&BATCH.replace("max_items = 4", "max_items = 16"));
+    for round in 0..4 {
+        if round == 3 {
+            let says = [Says::Each(100, labels), Says::Each(300, labels), Says::Hangs, Says::Each(100, labels)];
+            house.models.replace("a", &says);
+        }
+        let latency = json!({ "retries": 0, "maxLatencyMs": 6000 });
+        let calls = (0..16).map(|n| within(sort(&ticket(100 * round + n)), latency.clone()));
+        assert!(beside(&house, calls).await.iter().all(Result::is_ok), "b answers where a hangs");
+    }
+    let slow = |record: &Record| record.attempts[0].outcome == AttemptOutcome::Slow;
+    // The others were hedged, and lost to that.
+    let slow = house.records().iter().filter(|record| slow(record)).count();
+    assert!(slow > 8, "only {slow} shared the call that hung");
+    assert_eq!(breaker(&house), baton_core::BreakerState::Closed, "eight in a row would have opened it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_nobody_can_read_is_asked_for_alone_by_each() {
     for says in [Says::Text(50, "billing"), Says::Status(50, 400), Says::Verbatim("[]".into())] {
         let house = house(BATCH);

@@ -1,5 +1,6 @@
 //! Jobs, on a store on disk and so on the real clock: what is waited for is told, never timed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use baton_config::{Durability, StoreSpec};
 use baton_core::{ErrorCode, Failure, Status};
 use baton_engine::{Caller, JobInput, JobView, Jobs, Orchestrator, Terms, Within};
-use baton_store::{ExecutionFilter, Store};
+use baton_store::{ExecutionFilter, NewKey, Permission, Store};
 use serde_json::{Value, json};
 
 use crate::house::{House, SORT};
@@ -83,6 +84,11 @@ impl Place {
         store.close().await;
         let lines = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         (lines, records.iter().map(|record| (record.execution.to_string(), record.status)).collect())
+    }
+
+    /// How often a model was asked.
+    fn asked(&self) -> usize {
+        self.vendor.models.asked().len()
     }
 
     async fn submit(&self, items: usize, terms: Terms) -> String {
@@ -262,6 +268,110 @@ async fn a_job_leaves_half_of_the_places_to_calls() {
     }
     baton.idle().await;
     assert_eq!(jobs(&baton, "default").get(&id).await.unwrap().succeeded, 0);
+    store.close().await;
+}
+
+/// So many US dollars a day, in a policy of one model.
+fn budget(usd: &str) -> String {
+    let policy = SORT.replace("ttl = \"10s\"", "").replace("models = [\"a\", \"b\"]", "models = [\"a\"]");
+    format!("{policy}[params]\nmax_tokens = 40\n[budget]\nusd_per_day = {usd}\n")
+}
+
+async fn looked(jobs: &Jobs, id: &str, holds: impl Fn(&JobView) -> bool) -> JobView {
+    loop {
+        let view = jobs.get(id).await.unwrap();
+        if holds(&view) {
+            return view;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// So much time passes at once.
+async fn passes(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// Of ten items two fit a day: each costs 0.00012 USD, and another 0.0001 USD are too little to begin one.
+#[tokio::test]
+async fn a_job_over_its_budget_goes_on_with_the_next_day_and_with_more_money() {
+    let mut place = Place::new(bugs());
+    place.policy = budget("0.00034");
+    let id = place.submit(10, Terms::default()).await;
+    let store = place.store().await;
+    let house = |usd: &str| House::sort(&budget(usd)).with("baton.toml", BATON).snapshot();
+    let builder = Orchestrator::builder(house("0.00034"), store.clone());
+    let baton = builder.transport("sim", Arc::new(place.vendor.clone())).simulated(7).build().unwrap();
+    let jobs = jobs(&baton, "default");
+    let told = async {
+        for day in 1..=3 {
+            let waits = |view: &JobView| view.succeeded == 2 * day && view.waits.is_some();
+            let view = looked(&jobs, &id, waits).await;
+            let why = view.waits.unwrap();
+            assert!(why.contains("intent `sort` may spend 0.00034 USD a day (UTC)"), "{why}");
+            assert_eq!((view.status, view.failed), ("running", 0));
+            if day < 3 {
+                passes(Duration::from_secs(24 * 3600)).await;
+            }
+        }
+        let asked = place.vendor.models.asked().len();
+        assert_eq!(asked, 6, "whom no budget has room for is not asked");
+        baton.reload(house("1")).unwrap();
+        // By itself it would look again in a minute.
+        let done = looked(&jobs, &id, |view| view.status == "done");
+        let view = tokio::time::timeout(Duration::from_secs(30), done).await.unwrap();
+        assert_eq!((view.succeeded, view.failed, view.waits), (10, 0, None));
+    };
+    tokio::select! {
+        () = told => {}
+        () = baton.work() => panic!("nobody told it to stop"),
+    }
+    baton.idle().await;
+    store.close().await;
+    let (lines, records) = place.read(&id).await;
+    complete(&lines, 10);
+    let refused = records.iter().filter(|(_, status)| *status == Status::Failed).count();
+    assert!(refused < 40, "one looks whether there is room, not all of them: {refused} records");
+}
+
+#[tokio::test]
+async fn a_job_whose_key_is_revoked_asks_no_more_and_says_why() {
+    let mut place = Place::new(bugs());
+    place.policy = place.policy.replace("models = [\"a\", \"b\"]", "models = [\"a\"]");
+    let store = place.store().await;
+    let baton = place.over(&store);
+    let new = NewKey {
+        team: "default".into(),
+        permissions: BTreeSet::from([Permission::Call]),
+        intents: None,
+        expires_at_us: None,
+        allowance: Default::default(),
+    };
+    let (key, _) = store.create_key(new).await.unwrap();
+    let now_us = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap();
+    let jobs = Jobs::new(store.clone(), baton.snapshot(), Caller::of(&key, &baton.snapshot()), now_us);
+    let id = submit(&jobs, 500, Terms::default()).await.unwrap().id.to_string();
+    let told = async {
+        looked(&jobs, &id, |view| view.succeeded > 0).await;
+        assert!(store.revoke_key(&key.id).await.unwrap());
+        let view = looked(&jobs, &id, |view| view.waits.is_some() && view.succeeded as usize == place.asked()).await;
+        let why = view.waits.unwrap();
+        assert!(why.contains(&key.id) && why.contains("revoked: cancel it"), "{why}");
+        assert_eq!((view.status, view.failed), ("running", 0), "what was in the air has its result");
+        // It has looked again since, and asked nobody.
+        passes(Duration::from_secs(3600)).await;
+        looked(&jobs, &id, |_| true).await;
+        assert_eq!((jobs.get(&id).await.unwrap().succeeded, place.asked()), (view.succeeded, view.succeeded as usize));
+        assert!(view.succeeded < 500, "it was revoked too late to show anything");
+        assert_eq!(jobs.cancel(&id).await.unwrap().status, "cancelled");
+    };
+    tokio::select! {
+        () = told => {}
+        () = baton.work() => panic!("nobody told it to stop"),
+    }
+    baton.idle().await;
     store.close().await;
 }
 

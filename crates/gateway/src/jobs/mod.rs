@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use baton_core::{CallConfig, ErrorCode, Failure, IntentName, JobId};
-use baton_engine::{HandIn, JobInput, Jobs, Terms, Within};
+use baton_engine::{HandIn, JobInput, Jobs, Terms, Within, of_line};
 use baton_store::Permission;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::request::Parts;
@@ -190,7 +190,7 @@ async fn from_lines<'a>(
     loop {
         let taken = match lines.next().await {
             Ok(None) => return Ok(handing_in),
-            Ok(Some(line)) => match json::read(&line, options.max_json_depth) {
+            Ok(Some(line)) => match json::read(line.trim_ascii_end(), options.max_json_depth) {
                 Ok(item) => add(&mut handing_in, item).await,
                 Err(failure) => Err(failure),
             },
@@ -198,7 +198,9 @@ async fn from_lines<'a>(
         };
         if let Err(failure) = taken {
             handing_in.abandon().await?;
-            return Err(Failure { message: format!("line {}: {}", lines.number(), failure.message), ..failure });
+            let message = failure.message.strip_prefix("the body ").map(|what| format!("it {what}"));
+            let message = of_line(lines.number(), message.as_ref().unwrap_or(&failure.message));
+            return Err(Failure { message, ..failure });
         }
     }
 }

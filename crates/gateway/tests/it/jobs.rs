@@ -110,8 +110,16 @@ async fn what_is_wrong_with_a_job_is_said_with_its_line_and_field() {
     let wrong = "{\"input\":{\"ticket\":\"a\"}}\n{\"input\":{\"ticket\":7}}";
     let message = refused(&guest.send(lines(wrong)).await, 400, "input_invalid", Some("/input/ticket"));
     assert!(message.starts_with("line 2: "), "{message}");
-    let message = refused(&guest.send(lines("{\"input\":1")).await, 400, "invalid_json", None);
-    assert!(message.starts_with("line 1: "), "{message}");
+    let good = "{\"input\":{\"ticket\":\"a\"}}";
+    for (line, code, param, expected) in [
+        ("{\"input\":1", "invalid_json", None, "line 3, column 10: it is not JSON: EOF while parsing an object"),
+        ("{\"input\" 1}", "invalid_json", None, "line 3, column 10: it is not JSON: expected `:`"),
+        ("{\"id\":\"x\"}", "input_invalid", Some("/input"), "line 3, column 10: missing field `input`"),
+    ] {
+        // An empty line is a line of the file.
+        let message = refused(&guest.send(lines(&format!("{good}\n\n{line}\r\n{good}"))).await, 400, code, param);
+        assert_eq!(message, expected);
+    }
     refused(&guest.send(lines("\n")).await, 400, "input_invalid", Some("/items"));
     let reply = guest.post("/v1/jobs", items(&[json!("a"), json!(7)])).await;
     let message = refused(&reply, 400, "input_invalid", Some("/items/1/input/ticket"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use baton_config::Snapshot;
 use baton_core::{Failure, IntentName, TeamId};
-use baton_engine::{Caller, JobInput, JobView, Jobs, Terms, Within};
+use baton_engine::{Caller, JobInput, JobView, Jobs, Terms, Within, of_line};
 use baton_store::{JournalError, Store, StoreError};
 use clap::{Args, Subcommand};
 
@@ -267,7 +267,7 @@ impl Submit {
             };
             if let Err(exit) = taken {
                 handing_in.abandon().await.map_err(refused)?;
-                return Err(Exit::usage(format!("{} line {}: {}", self.input, n + 1, exit.message())));
+                return Err(Exit::usage(format!("{} {}", self.input, of_line(n + 1, exit.message()))));
             }
         }
         handing_in.finish().await.map_err(refused)

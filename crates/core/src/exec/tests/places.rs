@@ -199,7 +199,15 @@ fn a_fault_of_the_driver_gives_back_what_was_to_go_on_alone() {
     for lane in [LaneId(0), LaneId(1)] {
         lanes.admit(lane, down, &world.policy.who, false);
         let (failed, elapsed) = (Some(Disposition::HardDown), ms(0));
-        let seen = Observation { failed, elapsed, budget: ms(1000), stream: false, first_token: None, breach: None };
+        let seen = Observation {
+            failed,
+            elapsed,
+            budget: ms(1000),
+            stream: false,
+            first_token: None,
+            breach: None,
+            call: None,
+        };
         lanes.observe(lane, down, &seen);
     }
     let mut exec = Exec::new(world.policy.clone(), candidates, 1);

@@ -32,7 +32,15 @@ pub(super) fn ms(ms: u64) -> Duration {
 }
 
 fn seen(failed: Option<Disposition>, elapsed: u64) -> Observation {
-    Observation { failed, elapsed: ms(elapsed), budget: ms(60_000), stream: false, first_token: None, breach: None }
+    Observation {
+        failed,
+        elapsed: ms(elapsed),
+        budget: ms(60_000),
+        stream: false,
+        first_token: None,
+        breach: None,
+        call: None,
+    }
 }
 
 /// Two seconds, two retries, commit at the verdict, and these models with their scripts.
@@ -83,6 +91,12 @@ impl World {
         self
     }
 
+    /// A call pays for a hedge of a model.
+    pub(super) fn paid(mut self, model: usize) -> Self {
+        self.lanes.called(self.models[model].0.lane, 1.0);
+        self
+    }
+
     /// So many places and waiters at a model, and a call of another on each that ends then, in ms.
     pub(super) fn busy<const N: usize>(
         mut self,
@@ -111,7 +125,7 @@ impl World {
     }
 
     /// Drives the machine to its end; returns what happened and was decided, a line each.
-    fn transcript(mut self) -> String {
+    pub(super) fn transcript(mut self) -> String {
         let candidates: Arc<[Candidate]> = self.models.iter().map(|(c, _)| c.clone()).collect();
         let mut exec = Exec::new(self.policy.clone(), candidates, 7);
         let mut made = vec![0; self.models.len()];
@@ -187,7 +201,6 @@ fn show_event(event: Event) -> String {
         Event::Answered { attempt, verdict } => format!("{attempt} answered, {verdict:?}"),
         Event::Judged { attempt, verdict } => format!("{attempt} judged, {verdict:?}"),
         Event::Failed { attempt, disposition } => format!("{attempt} failed, {disposition:?}"),
-        Event::FailedToo { attempt, disposition } => format!("{attempt} failed too, {disposition:?}"),
         Event::Abandoned => "abandoned".into(),
     }
 }
@@ -197,8 +210,7 @@ fn attempt_of(event: &Event) -> Option<usize> {
         Event::Progress { attempt, .. }
         | Event::Answered { attempt, .. }
         | Event::Judged { attempt, .. }
-        | Event::Failed { attempt, .. }
-        | Event::FailedToo { attempt, .. } => Some(attempt),
+        | Event::Failed { attempt, .. } => Some(attempt),
         Event::Woke | Event::Abandoned => None,
     }
 }
@@ -904,17 +916,4 @@ fn nobody_learns_of_a_lane_that_was_not_asked() {
     let mut lanes = Lanes::new(1);
     (0..100).for_each(|_| lanes.observe(LaneId(0), START, &seen(Some(Disposition::OverBudget), 0)));
     assert_eq!(format!("{lanes:?}"), format!("{:?}", Lanes::new(1)));
-}
-
-#[test]
-fn a_hedge_that_does_not_fit_may_still_be_the_fallback() {
-    let mut hedged = world([("gpt", "transient@400"), ("claude", "over_budget@0; pass@100")])
-        .history(0, 20, None, 100)
-        .policy(|p| {
-            (p.hedge_share, p.retries) = (1.0, 0);
-        });
-    hedged.lanes.called(LaneId(0), 1.0);
-    let transcript = hedged.transcript();
-    assert!(transcript.contains("Hedge") && transcript.contains("start 2 claude Fallback"), "{transcript}");
-    assert!(transcript.contains("done: 2 answered"), "{transcript}");
 }

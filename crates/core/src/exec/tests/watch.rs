@@ -8,12 +8,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::exec::machine::PROBE_MAX;
+use crate::exec::machine::{PROBE_MAX, Role};
 use crate::exec::pace::Pace;
 use crate::{
     Admission, Attempt, AttemptKind, AttemptOutcome, Breach, BreakerState, Candidate, Commit, Decision, Disposition,
-    ErrorCode, Event, Exec, Finish, LaneId, Lanes, Moment, Observation, Percentiles, Policy, Ticket, Unproven, Verdict,
-    handover,
+    ErrorCode, Event, Exec, Finish, LaneId, Lanes, Moment, Observation, Percentiles, Policy, SharedCall, Ticket,
+    Unproven, Verdict, handover,
 };
 
 /// The machine's lanes, and the observer's.
@@ -47,6 +47,8 @@ pub(super) struct Flight {
     pub(super) probes: bool,
     /// A hedge may begin from then on.
     slow_at: Option<Moment>,
+    /// The call that it shares.
+    call: Option<SharedCall>,
 }
 
 impl Flight {
@@ -203,8 +205,14 @@ impl Watch {
             stream: self.policy.stream.is_some(),
             first_token: flight.first_token,
             breach: flight.breach(now).filter(|_| failed == Some(Disposition::Slow)),
+            call: flight.call,
         };
         lanes.shadow.observe(flight.lane, now, &seen);
+    }
+
+    /// An attempt shares a call with others, or none.
+    pub(super) fn shares(&mut self, attempt: usize, call: Option<SharedCall>) {
+        self.running.iter_mut().filter(|flight| flight.attempt.number == attempt).for_each(|f| f.call = call);
     }
 
     /// What the machine is about to be told.
@@ -255,12 +263,6 @@ impl Watch {
                     self.ended(flight.attempt, End::Failed(disposition));
                 }
             }
-            Event::FailedToo { attempt, disposition } => {
-                if let Some(flight) = self.take(attempt) {
-                    self.learn(now, &flight, Some(Disposition::Cancelled), lanes);
-                    self.ended(flight.attempt, End::Failed(disposition));
-                }
-            }
         }
     }
 
@@ -302,8 +304,12 @@ impl Watch {
             End::Answered(verdict) => (!self.acceptable(verdict)).then_some(BadAnswer),
         };
         let asked = |d: Disposition| matches!(d, CallersFault | TooLong | BadAnswer | Abstained);
-        // A hedge that no budget had room for may have its turn yet.
-        let unasked = |d: Disposition| d.is_unasked() && attempt.kind != AttemptKind::Hedge;
+        // A hedge that no budget had room for is to have its turn yet.
+        let hedge = attempt.kind == AttemptKind::Hedge;
+        let unasked = |d: Disposition| d.is_unasked() && !hedge;
+        if hedge && failed.is_some_and(Disposition::is_unasked) {
+            self.heard[attempt.candidate] = false;
+        }
         if failed.is_some_and(|d| asked(d) || unasked(d)) {
             let model = &self.candidates[attempt.candidate].model;
             let same = self.candidates.iter().enumerate().filter(|(_, c)| c.model == *model);
@@ -395,6 +401,7 @@ impl Watch {
             pace: self.policy.stream.map(|limits| Pace::new(now, limits)),
             probes: admission == Admission::Probe,
             slow_at: figures.p95.filter(|_| is_main).map(|p95| now + p95),
+            call: None,
         });
         self.heard[candidate] = true;
         self.started += 1;
@@ -435,7 +442,9 @@ impl Watch {
             }
             _ => {}
         }
-        let waits = beside.is_some() || !self.judging.is_empty();
+        // A probe is not waited for, whether it runs or its answer is judged.
+        let judged = self.judging.iter().any(|(judged, _)| judged.kind != AttemptKind::Probe);
+        let waits = beside.is_some() || judged;
         hold!(kind == AttemptKind::Probe || !waits, "{kind:?} while another is waited for");
         Ok(())
     }
@@ -608,9 +617,19 @@ impl Watch {
         for unseen in exec.running.iter().filter(|running| running.number >= self.started) {
             let lane = self.lane(unseen.candidate);
             lanes.shadow.admit(lane, now, &self.policy.who, false);
+            // What it paid, or was paid for.
+            if unseen.role == Role::Main && !self.counted {
+                self.counted = true;
+                lanes.shadow.called(lane, self.policy.hedge_share);
+            }
+            if unseen.role == Role::Hedge
+                && let Some(slow) = self.running.iter().find(|flight| flight.attempt.kind != AttemptKind::Probe)
+            {
+                lanes.shadow.take_hedge(slow.lane);
+            }
             let (failed, stream) = (Some(Disposition::Cancelled), self.policy.stream.is_some());
             let (elapsed, budget) = (Duration::ZERO, unseen.budget);
-            let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None };
+            let seen = Observation { failed, elapsed, budget, stream, first_token: None, breach: None, call: None };
             lanes.shadow.observe(lane, now, &seen);
         }
         for flight in std::mem::take(&mut self.running) {

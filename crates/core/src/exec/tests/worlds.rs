@@ -9,22 +9,12 @@ use proptest::prelude::*;
 use super::watch::{Ledger, Watch};
 use crate::{
     Admission, BreakerState, Candidate, Claimant, Commit, Decision, Disposition, Event, Exec, LaneId, Lanes, ModelId,
-    Moment, Observation, Policy, StreamLimits, TeamId, Unproven, Verdict,
+    Moment, Observation, Policy, SharedCall, StreamLimits, TeamId, Unproven, Verdict,
 };
 
 const LANES: u32 = 4;
-const QUEUE_MAX: usize = 5;
 const START: Moment = Moment::from_micros(100_000_000);
 const NEVER: Moment = Moment::from_micros(u64::MAX);
-
-/// What streams run into, as into anything else.
-const LIMITS: StreamLimits = StreamLimits {
-    first_token: Duration::from_millis(400),
-    idle: Duration::from_millis(300),
-    total: Duration::from_secs(60),
-    bytes_per_second_min: 10,
-    grace: Duration::from_millis(600),
-};
 
 /// What an attempt does at some time after its start.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +43,23 @@ enum Leaves {
     Driver(usize),
 }
 
+/// How an attempt ends that goes on alone: how long after that, as what, and whether with its first token.
+#[derive(Clone, Copy, Debug)]
+struct Lone {
+    after: Duration,
+    failed: Option<Disposition>,
+    token: bool,
+}
+
+/// Other bounds of a lane, from some time after the start on: places, and how many may wait.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    after: Duration,
+    lane: LaneId,
+    ceiling: u32,
+    queue_max: usize,
+}
+
 /// One execution of a world.
 #[derive(Clone, Debug)]
 struct Call {
@@ -60,11 +67,15 @@ struct Call {
     candidates: Arc<[Candidate]>,
     /// What the n-th attempt does; from the first again where there are more attempts.
     scripts: Vec<Vec<(Duration, Act)>>,
+    /// When the n-th attempt begins to share which call with others, or goes alone again: likewise.
+    shares: Vec<Vec<(Duration, Option<SharedCall>)>>,
     /// What comes at a time after the start, whoever runs: duplicates, foreign attempts, plain wakes.
     noise: Vec<(Duration, Event)>,
     /// What the judge says of the n-th attempt's answer, and after how long: likewise.
     verdicts: Vec<Option<(Duration, Verdict)>>,
     leaves: Option<Leaves>,
+    /// How the n-th attempt ends that goes on alone, if it does before its time is up: likewise.
+    alone: Vec<Option<Lone>>,
     /// By how much its driver is late, in turn; and how long a commit takes to be performed.
     late: Vec<Duration>,
     commit_takes: Duration,
@@ -90,9 +101,11 @@ fn micros(max_ms: u64) -> impl Strategy<Value = Duration> {
 
 fn disposition() -> impl Strategy<Value = Disposition> {
     use Disposition::{
-        Abstained, BadAnswer, CallersFault, Cancelled, HardDown, Limited, OverBudget, RateLimited, TooLong, Transient,
+        Abstained, BadAnswer, CallersFault, Cancelled, HardDown, Limited, OverBudget, RateLimited, Slow, TooLong,
+        Transient,
     };
     prop_oneof![
+        1 => Just(Slow),
         4 => proptest::sample::select(vec![HardDown, TooLong, BadAnswer, Abstained, OverBudget, Limited]),
         2 => proptest::sample::select(vec![CallersFault, CallersFault, Cancelled]),
         6 => Just(Transient),
@@ -121,6 +134,20 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// What streams run into, as into anything else.
+fn limits() -> impl Strategy<Value = StreamLimits> {
+    let usual = (Just(400), Just(300), Just(10), Just(600));
+    let any = (1..900_u64, 1..900_u64, 0..40_u32, 1..1500_u64);
+    let all = prop_oneof![usual.boxed(), any.boxed()];
+    all.prop_map(|(first_token, idle, bytes_per_second_min, grace)| StreamLimits {
+        first_token: Duration::from_millis(first_token),
+        idle: Duration::from_millis(idle),
+        total: Duration::from_secs(60),
+        bytes_per_second_min,
+        grace: Duration::from_millis(grace),
+    })
+}
+
 fn policy() -> impl Strategy<Value = Policy> {
     let commit = prop_oneof![
         1 => Just(Commit::AtVerdict),
@@ -130,8 +157,8 @@ fn policy() -> impl Strategy<Value = Policy> {
     let unproven = prop_oneof![Just((Unproven::Pass, None)), Just((Unproven::Fail, None)), judge];
     let hedges = proptest::sample::select(vec![0.0, 0.2, 1.0, 1.0]);
     let times = (micros(3000), micros(4000), micros(3000));
-    (times, 0..4_u32, (commit, any::<bool>()), unproven, hedges, 0..3_u32).prop_map(
-        |((begins, time, more), retries, (commit, streams), (unproven, judge), hedge_share, team)| {
+    (times, 0..4_u32, (commit, any::<bool>(), limits()), unproven, hedges, 0..3_u32).prop_map(
+        |((begins, time, more), retries, (commit, streams, paced), (unproven, judge), hedge_share, team)| {
             let started = START + begins;
             let limits = streams || commit != Commit::AtVerdict;
             Policy {
@@ -142,7 +169,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 commit,
                 unproven,
                 judge,
-                stream: limits.then_some(LIMITS),
+                stream: limits.then_some(paced),
                 hedge_share,
                 who: Claimant { team: TeamId::new(&format!("team-{team}")), share: 1 + team },
             }
@@ -150,36 +177,45 @@ fn policy() -> impl Strategy<Value = Policy> {
     )
 }
 
-/// The first two lanes are keys of one model.
+/// The first lanes are keys of one model.
 fn candidates() -> impl Strategy<Value = Arc<[Candidate]>> {
-    let candidate = |lane: u32| {
+    let candidate = |lane: u32, keys: u32| {
         (1..3000_u64).prop_map(move |timeout| Candidate {
-            model: ModelId::new(&format!("model/{}", lane.max(1))),
+            model: ModelId::new(&format!("model/{}", (lane + 1).max(keys))),
             lane: LaneId(lane),
-            key: (lane < 2).then_some(lane + 1),
+            key: (lane < keys).then_some(lane + 1),
             timeout: Duration::from_millis(timeout),
             price: None,
         })
     };
     let lanes = proptest::sample::subsequence((0..LANES).collect::<Vec<_>>(), 0..=LANES as usize).prop_shuffle();
-    lanes.prop_flat_map(move |lanes| lanes.into_iter().map(candidate).collect::<Vec<_>>()).prop_map(Arc::from)
+    let keys = prop_oneof![3 => Just(2), 1 => 0..=LANES];
+    let all = (lanes, keys);
+    all.prop_flat_map(move |(lanes, keys)| lanes.into_iter().map(|lane| candidate(lane, keys)).collect::<Vec<_>>())
+        .prop_map(Arc::from)
 }
 
 fn call() -> impl Strategy<Value = Call> {
     let script = proptest::collection::vec((micros(2500), act()), 0..4);
     let late = prop_oneof![3 => Just(Duration::ZERO), 1 => micros(50)];
     let leaves = prop_oneof![micros(3000).prop_map(Leaves::Reader), (0..10_usize).prop_map(Leaves::Driver)];
+    let ends = prop_oneof![Just(None), disposition().prop_map(Some)];
+    let lone = (micros(2500), ends, any::<bool>()).prop_map(|(after, failed, token)| Lone { after, failed, token });
+    // Few calls, so that many share them.
+    let share = (micros(1500), proptest::option::weighted(0.8, (0..3_u64).prop_map(SharedCall)));
+    let shares = proptest::collection::vec(proptest::collection::vec(share, 0..3), 1..4);
     let runs = (
-        proptest::collection::vec(script, 1..5),
+        (proptest::collection::vec(script, 1..5), shares),
         proptest::collection::vec((micros(4000), event()), 0..3),
         proptest::collection::vec(proptest::option::weighted(0.8, (micros(1500), verdict())), 1..4),
         proptest::option::weighted(0.25, leaves),
+        proptest::collection::vec(proptest::option::of(lone), 1..3),
         proptest::collection::vec(late, 1..4),
         prop_oneof![2 => Just(Duration::ZERO), 1 => micros(800)],
     );
     (policy(), candidates(), runs).prop_map(|(policy, candidates, runs)| {
-        let (scripts, noise, verdicts, leaves, late, commit_takes) = runs;
-        Call { policy, candidates, scripts, noise, verdicts, leaves, late, commit_takes }
+        let ((scripts, shares), noise, verdicts, leaves, alone, late, commit_takes) = runs;
+        Call { policy, candidates, scripts, shares, noise, verdicts, leaves, alone, late, commit_takes }
     })
 }
 
@@ -206,6 +242,18 @@ fn histories() -> impl Strategy<Value = Vec<History>> {
     proptest::collection::vec(prop_oneof![2 => history, 1 => down, 2 => known], 0..8)
 }
 
+/// Places and waiters of each lane at first, and what becomes of them.
+fn bounds() -> impl Strategy<Value = (Vec<(u32, usize)>, Vec<Bounds>)> {
+    let change = (micros(3000), 0..LANES, 1..4_u32, 0..6_usize).prop_map(|(after, lane, ceiling, queue_max)| Bounds {
+        after,
+        lane: LaneId(lane),
+        ceiling,
+        queue_max,
+    });
+    let first = proptest::collection::vec((1..4_u32, 0..6_usize), LANES as usize);
+    (first, proptest::collection::vec(change, 0..3))
+}
+
 /// An execution and who watches it.
 struct Driven {
     call: Call,
@@ -215,6 +263,8 @@ struct Driven {
     wakes: Moment,
     blocked: Moment,
     events: Vec<(Moment, Event)>,
+    /// Who is to share which call then.
+    shares: Vec<(Moment, usize, Option<SharedCall>)>,
     decisions: usize,
     over: bool,
 }
@@ -232,6 +282,7 @@ impl Driven {
             wakes: started,
             blocked: started,
             events: call.noise.iter().map(|(at, event)| (started + *at, *event)).chain(leaves).collect(),
+            shares: Vec::new(),
             decisions: 0,
             over: false,
             call: call.clone(),
@@ -240,6 +291,17 @@ impl Driven {
 
     fn next(&self) -> Option<(Moment, usize)> {
         self.events.iter().enumerate().map(|(n, (at, _))| (*at, n)).min()
+    }
+
+    /// What its attempts share by now.
+    fn share(&mut self, now: Moment) {
+        let due = |share: &mut (Moment, usize, Option<SharedCall>)| share.0 <= now;
+        let mut shares: Vec<_> = self.shares.extract_if(.., due).collect();
+        shares.sort_by_key(|(at, ..)| *at);
+        for (_, attempt, call) in shares {
+            self.watch.shares(attempt, call);
+            self.exec.shares(attempt, call);
+        }
     }
 
     /// When it does something next.
@@ -253,16 +315,20 @@ impl Driven {
 /// The driver of all of them.
 struct World {
     lanes: Ledger,
-    ceilings: Vec<u32>,
+    /// Calls and waiters that each lane may have; and for as long as there are more than that, how many
+    /// there were when its bounds were lowered.
+    may: Vec<(usize, usize)>,
+    most: Vec<(usize, usize)>,
+    bounds: Vec<Bounds>,
     calls: Vec<Driven>,
-    /// Attempts that go on alone: until when, since when.
-    alone: Vec<(Moment, LaneId, Moment)>,
+    /// Attempts that go on alone: until when, where, since when, how they end.
+    alone: Vec<(Moment, LaneId, Moment, Lone)>,
     now: Moment,
     log: Vec<(usize, Moment, Event, Decision)>,
 }
 
 impl World {
-    fn new(calls: &[Call], ceilings: &[u32], histories: &[History]) -> Self {
+    fn new(calls: &[Call], (first, changes): AllBounds<'_>, histories: &[History]) -> Self {
         let mut lanes = Lanes::new(LANES as usize);
         let mut histories = histories.to_vec();
         histories.sort_by_key(|history| std::cmp::Reverse(history.ago));
@@ -280,12 +346,14 @@ impl World {
             }
         }
         let shadow = lanes.clone();
-        for (lane, ceiling) in (0..LANES).zip(ceilings) {
-            lanes.set_bounds(LaneId(lane), START, (*ceiling, QUEUE_MAX));
+        for (lane, bounds) in (0..LANES).zip(first) {
+            lanes.set_bounds(LaneId(lane), START, *bounds);
         }
         let calls = calls.iter().enumerate().map(|(n, call)| Driven::new(call, n as u64)).collect();
         let lanes = Ledger { real: lanes, shadow };
-        Self { lanes, ceilings: ceilings.to_vec(), calls, alone: Vec::new(), now: START, log: Vec::new() }
+        let may: Vec<_> = first.iter().map(|(ceiling, queue_max)| (*ceiling as usize, *queue_max)).collect();
+        let bounds = changes.to_vec();
+        Self { lanes, most: may.clone(), may, bounds, calls, alone: Vec::new(), now: START, log: Vec::new() }
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -293,11 +361,18 @@ impl World {
             self.wake();
             let next = self.calls.iter().enumerate().map(|(n, call)| (call.due(), n)).min();
             let alone = self.alone.iter().enumerate().map(|(n, (until, ..))| (*until, n)).min();
+            let bounds = self.bounds.iter().enumerate().map(|(n, bounds)| (START + bounds.after, n)).min();
             match (next, alone) {
-                (next, Some((at, n))) if next.is_none_or(|(due, _)| at <= due) => {
-                    let (_, lane, began) = self.alone.remove(n);
+                (Some((due, _)), _) if bounds.is_some_and(|(at, _)| at <= due && due < NEVER) => {
+                    let (at, n) = bounds.unwrap();
                     self.now = self.now.max(at);
-                    self.lanes.observe(lane, self.now, &seen(Some(Disposition::Slow), self.now - began));
+                    let bounds = self.bounds.remove(n);
+                    self.change(bounds);
+                }
+                (next, Some((at, n))) if next.is_none_or(|(due, _)| at <= due) => {
+                    self.now = self.now.max(at);
+                    let lone = self.alone.remove(n);
+                    self.lone(lone);
                 }
                 (Some((at, n)), _) if at < NEVER => {
                     self.now = self.now.max(at);
@@ -308,6 +383,23 @@ impl World {
             self.holds()?;
         }
         Err("it never ends".into())
+    }
+
+    fn change(&mut self, Bounds { lane, ceiling, queue_max, .. }: Bounds) {
+        self.lanes.real.set_bounds(lane, self.now, (ceiling, queue_max));
+        let gate = self.lanes.real.get(lane).gate();
+        self.most[lane.0 as usize] = (gate.limiter().in_flight() as usize, gate.waiting());
+        self.may[lane.0 as usize] = (ceiling as usize, queue_max);
+    }
+
+    /// An attempt ended that went on alone.
+    fn lone(&mut self, (_, lane, began, Lone { failed, token, .. }): (Moment, LaneId, Moment, Lone)) {
+        let elapsed = self.now - began;
+        if token {
+            self.lanes.real.progress(lane, self.now, began);
+            self.lanes.shadow.progress(lane, self.now, began);
+        }
+        self.lanes.observe(lane, self.now, &seen(failed, elapsed));
     }
 
     /// Who is woken looks again at once.
@@ -333,6 +425,7 @@ impl World {
                 return self.after(n);
             }
             call.decisions += 1;
+            call.share(now);
             call.watch.event(now, event, &call.exec, &mut self.lanes);
             let decision = call.exec.step(now, event, &mut self.lanes.real);
             self.log.push((n, now, event, decision.clone()));
@@ -342,9 +435,14 @@ impl World {
                 Decision::Start(attempt) => {
                     let script = &call.call.scripts[attempt.number % call.call.scripts.len()];
                     call.events.extend(script.iter().map(|(at, act)| (now + *at, act.of(attempt.number))));
+                    let shares = &call.call.shares[attempt.number % call.call.shares.len()];
+                    call.shares.extend(shares.iter().map(|(at, of)| (now + *at, attempt.number, *of)));
                 }
-                Decision::Detach { candidate, began, until, .. } => {
-                    self.alone.push((until, call.call.candidates[candidate].lane, began));
+                Decision::Detach { attempt, candidate, began, until, .. } => {
+                    let lone = call.call.alone[attempt % call.call.alone.len()];
+                    let slow = Lone { after: until - now, failed: Some(Disposition::Slow), token: false };
+                    let lone = lone.filter(|lone| now + lone.after < until).unwrap_or(slow);
+                    self.alone.push((now + lone.after, call.call.candidates[candidate].lane, began, lone));
                 }
                 Decision::Judge { attempt, .. } => {
                     let said = call.call.verdicts[attempt % call.call.verdicts.len()];
@@ -384,7 +482,7 @@ impl World {
 
     /// Lanes know what happened to them, each end once; nobody waits beside a free place, or at a lane
     /// that is down.
-    fn holds(&self) -> Result<(), String> {
+    fn holds(&mut self) -> Result<(), String> {
         for lane in (0..LANES).map(LaneId) {
             let (known, gate) = (self.lanes.real.get(lane), self.lanes.real.get(lane).gate());
             let shadow = self.lanes.shadow.get(lane);
@@ -398,7 +496,7 @@ impl World {
             }
             let running: Vec<_> =
                 self.calls.iter().flat_map(|call| &call.watch.running).filter(|f| f.lane == lane).collect();
-            let alone = self.alone.iter().filter(|(_, of, _)| *of == lane).count();
+            let alone = self.alone.iter().filter(|(_, of, ..)| *of == lane).count();
             let tickets = self.calls.iter().filter_map(|call| call.watch.queued.map(|queued| (call, queued)));
             let tickets: Vec<_> = tickets.filter(|(call, (c, _))| call.call.candidates[*c].lane == lane).collect();
             let granted = tickets.iter().filter(|(_, (_, ticket))| gate.is_granted(*ticket)).count();
@@ -410,10 +508,12 @@ impl World {
                 return Err(format!("{lane:?} has {in_use:?} calls and waiters instead of {expected:?}"));
             }
             let probes = running.iter().filter(|flight| flight.probes).count() + alone;
-            let most = self.ceilings[lane.0 as usize] as usize + probes;
-            if in_use.0 > most || in_use.1 > QUEUE_MAX {
-                return Err(format!("{lane:?} has {in_use:?} calls and waiters of {most}"));
+            let (may, before) = (self.may[lane.0 as usize], self.most[lane.0 as usize]);
+            let most = (may.0.max(before.0), may.1.max(before.1));
+            if in_use.0 > most.0 + probes || in_use.1 > most.1 {
+                return Err(format!("{lane:?} has {in_use:?} calls and waiters of {most:?}, and {probes} probes"));
             }
+            self.most[lane.0 as usize] = (before.0.min(in_use.0), before.1.min(in_use.1));
             let closed = self.lanes.real.breaker(lane) == BreakerState::Closed;
             let free = closed && self.lanes.real.held(lane, self.now).is_none() && gate.limiter().has_room();
             // A pause that ends just now is noticed by those who wait, this instant.
@@ -439,11 +539,21 @@ impl World {
 }
 
 fn seen(failed: Option<Disposition>, elapsed: Duration) -> Observation {
-    Observation { failed, elapsed, budget: elapsed, stream: true, first_token: Some(elapsed / 2), breach: None }
+    Observation {
+        failed,
+        elapsed,
+        budget: elapsed,
+        stream: true,
+        first_token: Some(elapsed / 2),
+        breach: None,
+        call: None,
+    }
 }
 
-fn run(calls: &[Call], ceilings: &[u32], histories: &[History]) -> Result<World, TestCaseError> {
-    let mut world = World::new(calls, ceilings, histories);
+type AllBounds<'a> = (&'a [(u32, usize)], &'a [Bounds]);
+
+fn run(calls: &[Call], bounds: AllBounds<'_>, histories: &[History]) -> Result<World, TestCaseError> {
+    let mut world = World::new(calls, bounds, histories);
     let result = world.run();
     let Err(broken) = result else { return Ok(world) };
     let log: Vec<String> = world.log.iter().map(|line| format!("{line:?}")).collect();
@@ -455,9 +565,9 @@ proptest! {
 
     #[test]
     fn every_decision_holds_in_a_world_of_one(call in call(), histories in histories()) {
-        let calls = [call];
-        let world = run(&calls, &[2; LANES as usize], &histories)?;
-        prop_assert_eq!(world.log, run(&calls, &[2; LANES as usize], &histories)?.log);
+        let (calls, bounds) = ([call], [(2, 5); LANES as usize]);
+        let world = run(&calls, (&bounds, &[]), &histories)?;
+        prop_assert_eq!(world.log, run(&calls, (&bounds, &[]), &histories)?.log);
     }
 }
 
@@ -467,9 +577,9 @@ proptest! {
     #[test]
     fn every_decision_holds_where_many_share_their_lanes(
         calls in proptest::collection::vec(call(), 2..25),
-        ceilings in proptest::collection::vec(1..4_u32, LANES as usize),
+        (first, changes) in bounds(),
         histories in histories(),
     ) {
-        run(&calls, &ceilings, &histories)?;
+        run(&calls, (&first, &changes), &histories)?;
     }
 }
