@@ -59,7 +59,7 @@ pub use orchestrator::{BuildError, Builder, ExecuteError, LaneState, Orchestrato
 pub use reload::{Configuration, Refused};
 pub use repeats::idempotency;
 pub use rollout::{
-    RolloutAsked, RolloutError, RolloutEvent, RolloutFigures, RolloutStanding, promote_rollout,
+    RolloutAsked, RolloutError, RolloutEvent, RolloutFigures, RolloutInForce, RolloutStanding, promote_rollout,
     release_rollout, rollout_standings, start_rollout, stop_rollout,
 };
 pub use semantic::{SemanticState, check_embeddings};
