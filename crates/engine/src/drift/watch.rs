@@ -14,7 +14,7 @@ use super::{Watched, gold};
 use crate::engine::Engine;
 
 /// How often is looked whether there is enough to begin with.
-const BEGIN_US: i64 = 10 * 60 * 1_000_000;
+const BEGIN_US: i64 = 60 * 1_000_000;
 /// How often gold answers are judged again.
 const GOLD_US: i64 = 24 * 3600 * 1_000_000;
 
