@@ -70,7 +70,10 @@ fn a_rollout_is_ordered_looked_at_and_ended() {
 #[test]
 fn one_call_from_the_command_line_follows_it() {
     let folder = house("");
-    folder.write("truth.jsonl", "{\"input\":{\"ticket\":\"It stays white.\"},\"expected\":{\"label\":\"bug\"}}\n");
+    let truth = |ticket: &str, label: &str| {
+        format!("{{\"input\":{{\"ticket\":\"{ticket}\"}},\"expected\":{{\"label\":\"{label}\"}}}}\n")
+    };
+    folder.write("truth.jsonl", &[truth("It stays white.", "bug"), truth("Charged twice.", "billing")].concat());
     folder.write("scenario.toml", "truth = [\"truth.jsonl\"]\n[models.good]\n[models.new]\n");
     let run = &["run", "classify", "--input", "{\"ticket\":\"It stays white.\"}", "--json"];
     let model = || folder.run(run).done().json()["model"].clone();

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -22,7 +22,7 @@ const SINCE: usize = 150;
 const LABELS: usize = 40;
 const LABELS_SINCE: usize = 110;
 /// It is looked twice a minute.
-const TOLD_MAX: Duration = Duration::from_secs(120);
+const TOLD_MAX: Duration = Duration::from_secs(180);
 
 /// What was seen.
 pub(super) struct Seen {
@@ -68,12 +68,13 @@ fn drift(report: &Value) -> Option<Value> {
     report.pointer("/drift/0").cloned()
 }
 
-/// Whether the next notice is this one.
+/// Whether this notice comes.
 async fn told(hook: &mut Hook, kind: &str) -> Result<bool> {
-    match timeout(TOLD_MAX, hook.told()).await {
-        Ok(told) => Ok(told.context("no notice")? == kind),
-        Err(_) => Ok(false),
-    }
+    let comes = async {
+        while hook.told().await? != kind {}
+        Ok(())
+    };
+    timeout(TOLD_MAX, comes).await.map_or(Ok(false), |told: Result<()>| told.map(|()| true))
 }
 
 pub(super) fn report(seen: &Seen, report: &mut Report) {
