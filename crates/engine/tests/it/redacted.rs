@@ -15,7 +15,7 @@ fn topic(topic: &str) -> Call {
 }
 
 fn journal(house: &Open) -> String {
-    format!("{:?}", house.entries())
+    format!("{:#?}", house.entries())
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,7 +52,7 @@ async fn answers_are_remembered_where_nothing_of_them_is_replaced() {
 #[tokio::test(start_paused = true)]
 async fn what_a_gate_held_back_is_stored_so_too() {
     let gate = "[[checks]]\ntype = \"contains\"\nvalue = \"@\"\nnot = true\non_fail = \"gate\"\n";
-    let house = House::write(&format!("{WRITE}[review]\nper_day = 100000\n{gate}{REDACTED}")).open();
+    let house = House::write(&format!("{WRITE}[review]\nper_day = 100\n{gate}{REDACTED}")).open();
     house.models.say("a", &[Says::Text(0, "write to ana@mail.example.org")]);
     house.models.say("b", &[Says::Text(0, "write to us")]);
     let mut held_back = Vec::new();
@@ -63,7 +63,12 @@ async fn what_a_gate_held_back_is_stored_so_too() {
         held_back.extend(record.review.and_then(|draw| draw.rejected?.output));
     }
     assert!(held_back.iter().all(|output| *output == json!({ "text": "write to [email-1]" })), "{held_back:?}");
-    assert!(!held_back.is_empty() && !journal(&house).contains(MAIL));
+    assert!(!held_back.is_empty(), "none was drawn");
+    assert!(
+        !journal(&house).contains(MAIL),
+        "{}",
+        journal(&house).lines().find(|line| line.contains(MAIL)).unwrap_or("?")
+    );
 }
 
 #[test]

@@ -46,7 +46,8 @@ pub(super) async fn play(baton: PathBuf, folder: &Path, seed: u64) -> Result<See
     progress("a model that is good, and is watched");
     let well = stage.traffic("well", WELL).await?.bad();
     stage.label(LABELS).await?;
-    stage.waited(async || Ok(drift(&stage.report().await?).filter(|is| is["state"] == "watching"))).await?;
+    // The report says so as soon as there is enough, the server once it has begun.
+    stage.waited(async || Ok(stage.metrics("baton_drift_alarm{").await?.pop().map(Value::from))).await?;
     progress("it gets worse");
     let began = Instant::now();
     let worse = stage.traffic("worse", WORSE).await?.bad();
