@@ -110,6 +110,14 @@ impl Drift {
         self.standings.load_full()
     }
 
+    /// In place of how this watch stood.
+    fn show(&self, standing: DriftStanding) {
+        let mut all = Vec::clone(&self.standings.load());
+        all.retain(|other| (&other.team, &other.intent) != (&standing.team, &standing.intent));
+        all.push(standing);
+        self.standings.store(Arc::new(all));
+    }
+
     pub(crate) fn take_events(&self) -> Vec<DriftEvent> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }

@@ -145,6 +145,8 @@ async fn alarm(
         watching.gold_us = since_us;
     }
     engine.drift.raise(&watched.of, wanted);
+    // Not only when the gold answers have been judged, which takes a while.
+    engine.drift.show(watch.standing(&watched.of.0, &watched.intent.plan.name));
     data["by"] = json!(by);
     data["labelsWanted"] = json!(wanted);
     watch.tell(engine, watched, ("drift.alarm", data)).await
