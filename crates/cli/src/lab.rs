@@ -1,11 +1,12 @@
 //! What `eval` and `compare` share: candidates from names, the cache of answers, the run itself.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_config::{ModelSpec, Plan, Snapshot};
+use baton_config::{ModelSpec, Plan, Snapshot, StoreContent};
 use baton_core::{Allowance, IntentName};
 use baton_engine::Orchestrator;
 use baton_lab::{AnswerCache, Case, Column, Options, Seen, Variant};
@@ -96,9 +97,11 @@ fn candidate(snapshot: &mut Snapshot, intent: &str, name: &str) -> Result<String
     let Some(spec) = known else {
         let aliases = snapshot.aliases.keys().map(String::as_str);
         let ids = snapshot.models.iter().map(|spec| spec.id.as_str());
-        let known: Vec<&str> = std::iter::once(AS_DECLARED).chain(aliases).chain(ids).collect();
+        let known: BTreeSet<&str> = aliases.chain(ids).collect();
+        let known: Vec<&str> = known.into_iter().collect();
         return Err(Exit::usage(format!(
-            "there is no model `{name}`; there are: {}. Give it a name under [models] in baton.toml",
+            "there is no model `{name}` here; there are: {}, and `{AS_DECLARED}` for the intent as it is. Add it to an \
+             intent's `models`, or to [models] in baton.toml",
             known.join(", ")
         )));
     };
@@ -136,8 +139,8 @@ pub(crate) fn cache(side: &Side, wanted: bool, notes: &mut Vec<String>) -> Resul
     if !wanted {
         return Ok(AnswerCache::none());
     }
-    if !side.plan.privacy.content {
-        notes.push("The intent's privacy keeps no content: no answer was kept for a rerun.".into());
+    if side.plan.privacy.store != StoreContent::Full {
+        notes.push("The intent's privacy keeps not all content: no answer was kept for a rerun.".into());
         return Ok(AnswerCache::none());
     }
     let told = |error: std::io::Error| {

@@ -1,6 +1,6 @@
 //! From a folder to a running orchestrator: what most commands begin with.
 
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use baton_provider::{HttpTransport, Provider, ProviderError};
 use baton_store::{JournalError, Store, StoreError};
 use baton_wire::Transport;
 use clap::Args;
+use tokio::net::TcpListener;
 
 use crate::exit::{Exit, tell};
 use crate::transports::{Fixtures, Transports};
@@ -170,6 +171,27 @@ pub(crate) fn team(name: &str, snapshot: &Snapshot) -> Result<TeamId, Exit> {
         return Err(Exit::usage(message));
     }
     Ok(team)
+}
+
+/// Listens, or says what is in the way and what to do.
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Exit> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let (why, hint) = match error.kind() {
+            ErrorKind::AddrInUse => (
+                "another process listens there already, maybe an earlier baton".to_owned(),
+                format!("stop that one, or take another port: --listen {}:0 picks a free one", address.ip()),
+            ),
+            ErrorKind::AddrNotAvailable => (
+                "this machine has no such address".to_owned(),
+                format!("listen on 127.0.0.1:{0} for this machine alone, on 0.0.0.0:{0} for all", address.port()),
+            ),
+            ErrorKind::PermissionDenied => {
+                (error.to_string(), "take a port of 1024 or more, as in --listen 127.0.0.1:7700".to_owned())
+            }
+            _ => (error.to_string(), "--listen says where".to_owned()),
+        };
+        Exit::outside(format!("cannot listen on {address}: {why}")).with_hint(&hint)
+    })
 }
 
 /// An address to listen on, as a flag says it.

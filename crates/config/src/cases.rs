@@ -12,7 +12,7 @@ use crate::{Case, IntentKind, Schema, SchemaViolation, Share};
 /// More belong into the store, not into a file.
 const CASES_MAX: usize = 100_000;
 /// After so many mistakes in one file the rest are counted, not shown.
-const MISTAKES_MAX: usize = 20;
+const MISTAKES_MAX: usize = 10;
 
 /// A line as it is written.
 #[derive(Deserialize)]

@@ -18,7 +18,6 @@ mod expression;
 mod files;
 mod hash;
 mod json;
-mod later;
 mod load;
 mod plan;
 mod price_file;
@@ -46,7 +45,7 @@ pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load, sources};
 pub use plan::{
     BatchSpec, CacheSpec, Case, Criterion, Durability, Embedding, Hashes, IntentKind, JOBS_DEFAULT, JudgeSpec,
     LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, SemanticSpec,
-    ServerSpec, Share, Snapshot, StoreSpec, Team,
+    ServerSpec, Share, Snapshot, StoreContent, StoreSpec, Team,
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};

@@ -332,10 +332,21 @@ pub struct LocalSpec {
 /// What may be stored of inputs and outputs. Governs journal, cache and traces too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Privacy {
-    /// Whether inputs and outputs are stored at all (`store = "none"`: no).
-    pub content: bool,
+    /// What is stored of inputs and outputs.
+    pub store: StoreContent,
     /// How long records are kept.
     pub keep: Duration,
+}
+
+/// How much of inputs and outputs is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreContent {
+    /// All of it.
+    Full,
+    /// What is left when personal data that can be told by its form is replaced.
+    Redacted,
+    /// None of it.
+    Nothing,
 }
 
 /// One line of `cases.jsonl`.

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PrivacyFile {
-    /// `full`: inputs and outputs are stored. `none`: they are not.
+    /// `full`: inputs and outputs are stored. `redacted`: they are, with personal data that can be told by its
+    /// form (mail addresses, phone, card and account numbers, IP addresses, keys, long numbers) replaced by
+    /// marks. `none`: they are not.
     pub(crate) store: StoreContentFile,
     /// How long records are kept: `30d`.
     pub(crate) keep: String,
@@ -25,5 +27,6 @@ impl Default for PrivacyFile {
 pub(crate) enum StoreContentFile {
     #[default]
     Full,
+    Redacted,
     None,
 }

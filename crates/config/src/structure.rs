@@ -16,7 +16,6 @@ use serde_json::Value;
 use crate::diagnostics::Sink;
 use crate::document::Document;
 use crate::json::{child, dotted, segments};
-use crate::later;
 use crate::secrets::{INLINE_HELP, is_inline};
 use crate::suggest::{did_you_mean, nearest};
 
@@ -118,10 +117,9 @@ impl<T: JsonSchema + DeserializeOwned> Shape<T> {
             }
             return;
         }
-        let (message, help) = match later::value(&pointer, error.instance()) {
-            Some(refusal) => refusal,
-            None if is_inline(&pointer, error.instance()) => inline(&pointer),
-            None => misfit(&pointer, error, self.parent(error).unwrap_or(&Value::Null)),
+        let (message, help) = match is_inline(&pointer, error.instance()) {
+            true => inline(&pointer),
+            false => misfit(&pointer, error, self.parent(error).unwrap_or(&Value::Null)),
         };
         sink.error(document.at(&pointer), message, help);
         wrong.push(pointer);

@@ -179,6 +179,9 @@ pub struct Record {
     /// Whether `input` and `output` are missing because the journal had no room for them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub content_dropped: bool,
+    /// Whether something in `input` and `output` was replaced by marks, as the intent's privacy says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
     /// The input, where privacy allows storing it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
@@ -237,6 +240,7 @@ impl Record {
             trace: self.trace.clone(),
             review: self.review.as_ref().map(ReviewDraw::without_content),
             content_dropped: self.content_dropped,
+            redacted: self.redacted,
             input: None,
             output: None,
         }

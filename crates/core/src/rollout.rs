@@ -36,6 +36,19 @@ pub enum RolloutStage {
     Released,
 }
 
+impl RolloutStage {
+    /// The name in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running { .. } => "running",
+            Self::Promoted => "promoted",
+            Self::RolledBack => "rolled_back",
+            Self::Released => "released",
+        }
+    }
+}
+
 /// A rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,11 +4,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_config::OnExhausted;
+use baton_config::{OnExhausted, StoreContent};
 use baton_core::{
     Answer, AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, Failure, Finish, NanoUsd, Quality, Record,
     ScoreResult, Status, Trace, Usage, Via,
 };
+use baton_eval::Redaction;
 use baton_store::Entry;
 use baton_wire::{Block, Delta};
 use futures_util::FutureExt as _;
@@ -203,9 +204,32 @@ pub(crate) async fn recorded(
     record.judged = engine.judges.draw(engine, request, &record, &outcome);
     let raised = engine.drift.raised(&record.team, &record.lineage);
     record.review = engine.reviews.draw(request, (&record, &outcome), raised.as_deref(), engine.clock.now());
+    if request.intent.as_ref().is_some_and(|intent| intent.plan.privacy.store == StoreContent::Redacted) {
+        redact(&mut record, &outcome);
+    }
     // A stream's deadline bounded its commit.
     let until = if outcome.released { request.stream_end() } else { request.deadline };
     write(engine, log, record, outcome, until).await
+}
+
+/// Replaces the personal data in a record's content. What was told otherwise than it is stored, the record
+/// alone cannot tell again.
+fn redact(record: &mut Record, outcome: &Outcome) {
+    let mut redaction = Redaction::default();
+    let rejected = record.review.as_mut().and_then(|draw| draw.rejected.as_mut()?.output.as_mut());
+    for content in [record.input.as_mut(), record.output.as_mut(), rejected].into_iter().flatten() {
+        *content = redaction.of(content);
+    }
+    record.redacted = !redaction.counts().is_empty();
+    // What providers and checks said may quote it.
+    let errors = record.attempts.iter_mut().filter_map(|attempt| attempt.error.as_mut());
+    let told = record.error.as_mut().map(|failure| &mut failure.message);
+    for text in errors.chain(record.reason.as_mut()).chain(told) {
+        *text = redaction.text(text);
+    }
+    if record.output.as_ref().is_some_and(|output| *output != outcome.output) {
+        record.idempotency = None;
+    }
 }
 
 /// Microseconds in which at least one attempt was in the air, waited for a place, or was judged.
@@ -246,7 +270,7 @@ async fn write(
 
 fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outcome: &Outcome) -> Record {
     let plan = request.intent.as_ref().map(|intent| &intent.plan);
-    let content = plan.is_some_and(|plan| plan.privacy.content);
+    let content = plan.is_some_and(|plan| plan.privacy.store != StoreContent::Nothing);
     let hash = |of: fn(&baton_config::Hashes) -> &str| plan.map(|p| of(&p.hashes).to_owned()).unwrap_or_default();
     let unknown = || request.intent.as_ref().map_or_else(|| Quality::unknown(0, 0), |intent| intent.quality());
     let quality = Quality { verified: outcome.verified, ..outcome.quality.clone().unwrap_or_else(unknown) };
@@ -321,6 +345,7 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         trace: Some(engine.trace(call, log.execution)).filter(Trace::is_told),
         review: None,
         content_dropped: false,
+        redacted: false,
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use baton_core::TeamId;
-use baton_store::StoreError;
+use baton_store::{DriftEntry, StoreError};
 
 pub use standing::{DriftStanding, DriftState, Explained, drift_standings};
 pub use state::DriftEvent;
@@ -110,6 +110,14 @@ impl Drift {
         self.standings.load_full()
     }
 
+    /// In place of how this watch stood.
+    fn show(&self, standing: DriftStanding) {
+        let mut all = Vec::clone(&self.standings.load());
+        all.retain(|other| (&other.team, &other.intent) != (&standing.team, &standing.intent));
+        all.push(standing);
+        self.standings.store(Arc::new(all));
+    }
+
     pub(crate) fn take_events(&self) -> Vec<DriftEvent> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
@@ -163,15 +171,21 @@ pub(crate) async fn pass(engine: &Arc<Engine>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// As the last process left them; what was raised is again.
+/// As the last process left them; what was raised is again, and an open alarm is told again: whether the
+/// last process got to that nobody knows.
 async fn loaded(engine: &Engine) -> Result<HashMap<Of, Watch>, StoreError> {
     let explained = engine.store.drift(Some("explained")).await?;
+    let alarms = engine.store.drift(Some("alarm")).await?;
     let mut watches: HashMap<Of, Watch> = HashMap::new();
     for entry in engine.store.drift(None).await? {
         let of = (entry.team.clone(), entry.lineage.clone());
         let last = explained.iter().find(|other| (&other.team, &other.lineage) == (&of.0, &of.1));
         let state: State = load(&entry);
         engine.drift.raise(&of, state.wanted());
+        let its = |other: &&DriftEntry| (&other.team, &other.lineage) == (&of.0, &of.1);
+        if let Some(alarm) = alarms.iter().find(its).filter(|_| state.wanted().is_some()) {
+            engine.drift.tell(DriftEvent::again(alarm));
+        }
         watches.insert(of, Watch::of(state, last.and_then(standing::explained)));
     }
     Ok(watches)

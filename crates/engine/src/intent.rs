@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use baton_config::{IntentKind, ModelSpec, Plan, Share};
+use baton_config::{IntentKind, ModelSpec, Plan, Share, StoreContent};
 use baton_core::{Candidate, Quality};
-use baton_eval::{Checks, Finish, Given, Judged, token_probabilities};
+use baton_eval::{Checks, Finish, Given, Judged, Redaction, token_probabilities};
 use baton_wire::Completion;
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ fn train(plan: &Plan) -> Result<Option<baton_local::Model>, BuildError> {
 pub(crate) fn train_with(plan: &Plan, more: &[(String, String)]) -> Result<Option<baton_local::Model>, BuildError> {
     let cases = plan.cases.iter().filter(|case| case.share == Share::Examples);
     let texts: Vec<(String, &str)> =
-        cases.filter_map(|case| Some((text_of(&case.input), case.expected.get("label")?.as_str()?))).collect();
+        cases.filter_map(|case| Some((read_of(plan, &case.input), case.expected.get("label")?.as_str()?))).collect();
     let texts = texts.iter().map(|(text, label)| (text.as_str(), *label));
     let more = more.iter().map(|(text, label)| (text.as_str(), label.as_str()));
     let examples: Vec<_> = texts.chain(more).map(|(text, label)| baton_local::Example { text, label }).collect();
@@ -91,7 +91,15 @@ pub(crate) fn text_of_output(kind: &IntentKind, output: &Value) -> Option<String
     }
 }
 
-/// What `local` reads of an input: its text, without the names of its fields.
+/// What `local` reads of an input: the text of what is stored of it, since from that it learns.
+pub(crate) fn read_of(plan: &Plan, input: &Value) -> String {
+    match plan.privacy.store {
+        StoreContent::Redacted => text_of(&Redaction::default().of(input)),
+        StoreContent::Full | StoreContent::Nothing => text_of(input),
+    }
+}
+
+/// The text of an input, without the names of its fields.
 pub(crate) fn text_of(input: &Value) -> String {
     let mut text = String::new();
     collect(input, &mut text);

@@ -47,7 +47,7 @@ pub use call::{Call, Caller, CallerKey, Target};
 pub use connect::Connect;
 pub use desk::{
     Agreement, Content, CriterionView, Desk, IntentReviews, ItemFilter, LabelView, ReviewStats, ReviewView,
-    ReviewerStats, Verdict, check_output,
+    ReviewerStats, Verdict, check_output, kept_comment,
 };
 pub use drift::{DriftEvent, DriftStanding, DriftState, Explained, drift_standings};
 pub use engine::Observer;
@@ -59,7 +59,7 @@ pub use orchestrator::{BuildError, Builder, ExecuteError, LaneState, Orchestrato
 pub use reload::{Configuration, Refused};
 pub use repeats::idempotency;
 pub use rollout::{
-    RolloutAsked, RolloutError, RolloutEvent, RolloutFigures, RolloutStanding, promote_rollout, release_rollout,
-    rollout_standings, start_rollout, stop_rollout,
+    RolloutAsked, RolloutError, RolloutEvent, RolloutFigures, RolloutInForce, RolloutStanding, promote_rollout,
+    release_rollout, rollout_standings, start_rollout, stop_rollout,
 };
 pub use semantic::{SemanticState, check_embeddings};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use baton_cache::{Entry, Lookup};
+use baton_config::StoreContent;
 use baton_core::{Commit, ErrorCode, ExecutionId, Failure, NanoUsd, Record, Status, Verdict, Via, verdict};
-use baton_eval::Seen;
+use baton_eval::{Redaction, Seen};
 use baton_wire::{Block, FinishReason};
 use tokio::time::sleep_until;
 
@@ -199,13 +200,21 @@ pub(crate) fn remember(engine: &Engine, request: &Request, record: &Record, outc
     let (Status::Succeeded, Some(Via::Model), Some(model)) = (outcome.status, outcome.via, &outcome.model) else {
         return None;
     };
-    if whole && intent.plan.privacy.content {
+    let text = outcome.text();
+    let as_it_is = || match intent.plan.privacy.store {
+        StoreContent::Full => true,
+        StoreContent::Redacted => {
+            record.output.as_ref() == Some(&outcome.output) && Redaction::default().text(&text) == text
+        }
+        StoreContent::Nothing => false,
+    };
+    if whole && as_it_is() {
         let now = engine.clock.now();
         let entry = Entry {
             intent: intent.plan.name.clone(),
             output: outcome.output.clone(),
             tool_calls: Vec::new(),
-            text: outcome.text(),
+            text,
             repairs: outcome.repairs.clone(),
             model: model.clone(),
             source: record.execution,

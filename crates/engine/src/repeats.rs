@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use baton_config::StoreContent;
 use baton_core::{Answer, ErrorCode, ExecutionId, Failure, Idempotency, Moment, Status, TeamId};
 use baton_store::{REPEATS_KEPT, Repeat};
 use baton_wire::{Block, FinishReason};
@@ -196,7 +197,8 @@ pub(crate) fn kept(call: &Call, request: Option<&Request>, outcome: &Outcome) ->
         (Status::Failed, Some(failure)) => Idempotency::keeps(failure.code),
         (Status::Succeeded, _) => {
             let intent = request.and_then(|request| request.intent.as_ref());
-            outcome.tool_calls.is_empty() && intent.is_some_and(|intent| intent.plan.privacy.content)
+            outcome.tool_calls.is_empty()
+                && intent.is_some_and(|intent| intent.plan.privacy.store != StoreContent::Nothing)
         }
         _ => false,
     };

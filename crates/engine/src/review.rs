@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use baton_config::{Plan, ReviewSpec};
+use baton_config::{Plan, ReviewSpec, StoreContent};
 use baton_core::{ExecutionId, IntentName, Moment, Record, Rejected, ReviewDraw, Status};
 use baton_eval::ReviewSampling;
 use baton_stats::SplitMix64;
@@ -51,7 +51,7 @@ impl Reviews {
             return Some(ReviewDraw { probability: answered, double, adjudicator, rejected: None });
         }
         let (attempt, output) = outcome.rejected.as_ref()?;
-        let output = plan.privacy.content.then(|| output.clone());
+        let output = (plan.privacy.store != StoreContent::Nothing).then(|| output.clone());
         // One item an execution: it is drawn where the answer was not.
         let probability = (1.0 - answered) * rejected;
         let rejected_draw = second < rejected && probability > 0.0;

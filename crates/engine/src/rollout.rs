@@ -36,6 +36,17 @@ pub struct RolloutEvent {
     pub data: Value,
 }
 
+/// One that decides who is asked first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RolloutInForce {
+    /// Whose calls.
+    pub team: TeamId,
+    /// Of which intent.
+    pub intent: IntentName,
+    /// The rollout.
+    pub state: Arc<RolloutState>,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Rollouts {
@@ -61,6 +72,18 @@ impl Orchestrator {
     #[must_use]
     pub fn rollout_events(&self) -> Vec<RolloutEvent> {
         self.0.rollouts.take_events()
+    }
+
+    /// The rollouts in force, in no order.
+    #[must_use]
+    pub fn rollouts(&self) -> Vec<RolloutInForce> {
+        let all = self.0.rollouts.in_force.load();
+        let told = |((team, intent), state): (&Of, &Arc<RolloutState>)| RolloutInForce {
+            team: team.clone(),
+            intent: intent.clone(),
+            state: Arc::clone(state),
+        };
+        all.iter().map(told).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! An intent's checks, compiled, and the order in which they are asked.
 
-use baton_config::{IntentKind, Plan, Schema};
+use baton_config::{IntentKind, Plan, Schema, StoreContent};
 use baton_core::{CheckResult, Severity};
 use serde_json::{Map, Value};
 
@@ -57,7 +57,7 @@ impl Checks {
             }
             IntentKind::Generation => Kind::Text,
         };
-        Self { kind, asks, quote: Quote { content: plan.privacy.content } }
+        Self { kind, asks, quote: Quote { content: plan.privacy.store == StoreContent::Full } }
     }
 
     /// Whether a check asks for the probabilities of tokens.

@@ -10,7 +10,7 @@ const QUOTE_CHARS_MAX: usize = 60;
 /// How values are quoted in reasons, which are stored with the record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quote {
-    /// Whether content may be stored.
+    /// Whether all content may be stored: a piece of what was replaced is not told by its form.
     pub(crate) content: bool,
 }
 

@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use baton_core::{ErrorCode, ExecutionId, Failure, Record};
-use baton_engine::check_output;
+use baton_config::Plan;
+use baton_core::{ErrorCode, ExecutionId, Failure};
+use baton_engine::{check_output, kept_comment};
 use baton_store::{Feedback, FeedbackKind, Permission};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -73,14 +74,16 @@ pub(crate) async fn feedback(State(gateway): State<Gateway>, request: Request) -
     let asked: FeedbackRequest = json::read(&body, options.max_json_depth)?;
     let (field, kind) = asked.kind()?;
     let record = find(&gateway, &caller, &asked.execution_id).await?;
-    check_shape(&gateway, &record, field, &kind)?;
+    let snapshot = gateway.orchestrator().snapshot();
+    let plan = record.intent.as_ref().and_then(|intent| snapshot.intents.get(intent)).map(AsRef::as_ref);
+    check_shape(plan, field, &kind)?;
     let feedback = Feedback {
         execution: record.execution,
         team: caller.team,
         at_us: now_us(),
         kind,
         by: asked.by,
-        comment: asked.comment,
+        comment: asked.comment.map(|comment| kept_comment(plan, comment)),
     };
     gateway.orchestrator().store().feedback(feedback).await?;
     heard(&gateway).await;
@@ -116,10 +119,8 @@ impl FeedbackRequest {
 }
 
 /// A corrected output has the shape of the intent's outputs, or nothing could learn from it.
-fn check_shape(gateway: &Gateway, record: &Record, field: &str, kind: &FeedbackKind) -> Result<(), Failure> {
+fn check_shape(plan: Option<&Plan>, field: &str, kind: &FeedbackKind) -> Result<(), Failure> {
     let (FeedbackKind::Correction { output } | FeedbackKind::FinalOutput { output }) = kind else { return Ok(()) };
-    let snapshot = gateway.orchestrator().snapshot();
-    let plan = record.intent.as_ref().and_then(|intent| snapshot.intents.get(intent));
     plan.map_or(Ok(()), |plan| check_output(plan, field.trim_start_matches('/'), output))
 }
 

@@ -57,5 +57,7 @@ pub(crate) async fn sim(baton: &Path, folder: &Path, scenario: &str, seed: u64) 
 pub(crate) async fn serve(baton: &Path, house: &Path, folder: &Path) -> Result<Server> {
     let mut command = Command::new(baton);
     command.args(["serve", "--listen", "127.0.0.1:0"]).arg("--dir").arg(house);
+    // What notices to a hook of ours are signed with.
+    command.env(crate::hook::SECRET.0, crate::hook::SECRET.1);
     Server::start("baton", &mut command, folder).await
 }

@@ -19,6 +19,7 @@ mod frank;
 mod gate;
 mod ground;
 mod hedge;
+mod hook;
 mod house;
 mod instruments;
 mod intervals;

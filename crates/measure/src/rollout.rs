@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::children::{baton, block_on, profile};
 use crate::report::{Report, line, progress, table};
-use crate::scenario::ground::{self, FIRST, INTENT, NEXT};
+use crate::scenario::ground::{self, FIRST, House, INTENT, NEXT};
 use crate::scenario::stage::Stage;
 use worlds::{Ends, ends, truths};
 
@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Report> {
 async fn serve(arguments: &Arguments) -> Result<Served> {
     let folder = tempfile::tempdir()?;
     let receipts = ground::Receipts::new(2 * CALLS * (LOOKS + 2), arguments.seed);
-    let mut stage = Stage::open(baton().await?, folder.path(), receipts, arguments.seed).await?;
+    let mut stage = Stage::open(baton().await?, folder.path(), receipts, (&House::gated(), arguments.seed)).await?;
     progress("a server: the good model in place of the bad one");
     let before = stage.traffic("before", CALLS).await?.fell_back();
     let up = rolled(&mut stage, FIRST, NEXT).await?;

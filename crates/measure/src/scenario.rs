@@ -3,8 +3,9 @@
 //! The real server over real sockets, with simulated models that are called, judged and labelled
 //! through the HTTP API. 30 labels, then 30 more: a threshold comes in force, and what it changes
 //! shows in the answers and in `baton report`. Then `baton calibration rollback`, more labels, and a
-//! restart: it stays.
+//! restart: it stays. Then with a model that gets worse in the middle: an alarm, and what explains it.
 
+mod drift;
 pub(crate) mod ground;
 pub(crate) mod stage;
 
@@ -52,7 +53,10 @@ struct Seen {
 pub(crate) fn run(arguments: Arguments) -> Result<Report> {
     block_on(async {
         let seen = play(&arguments).await?;
-        Ok(report(&seen))
+        let mut report = report(&seen);
+        let folder = tempfile::tempdir()?;
+        drift::report(&drift::play(baton().await?, folder.path(), arguments.seed).await?, &mut report);
+        Ok(report)
     })
 }
 
@@ -61,7 +65,7 @@ async fn play(arguments: &Arguments) -> Result<Seen> {
     let baton = baton().await?;
     // Four phases, and what is asked until a change shows.
     let receipts = ground::Receipts::new(arguments.calls * 4 + 2000, arguments.seed);
-    let mut stage = Stage::open(baton, folder.path(), receipts, arguments.seed).await?;
+    let mut stage = Stage::open(baton, folder.path(), receipts, (&ground::House::gated(), arguments.seed)).await?;
 
     progress("traffic, before anybody labelled anything");
     let mut phases = vec![stage.traffic("no labels", arguments.calls).await?];

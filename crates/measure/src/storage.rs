@@ -5,7 +5,6 @@
 //! the state showed. Every execution that was answered must have its one record in the end.
 
 mod ground;
-mod hook;
 mod scenes;
 
 use std::path::Path;

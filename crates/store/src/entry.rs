@@ -100,6 +100,7 @@ impl Opened {
             trace: None,
             review: None,
             content_dropped: false,
+            redacted: false,
             input: None,
             output: None,
         }

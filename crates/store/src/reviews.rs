@@ -174,9 +174,11 @@ pub(crate) fn is_next(item: &ReviewItem, reviewer: &Reviewer, intent: Option<&In
 }
 
 /// The order in which items are given: what one has already, then disputes, then what waits for its
-/// second label, then the rest; of each the oldest first.
-pub(crate) fn rank(item: &ReviewItem, name: &str, now_us: i64) -> impl Ord + use<> {
-    (!item.is_held_by(name, now_us), std::cmp::Reverse(item.state()), item.execution)
+/// second label, then what came after `first`, which an open alarm is explained by, then the rest; of each
+/// the oldest first.
+pub(crate) fn rank(item: &ReviewItem, name: &str, (now_us, first): (i64, Option<ExecutionId>)) -> impl Ord + use<> {
+    let later = first.is_some_and(|first| item.execution <= first);
+    (!item.is_held_by(name, now_us), std::cmp::Reverse(item.state()), later, item.execution)
 }
 
 impl ReviewFilter {

@@ -63,6 +63,7 @@ pub(crate) fn record() -> Record {
         trace: Some(Trace::begin(execution, None, Sampler::new(1.0, true))),
         review: None,
         content_dropped: false,
+        redacted: false,
         input: Some(json!({ "text": CONTENT[0] })),
         output: Some(json!({ "text": CONTENT[1] })),
     }

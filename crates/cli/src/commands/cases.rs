@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use baton_core::{IntentName, TeamId};
-use baton_lab::{Drawn, Redaction, Wanted, from_traffic};
+use baton_eval::Redaction;
+use baton_lab::{Drawn, Wanted, from_traffic};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 

@@ -1,6 +1,8 @@
 //! `baton check`: is the configuration as it should be?
 
-use baton_config::{Diagnostic, Secret};
+use std::sync::Arc;
+
+use baton_config::{Diagnostic, Plan, Secret};
 use baton_core::Day;
 use baton_engine::{BuildError, check_embeddings};
 use baton_provider::ProviderError;
@@ -9,6 +11,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::exit::{Exit, say, tell};
+use crate::lab::plan_of;
 use crate::retiring;
 use crate::setup::{Folder, colour, keyless, plain_table, unix_us};
 use crate::telemetry::secretless;
@@ -19,9 +22,12 @@ use crate::transports::scenarios;
 #[command(after_help = "\
 Examples:
   baton check
+  baton check classify-ticket   all is looked at, this intent alone is listed
   baton check --effective       every setting in force, and where it comes from
   baton check --json            for editors and CI")]
 pub(crate) struct Check {
+    /// List this intent alone
+    intent: Option<String>,
     /// Print every setting in force with its origin
     #[arg(long)]
     effective: bool,
@@ -41,6 +47,9 @@ impl Check {
                 return Err(Exit::usage(report.render(colour())).with_document(document));
             }
         };
+        if let Some(name) = &self.intent {
+            plan_of(&loaded.snapshot, name)?;
+        }
         // Scenarios and keys are looked at too: what `serve` would refuse, `check` tells.
         scenarios(&loaded.snapshot)?;
         let keyless = keyless(&loaded.snapshot)?;
@@ -69,12 +78,14 @@ impl Check {
             }
             say!("{table}");
         }
-        for plan in loaded.snapshot.intents.values() {
+        let listed = |plan: &&Arc<Plan>| self.intent.as_ref().is_none_or(|name| plan.name.as_str() == name);
+        for plan in loaded.snapshot.intents.values().filter(listed) {
             let models: Vec<&str> = plan.candidates.iter().map(|c| c.id.as_str()).collect();
             let version = plan.hashes.policy.get(..8).unwrap_or_default();
             say!("{} {version}: {} cases, {}", plan.name, plan.cases.len(), models.join(" → "));
         }
         match loaded.snapshot.intents.len() {
+            0 => say!("there are no intents yet: make one with `baton init NAME`"),
             1 => say!("1 intent is as it should be"),
             n => say!("{n} intents are as they should be"),
         }

@@ -38,6 +38,7 @@ enum Command {
         place: Place,
     },
     /// Fetch weights with pip or uv
+    #[command(alias = "fetch")]
     Pull {
         /// Whose, as `list` shows it
         name: String,
@@ -45,6 +46,7 @@ enum Command {
         place: Place,
     },
     /// Hash what is there again
+    #[command(alias = "check")]
     Verify {
         /// Whose; all that are there where not given
         name: Option<String>,

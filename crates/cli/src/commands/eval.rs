@@ -176,7 +176,10 @@ impl Eval {
             _ => (named.as_str(), None),
         };
         if !Path::new(file).is_file() {
-            let told = format!("--baseline {named}: neither a candidate ({}) nor a file", names.join(", "));
+            let told = format!(
+                "--baseline {named}: neither a candidate ({}) nor a file, which an earlier --jsonl or --out writes",
+                names.join(", ")
+            );
             return Err(Exit::usage(told));
         }
         let earlier = baseline_of_file(Path::new(file), candidate);

@@ -32,6 +32,7 @@ pub(crate) struct Prices {
 enum Command {
     List(list::List),
     Set(set::Set),
+    #[command(alias = "compare")]
     Diff(diff::Diff),
 }
 

@@ -62,6 +62,8 @@ impl Run {
         };
         let recording = if self.no_record { Recording::Memory } else { Recording::Store { in_use: IN_USE } };
         let (baton, _) = orchestrator(&self.folder, recording, &self.fixtures, None).await?;
+        // A rollout holds here too, and what is known of the models.
+        baton.learn_routing().await.map_err(|error| Exit::outside(error.to_string()))?;
         let call = Call { config, stream: self.stream, ..Call::intent(&self.intent, input) };
         let ended = self.answer(&baton, call).await;
         if let Err(error) = baton.keep().await {

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 
 use baton_gateway::{GatewayOptions, serve};
 use clap::Args;
-use tokio::net::TcpListener;
 
 use crate::exit::{Exit, say, tell};
 use crate::reload::Reloader;
-use crate::setup::{Folder, Recording, orchestrator};
+use crate::setup::{Folder, Recording, listen, orchestrator};
 use crate::telemetry::Telemetry;
 use crate::transports::Fixtures;
 use crate::{signals, watch};
@@ -64,9 +63,7 @@ impl Serve {
         }
         // What a rollout promoted or rolled back holds from the first call on.
         baton.learn_routing().await.map_err(|error| Exit::outside(error.to_string()))?;
-        let listener = TcpListener::bind(self.listen)
-            .await
-            .map_err(|error| Exit::outside(format!("cannot listen on {}: {error}", self.listen)))?;
+        let listener = listen(self.listen).await?;
         let address = listener.local_addr().map_err(|error| Exit::outside(error.to_string()))?;
         say!("http://{address}");
         let snapshot = baton.snapshot();

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use baton_sim::Scenario;
 use clap::Args;
-use tokio::net::TcpListener;
 
 use crate::exit::{Exit, say, tell};
 
@@ -34,9 +33,7 @@ impl Sim {
     pub(crate) async fn run(self) -> Result<(), Exit> {
         let scenario = Scenario::read(&self.scenario).map_err(|error| Exit::usage(error.to_string()))?;
         let seed = self.seed.unwrap_or_else(|| scenario.seed().unwrap_or_default());
-        let listener = TcpListener::bind(self.listen)
-            .await
-            .map_err(|error| Exit::outside(format!("cannot listen on {}: {error}", self.listen)))?;
+        let listener = crate::setup::listen(self.listen).await?;
         let address = listener.local_addr().map_err(|error| Exit::outside(error.to_string()))?;
         say!("http://{address}");
         tell!("simulated models, seed {seed}: base URL http://{address}/v1");

@@ -167,7 +167,21 @@ fn a_status_tells_who_failed() {
     );
     doubtful.run(&["run", "classify-ticket", "--input", "\"pay\""]).ends(1, "`unproven` is \"fail\"");
 
-    // 3: something outside. Nobody listens on a port that was just given back.
+    // 3: something outside.
+    let folder = Folder::init();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    folder.write("scenario.toml", "[models.a]\n");
+    for command in [&["serve"][..], &["sim", "--scenario", "scenario.toml"]] {
+        let ran = folder.run(&[command, &["--listen", &address]].concat()).ends(3, &address);
+        assert!(
+            ran.err.contains("another process listens there") && ran.err.contains("--listen 127.0.0.1:0"),
+            "{}",
+            ran.err
+        );
+    }
+
+    // Nobody listens on a port that was just given back.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let folder = labelled(r#"["house/llama"]"#);
     let house = format!("[providers.house]\nkind = \"openai-compatible\"\nbase_url = \"http://{free}/v1\"\n");

@@ -68,6 +68,24 @@ fn a_rollout_is_ordered_looked_at_and_ended() {
 }
 
 #[test]
+fn one_call_from_the_command_line_follows_it() {
+    let folder = house("");
+    let truth = |ticket: &str, label: &str| {
+        format!("{{\"input\":{{\"ticket\":\"{ticket}\"}},\"expected\":{{\"label\":\"{label}\"}}}}\n")
+    };
+    folder.write("truth.jsonl", &[truth("It stays white.", "bug"), truth("Charged twice.", "billing")].concat());
+    folder.write("scenario.toml", "truth = [\"truth.jsonl\"]\n[models.good]\n[models.new]\n");
+    let run = &["run", "classify", "--input", "{\"ticket\":\"It stays white.\"}", "--json"];
+    let model = || folder.run(run).done().json()["model"].clone();
+    assert_eq!(model(), "sim/good");
+    check(&folder, "rollout start classify --to new", (0, "5 % of the calls"));
+    check(&folder, "rollout promote classify --anyway", (0, "models"));
+    assert_eq!(model(), "sim/new");
+    check(&folder, "rollout stop classify", (0, "again"));
+    assert_eq!(model(), "sim/good");
+}
+
+#[test]
 fn where_nobody_says_how_good_answers_are_it_says_so() {
     let folder = house("");
     check(&folder, "rollout start classify --to new", (0, "nothing gathers a word on the quality of `classify`"));

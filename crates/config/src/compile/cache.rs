@@ -78,9 +78,9 @@ fn promised(document: &Document, file: &IntentFile, kind: Option<&IntentKind>, s
         let help = "add `partition = [\"metadata.customer\"]`, or `partition = []` to share within the team on purpose";
         sink.error(document.at(SEMANTIC), message, help);
     }
-    if file.privacy.store == StoreContentFile::None {
-        let message =
-            "the semantic cache keeps inputs and answers, and `privacy.store = \"none\"` says that nothing is kept";
+    if file.privacy.store != StoreContentFile::Full {
+        let message = "the semantic cache keeps inputs and answers as they are, and `privacy.store` says that they are \
+                       not kept so";
         sink.error(document.at(SEMANTIC), message, "remove one of the two");
     }
     if kind == Some(&IntentKind::Generation) {

@@ -16,7 +16,7 @@ use crate::effective::{Effective, settings};
 use crate::files::{IntentFile, OnExhaustedFile};
 use crate::hash::{AnswerParts, hash, hashes};
 use crate::json::child;
-use crate::plan::{Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Share};
+use crate::plan::{Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Share, StoreContent};
 use crate::privacy_file::StoreContentFile;
 use crate::units;
 
@@ -235,7 +235,12 @@ fn privacy(document: &Document, file: &IntentFile, sink: &mut Sink) -> Option<Pr
         sink.error(document.at("/privacy/keep"), "records are kept for less than an hour", help);
         return None;
     }
-    Some(Privacy { content: file.privacy.store == StoreContentFile::Full, keep })
+    let store = match file.privacy.store {
+        StoreContentFile::Full => StoreContent::Full,
+        StoreContentFile::Redacted => StoreContent::Redacted,
+        StoreContentFile::None => StoreContent::Nothing,
+    };
+    Some(Privacy { store, keep })
 }
 
 fn budget(document: &Document, file: &IntentFile, candidates: &[ModelSpec], sink: &mut Sink) -> Allowance {

@@ -10,7 +10,6 @@ use crate::diagnostics::Sink;
 use crate::document::Document;
 use crate::files::{BatonFile, DurabilityFile};
 use crate::json::child;
-use crate::later;
 use crate::plan::{Durability, StoreSpec, Team};
 use crate::suggest::did_you_mean;
 
@@ -50,7 +49,9 @@ fn folder<'u>(document: &Document, url: &'u str, sink: &mut Sink) -> Option<&'u 
     match url.split_once("://") {
         Some(("sqlite", path)) if !path.is_empty() && !path.contains(['?', '#', '\0']) => return Some(path),
         Some(("sqlite", _)) => sink.error(at, "the store's URL has no plain folder", help),
-        Some(("postgres" | "postgresql", _)) => sink.error(at, later::refusal("the store `postgres://`").0, help),
+        Some(("postgres" | "postgresql", _)) => {
+            sink.error(at, "the store `postgres://` is not supported by this version", help)
+        }
         _ => sink.error(at, "the store's URL is of no kind that is known", help),
     }
     None

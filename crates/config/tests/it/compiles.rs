@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_config::{Durability, IntentKind, OnExhausted, PromptRole, Secret, Share};
+use baton_config::{Durability, IntentKind, OnExhausted, PromptRole, Secret, Share, StoreContent};
 use baton_core::{Allowance, Day, IntentName, NanoUsd, SERVER_CEILINGS, Service, Strategy, Unproven, Usage};
 use serde_json::json;
 
@@ -165,7 +165,7 @@ fn the_full_files_of_the_contract() {
     assert_eq!(plan.cache.partition, ["metadata.customer"]);
     assert_eq!((plan.checks.len(), plan.checks[0].name.as_str()), (1, "regex"));
     assert_eq!(plan.local.cut, Some(0.9));
-    assert_eq!((plan.privacy.content, plan.privacy.keep), (false, Duration::from_secs(7 * 86_400)));
+    assert_eq!((plan.privacy.store, plan.privacy.keep), (StoreContent::Nothing, Duration::from_secs(7 * 86_400)));
     assert_eq!(plan.cases.iter().filter(|c| c.share == Share::Examples).count(), 2);
     assert_eq!(snapshot.aliases["gpt-4"].as_str(), "openai/gpt-4-0613");
     assert_eq!(snapshot.model("house").unwrap().place, 2);

@@ -34,15 +34,6 @@ quality = 0.9
 }
 
 #[test]
-fn features_of_later_versions_by_name() {
-    let folder = labelled("[privacy]\nstore = \"redacted\"");
-    assert_snapshot!(folder.diagnostics(), @r#"
-    intents/a/intent.toml:3:9: `store = "redacted"` is not supported by this version
-        remove it; leaving it in would promise what is not done
-    "#);
-}
-
-#[test]
 fn what_cannot_be_batched() {
     let check = |policy: &str, expected: &str| {
         let told = labelled(policy).diagnostics();
@@ -97,7 +88,7 @@ store = \"none\"",
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:3:22: the semantic cache gives one caller's answer to another with a similar input: `partition` must say between whom
         add `partition = ["metadata.customer"]`, or `partition = []` to share within the team on purpose
-    intents/a/intent.toml:3:22: the semantic cache keeps inputs and answers, and `privacy.store = "none"` says that nothing is kept
+    intents/a/intent.toml:3:22: the semantic cache keeps inputs and answers as they are, and `privacy.store` says that they are not kept so
         remove one of the two
     intents/a/intent.toml:4:10: `a..b` is no field of the input
         write a field of the input, as in `product` or `ticket.product`

@@ -7,8 +7,9 @@ mod view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use baton_config::{Plan, Snapshot};
+use baton_config::{Plan, Snapshot, StoreContent};
 use baton_core::{ErrorCode, ExecutionId, Failure, IntentName, LabelSource, Record, ReviewItem, ReviewLabel};
+use baton_eval::Redaction;
 use baton_store::{ReviewAct, ReviewError, ReviewFilter, Reviewer, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -177,23 +178,43 @@ impl Desk {
             return invalid("/comment".into(), format!("comment: at most {COMMENT_CHARS_MAX} characters"));
         }
         let Verdict { criteria, correction, comment, .. } = verdict;
-        let comment = comment.filter(|comment| !comment.trim().is_empty());
+        let comment = comment
+            .filter(|comment| !comment.trim().is_empty())
+            .map(|comment| kept_comment(plan.map(AsRef::as_ref), comment));
         let reviewer = self.reviewer.name.clone();
         Ok(ReviewLabel { reviewer, at_us: self.now_us, source, pass, criteria, correction, comment })
     }
 }
 
-/// Whether an output that a person wrote has the shape of the intent's outputs; without it nothing
-/// could learn from it. `field` is the field of the request that holds it.
+/// Whether an output that a person wrote has the shape of the intent's outputs, without which nothing
+/// could learn from it, and holds nothing that the intent does not store. `field` is the field of the request that holds it.
 ///
 /// # Errors
 /// `input_invalid` with the place.
 pub fn check_output(plan: &Plan, field: &str, output: &Value) -> Result<(), Failure> {
+    let mut redaction = Redaction::default();
+    if plan.privacy.store == StoreContent::Redacted && redaction.of(output) != *output {
+        let found = redaction.counts().keys().copied().collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "{field}: it holds what privacy.store = \"redacted\" keeps out ({found}), and could not be compared with \
+             what is stored: write the marks that the record has in its place, or say pass or fail alone"
+        );
+        return Err(Failure::new(ErrorCode::InputInvalid, message).at(format!("/{field}")));
+    }
     let Some(schema) = &plan.output_schema else { return Ok(()) };
     schema.validate(output).map_err(|violation| {
         let message = format!("{field}{violation}; it must have the shape of the intent's output");
         Failure::new(ErrorCode::InputInvalid, message).at(format!("/{field}{}", violation.pointer))
     })
+}
+
+/// What is kept of a comment, as the intent's privacy says.
+#[must_use]
+pub fn kept_comment(plan: Option<&Plan>, comment: String) -> String {
+    match plan.map(|plan| plan.privacy.store) {
+        Some(StoreContent::Redacted) => Redaction::default().text(&comment),
+        Some(StoreContent::Full | StoreContent::Nothing) | None => comment,
+    }
 }
 
 /// For `map_err`: the caller is told what is theirs, the log what is ours.

@@ -54,6 +54,8 @@ pub struct ReviewView {
 pub enum Content {
     /// It is.
     Stored,
+    /// It is, with personal data replaced by marks: the intent's privacy says so.
+    Redacted,
     /// The intent's privacy keeps it out of the store: look the execution up where its content is.
     NotStored,
     /// The journal had no room for it.
@@ -154,6 +156,7 @@ impl ReviewView {
         self.output = if self.rejected { held_back } else { record.output };
         self.input = record.input;
         self.content = Some(match (&self.input, record.content_dropped) {
+            (Some(_), _) if record.redacted => Content::Redacted,
             (Some(_), _) => Content::Stored,
             (None, true) => Content::Dropped,
             (None, false) => Content::NotStored,

@@ -23,12 +23,12 @@ pub(super) struct Turned {
     pub(super) lost: u64,
 }
 
-/// Those of these whose content is stored.
+/// Those of these whose content is stored as it was judged.
 pub(super) async fn freeze(engine: &Engine, watched: &Watched, gold: Vec<Gold>) -> Result<Vec<Gold>, StoreError> {
     let mut frozen = Vec::with_capacity(gold.len());
     for gold in gold {
         let record = engine.store.execution(&watched.of.0, gold.execution).await?;
-        if record.is_some_and(|record| record.input.is_some() && record.output.is_some()) {
+        if record.is_some_and(|record| record.input.is_some() && record.output.is_some() && !record.redacted) {
             frozen.push(gold);
         }
     }

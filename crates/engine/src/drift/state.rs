@@ -6,7 +6,7 @@ use baton_core::{ExecutionId, IntentName, TeamId};
 use baton_stats::{Advice, Monitor};
 use baton_store::{DriftEntry, StoreError};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Watched;
 use crate::engine::Engine;
@@ -18,6 +18,15 @@ pub struct DriftEvent {
     pub kind: &'static str,
     /// Names and figures; no content.
     pub data: Value,
+}
+
+impl DriftEvent {
+    /// What an entry of the kind `alarm` said, marked as said again.
+    pub(super) fn again(alarm: &DriftEntry) -> Self {
+        let mut data: Value = serde_json::from_str(&alarm.detail).unwrap_or_else(|_| json!({ "team": alarm.team }));
+        data["again"] = json!(true);
+        Self { kind: "drift.alarm", data }
+    }
 }
 
 /// A watch, as the store keeps it after each event. What came after is read again: scores and labels

@@ -14,7 +14,7 @@ use super::{Watched, gold};
 use crate::engine::Engine;
 
 /// How often is looked whether there is enough to begin with.
-const BEGIN_US: i64 = 10 * 60 * 1_000_000;
+const BEGIN_US: i64 = 60 * 1_000_000;
 /// How often gold answers are judged again.
 const GOLD_US: i64 = 24 * 3600 * 1_000_000;
 
@@ -145,6 +145,8 @@ async fn alarm(
         watching.gold_us = since_us;
     }
     engine.drift.raise(&watched.of, wanted);
+    // Not only when the gold answers have been judged, which takes a while.
+    engine.drift.show(watch.standing(&watched.of.0, &watched.intent.plan.name));
     data["by"] = json!(by);
     data["labelsWanted"] = json!(wanted);
     watch.tell(engine, watched, ("drift.alarm", data)).await

@@ -7,7 +7,7 @@ use baton_wire::{Block, FinishReason};
 use serde_json::{Map, json};
 
 use super::{Drive, Given};
-use crate::intent::{Intent, text_of};
+use crate::intent::{Intent, read_of};
 
 impl Drive<'_> {
     pub(super) fn ask_local(&mut self, number: usize) -> Event {
@@ -19,7 +19,7 @@ impl Drive<'_> {
             let why = "it has no cases of two labels to learn from".into();
             return self.failed(number, Disposition::Abstained, why);
         };
-        let prediction = model.predict(&text_of(&self.request.input));
+        let prediction = model.predict(&read_of(&intent.plan, &self.request.input));
         self.settle(number, Usage::default());
         if prediction.abstained {
             let why = if model.cut() > 1.0 {

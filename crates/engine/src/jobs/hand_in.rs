@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use baton_config::Plan;
+use baton_config::{Plan, StoreContent};
 use baton_core::{ErrorCode, Failure, Idempotency, IntentName, JobId};
 use baton_store::{Job, JobState};
 use uuid::Uuid;
@@ -41,7 +41,7 @@ impl Jobs {
     ///
     /// # Errors
     /// `input_invalid` for what is no name;
-    /// `unknown_intent`, `intent_not_allowed`; `unsupported_feature` for an intent that stores nothing;
+    /// `unknown_intent`, `intent_not_allowed`; `unsupported_feature` for an intent that does not store all;
     /// `queue_full` where the team has as many as it may; `override_not_permitted`, `input_invalid` for
     /// limits that no call of it could have.
     pub async fn hand_in(&self, intent: &IntentName, terms: Terms, key: Option<&str>) -> Result<HandIn<'_>, Failure> {
@@ -52,10 +52,10 @@ impl Jobs {
             let message = format!("there is no intent `{intent}`; there are: {}", known.join(", "));
             Failure::new(ErrorCode::UnknownIntent, message).at("/intent")
         })?;
-        if !plan.privacy.content {
+        if plan.privacy.store != StoreContent::Full {
             let message = format!(
-                "`{intent}` stores nothing (privacy.store = \"none\"), and a job is stored until it is read: call it \
-                 with /v1/execute or /v1/execute/batch"
+                "`{intent}` does not store its inputs as they are (privacy.store), and a job is stored until it is \
+                 read: call it with /v1/execute or /v1/execute/batch"
             );
             return Err(Failure::new(ErrorCode::UnsupportedFeature, message).at("/intent"));
         }

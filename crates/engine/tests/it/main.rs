@@ -17,6 +17,7 @@ mod journal;
 mod judging;
 mod models;
 mod paced;
+mod redacted;
 mod reload;
 mod remembered;
 mod repeats;

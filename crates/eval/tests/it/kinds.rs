@@ -1,6 +1,6 @@
 //! Each kind of check, on values that it passes and fails.
 
-use baton_config::{CheckKind, CheckSpec, IntentKind, LengthUnit};
+use baton_config::{CheckKind, CheckSpec, IntentKind, LengthUnit, StoreContent};
 use baton_core::Severity;
 use baton_eval::{Checks, Finish};
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ fn reasons_show_no_content_where_privacy_forbids_to_store_it() {
         spec("contains", fields.as_deref(), CheckKind::ContainsAll(vec!["a".into()])),
         spec("span-in-source", None, CheckKind::SpanInSource(vec!["/company".into()])),
     ]);
-    plan.privacy.content = false;
+    plan.privacy.store = StoreContent::Nothing;
     let checks = Checks::compile(&plan);
     let mut named = json!({ "company": "a", "date": null, "total": "1" });
     named[secret] = json!(1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use baton_config::{
     CacheSpec, CheckKind, CheckSpec, Hashes, IntentKind, LocalSpec, Objective, OnExhausted, Plan, Privacy, Prompt,
-    Route, Schema,
+    Route, Schema, StoreContent,
 };
 use baton_core::{IntentName, SERVER_CEILINGS, Severity, Unproven};
 use serde_json::{Map, Value, json};
@@ -34,7 +34,7 @@ pub(crate) fn plan(kind: IntentKind, schema: Option<Value>, checks: Vec<CheckSpe
         batch: None,
         allowance: baton_core::Allowance::default(),
         local: LocalSpec::default(),
-        privacy: Privacy { content: true, keep: Duration::from_secs(1) },
+        privacy: Privacy { store: StoreContent::Full, keep: Duration::from_secs(1) },
         stream_unverified: false,
         stream: baton_core::StreamLimits::default(),
         hedge_share: 0.0,

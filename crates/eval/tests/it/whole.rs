@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use baton_config::{CheckKind, CheckSpec, Expression, IntentKind, LengthUnit, LetterCase, Markup, Schema};
+use baton_config::{
+    CheckKind, CheckSpec, Expression, IntentKind, LengthUnit, LetterCase, Markup, Schema, StoreContent,
+};
 use baton_core::CheckResult;
 use baton_eval::{Checks, Finish, Given, TokenProbability};
 use serde_json::{Value, json};
@@ -121,7 +123,7 @@ fn invariants_across_fields() {
     let cel = |source: &str| CheckKind::Cel(Arc::new(Expression::compile(source).unwrap()));
     let asked = |source: &str, content| {
         let mut plan = plan(IntentKind::Extraction, Some(json!({})), vec![spec("it", None, cel(source))]);
-        plan.privacy.content = content;
+        plan.privacy.store = if content { StoreContent::Full } else { StoreContent::Nothing };
         let output = json!({ "net": 100, "tax": 19, "total": 119, "of": "SECRET" });
         Checks::compile(&plan).judge_output(&output, &json!({ "n": 1 })).pop().unwrap().reason
     };

@@ -47,6 +47,8 @@ pub(crate) struct ExecutionView {
     output: Option<Value>,
     /// Whether input and output are missing because the journal had no room for them.
     content_dropped: bool,
+    /// Whether something in input and output was replaced by marks, as the intent's privacy says.
+    redacted: bool,
     #[schema(value_type = QualitySchema)]
     quality: Quality,
     /// Where the answer came from; absent where there is none.
@@ -164,6 +166,7 @@ impl From<Record> for ExecutionView {
             input: record.input,
             output: record.output,
             content_dropped: record.content_dropped,
+            redacted: record.redacted,
             quality: record.quality,
             via: record.via,
             model: record.model,

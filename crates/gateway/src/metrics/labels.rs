@@ -38,6 +38,13 @@ labels! {
     ByAttempt { model: ModelId = ModelId::as_str, outcome: AttemptOutcome = |outcome| outcome.as_str() }
     ByCode { intent: Option<IntentName> = intent, code: ErrorCode = |code| code.as_str() }
     ByWatch { team: String = String::as_str, intent: Option<IntentName> = intent }
+    ByRollout {
+        team: String = String::as_str,
+        intent: Option<IntentName> = intent,
+        from: ModelId = ModelId::as_str,
+        to: ModelId = ModelId::as_str,
+        stage: String = String::as_str
+    }
     ByLook { intent: Option<IntentName> = intent, outcome: String = String::as_str }
     ByBudget { kind: String = String::as_str, name: String = String::as_str }
     ByBudgetLimit {

@@ -5,6 +5,7 @@ mod caches;
 mod drift;
 mod labels;
 mod lanes;
+mod rollouts;
 mod state;
 mod usd;
 
@@ -27,6 +28,7 @@ use caches::Caches;
 use drift::Drift;
 use labels::{ByAttempt, ByCode, ByIntent, ByIntentAndModel, ByOutcome, ByTokens, TokenKind};
 use lanes::Lanes;
+use rollouts::Rollouts;
 use state::States;
 use usd::Usd;
 
@@ -52,6 +54,7 @@ pub struct Metrics {
     outlets: Outlets,
     budgets: Budgets,
     drift: Drift,
+    rollouts: Rollouts,
     caches: Caches,
 }
 
@@ -78,6 +81,7 @@ impl Metrics {
             outlets,
             budgets: Budgets::default(),
             drift: Drift::default(),
+            rollouts: Rollouts::default(),
             caches: Caches::default(),
         };
         metrics.register();
@@ -107,6 +111,7 @@ impl Metrics {
         self.states.register(r);
         self.budgets.register(r);
         self.drift.register(r);
+        self.rollouts.register(r);
         self.caches.register(r);
     }
 
@@ -148,6 +153,7 @@ impl Metrics {
         self.states.read(orchestrator, &self.outlets.states());
         self.budgets.read(&orchestrator.budgets());
         self.drift.read(&orchestrator.drift());
+        self.rollouts.read(&orchestrator.rollouts());
         self.caches.read(&orchestrator.semantic());
         self.text()
     }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use baton_stats::SplitMix64;
 use serde_json::{Value, json};
 
-use crate::house;
+use crate::house::{models as models_line, provider, write};
 
 /// The intent, and the criterion that people and judge are asked.
 pub(crate) const INTENT: &str = "receipt";
@@ -24,9 +24,7 @@ const JUDGE_WRONG: f64 = 0.1;
 /// Of the answers that pass, 70 % are to be good, with 90 % confidence: what 60 labels can promise of a
 /// model that is wrong this often. The check that sees most invented values holds none back by itself.
 /// Nobody is hedged: an answer of the other model then says what the gate or a rollout did, and no more.
-const POLICY: &str = r#"
-[hedge]
-max_share = 0
+const GATE: &str = r#"
 [objective]
 latency_ms = 5000
 quality = 0.7
@@ -35,6 +33,12 @@ confidence = 0.9
 type = "span-in-source"
 fields = ["company", "total"]
 on_fail = "signal"
+"#;
+
+/// Judged and reviewed, all of it.
+const SEEN: &str = r#"
+[hedge]
+max_share = 0
 [[criteria]]
 id = "on-receipt"
 ask = "Does every value stand on the receipt?"
@@ -61,6 +65,32 @@ first_token_ms = { p50 = 30, p99 = 80 }
 [models.judge]
 first_token_ms = { p50 = 20, p99 = 60 }
 "#;
+
+/// What the server and its models are.
+pub(crate) struct House {
+    /// In the order in which they are asked.
+    models: &'static [&'static str],
+    policy: String,
+    scenario: String,
+    /// Of baton.toml, besides the models.
+    more: String,
+}
+
+impl House {
+    /// A model that is often wrong before one that is not, behind a gate.
+    pub(crate) fn gated() -> Self {
+        let scenario = SCENARIO.to_owned();
+        Self { models: &[FIRST, NEXT], policy: format!("{GATE}{SEEN}"), scenario, more: String::new() }
+    }
+
+    /// One model without a gate, which is good until so many calls, and then is not.
+    pub(crate) fn worse_from(calls: usize, more: String) -> Self {
+        let scenario =
+            SCENARIO.replace("wrong = 0.4\n", "wrong = 0.1\n[[models.hasty.phases]]\nfrom_call = CALLS\nwrong = 0.5\n");
+        let scenario = scenario.replace("CALLS", &calls.to_string());
+        Self { models: &[FIRST], policy: format!("[objective]\nlatency_ms = 5000\n{SEEN}"), scenario, more }
+    }
+}
 
 const TRADES: [&str; 8] = ["Books", "Bakery", "Tools", "Garden", "Music", "Optics", "Paper", "Shoes"];
 const PLACES: [&str; 8] = ["Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Hazel", "Juniper"];
@@ -92,7 +122,7 @@ impl Receipts {
     }
 
     /// What the models know: each receipt, and what a judge says of the right answer and of any other.
-    fn write(&self, folder: &Path, seed: u64) -> Result<()> {
+    fn write(&self, folder: &Path, (house, seed): (&House, u64)) -> Result<()> {
         let mut rng = SplitMix64::new(seed ^ 1);
         let (mut receipts, mut verdicts) = (String::new(), String::new());
         for text in &self.texts {
@@ -110,9 +140,9 @@ impl Receipts {
                     .push_str(&format!("{}\n", json!({ "input": { "text": text, "mark": mark }, "expected": said })));
             }
         }
-        house::write(&folder.join("receipts.jsonl"), &receipts)?;
-        house::write(&folder.join("verdicts.jsonl"), &verdicts)?;
-        house::write(&folder.join("scenario.toml"), SCENARIO)
+        write(&folder.join("receipts.jsonl"), &receipts)?;
+        write(&folder.join("verdicts.jsonl"), &verdicts)?;
+        write(&folder.join("scenario.toml"), &house.scenario)
     }
 }
 
@@ -121,9 +151,9 @@ pub(crate) async fn sim(
     baton: &Path,
     folder: &Path,
     receipts: &Receipts,
-    seed: u64,
+    (house, seed): (&House, u64),
 ) -> Result<crate::children::Server> {
-    receipts.write(folder, seed)?;
+    receipts.write(folder, (house, seed))?;
     let mut command = tokio::process::Command::new(baton);
     command.args(["sim", "--listen", "127.0.0.1:0", "--seed", &seed.to_string()]);
     command.arg("--scenario").arg(folder.join("scenario.toml"));
@@ -131,11 +161,11 @@ pub(crate) async fn sim(
 }
 
 /// The folder that the server is started with.
-pub(crate) fn write(place: &Path, sim: SocketAddr) -> Result<()> {
-    house::write(&place.join("baton.toml"), &house::provider("sim", sim))?;
+pub(crate) fn furnish(place: &Path, house: &House, sim: SocketAddr) -> Result<()> {
+    write(&place.join("baton.toml"), &format!("{}{}", provider("sim", sim), house.more))?;
     let file = |name: &str| place.join("intents").join(INTENT).join(name);
-    let models = house::models(&[FIRST.to_owned(), NEXT.to_owned()]);
-    house::write(&file("intent.toml"), &format!("{models}{POLICY}"))?;
-    house::write(&file("output.schema.json"), OUTPUT)?;
-    house::write(&file("prompt.md"), "Read this receipt, and answer in JSON:\n{{ output_schema }}\n\n{{ text }}\n")
+    let models: Vec<String> = house.models.iter().map(|model| (*model).to_owned()).collect();
+    write(&file("intent.toml"), &format!("{}{}", models_line(&models), house.policy))?;
+    write(&file("output.schema.json"), OUTPUT)?;
+    write(&file("prompt.md"), "Read this receipt, and answer in JSON:\n{{ output_schema }}\n\n{{ text }}\n")
 }

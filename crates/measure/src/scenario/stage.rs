@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::sleep;
 
-use super::ground::{self, CRITERION, INTENT, NEXT, Receipts};
+use super::ground::{self, CRITERION, House, INTENT, NEXT, Receipts};
 use crate::children::Server;
 
 /// Calls at a time.
 const AT_ONCE: usize = 8;
 /// How long something is waited for that has no bar of its own.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What callers saw of one stretch of traffic.
@@ -62,10 +62,15 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) async fn open(baton: PathBuf, folder: &Path, receipts: Receipts, seed: u64) -> Result<Self> {
-        let sim = ground::sim(&baton, folder, &receipts, seed).await?;
+    pub(crate) async fn open(
+        baton: PathBuf,
+        folder: &Path,
+        receipts: Receipts,
+        (house, seed): (&House, u64),
+    ) -> Result<Self> {
+        let sim = ground::sim(&baton, folder, &receipts, (house, seed)).await?;
         let place = folder.join("house");
-        ground::write(&place, sim.address)?;
+        ground::furnish(&place, house, sim.address)?;
         let server = crate::house::serve(&baton, &place, folder).await?;
         let http = reqwest::Client::new();
         Ok(Self { baton, folder: folder.to_owned(), place, receipts, next: 0, sim, server, http })
@@ -143,8 +148,15 @@ impl Stage {
         Ok(serde_json::from_str(&self.command(&["report", "--json"]).await?)?)
     }
 
+    /// What `/metrics` says of the figures whose names begin so: a line each.
+    pub(crate) async fn metrics(&self, name: &str) -> Result<Vec<String>> {
+        let url = format!("http://{}/metrics", self.server.address);
+        let text = self.http.get(url).send().await?.error_for_status()?.text().await?;
+        Ok(text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect())
+    }
+
     /// Looks until there is something.
-    async fn waited(&self, look: impl AsyncFn() -> Result<Option<Value>>) -> Result<Value> {
+    pub(crate) async fn waited(&self, look: impl AsyncFn() -> Result<Option<Value>>) -> Result<Value> {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
             if let Some(found) = look().await?.filter(|found| !found.is_null()) {

@@ -21,8 +21,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Row;
-use super::hook::Hook;
 use crate::client::{Client, Ending, Outcome};
+use crate::hook::{self, Hook};
 use crate::paused::TRUTH;
 
 /// What must be seen is seen within this.
@@ -53,7 +53,7 @@ impl Ground {
         let put = |path: &str, text: &str| crate::house::write(&place.join(path), text);
         let hook = Hook::start().await?;
         let house = "[providers.sim]\nkind = \"simulated\"\nscenario = \"scenario.toml\"\n\n";
-        put("baton.toml", &format!("{house}{}", hook.configured()))?;
+        put("baton.toml", &format!("{house}{}", hook.configured("journal")))?;
         put("scenario.toml", "models = {}\n")?;
         put("intents/sort/intent.toml", &format!("models = [\"sim/main\"]\n{}", crate::house::LABELS))?;
         put("intents/write/intent.toml", "models = [\"sim/main\"]\n")?;
@@ -64,7 +64,7 @@ impl Ground {
         let cases = TRUTH.map(|(input, label)| (json!(input), json!({ "label": label })));
         let sim = Sim::new(Scenario::default().model("main", Behaviour::default())?.cases(cases)?, 7);
         let outlets = Outlets::default();
-        let (webhooks, deliverer) = Webhooks::new(&outlets, super::hook::unix_us, super::hook::environment);
+        let (webhooks, deliverer) = Webhooks::new(&outlets, hook::unix_us, hook::environment);
         let metrics = Metrics::watching(outlets);
         let observed = Arc::clone(&metrics);
         let observer: Observer = Arc::new(move |record| observed.observe(record));
@@ -74,8 +74,7 @@ impl Ground {
             .build()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let watching =
-            watch(orchestrator.clone(), Arc::new(Mutex::new(Monitor::default())), webhooks, super::hook::unix_us);
+        let watching = watch(orchestrator.clone(), Arc::new(Mutex::new(Monitor::default())), webhooks, hook::unix_us);
         let telling = [tokio::spawn(watching), tokio::spawn(deliverer.run(Arc::new(HttpTransport::new()?)))];
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {

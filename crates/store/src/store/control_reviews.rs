@@ -121,12 +121,12 @@ impl Control {
         reviewer: &Reviewer,
         ours: &(dyn Fn(&ReviewItem) -> bool + Send + Sync),
         change: &Change<'_>,
-        now_us: i64,
+        (now_us, first): (i64, Option<ExecutionId>),
     ) -> Result<Option<ReviewItem>, StoreError> {
         let mut transaction = self.begin().await?;
         let mut item = match held(&mut transaction, reviewer, ours, now_us).await? {
             Some(item) => item,
-            None => match waiting(&mut transaction, reviewer, ours).await? {
+            None => match waiting(&mut transaction, reviewer, ours, first).await? {
                 Some(item) => item,
                 None => return Ok(None),
             },
@@ -283,17 +283,20 @@ async fn held(
             .await
             .map_err(StoreError::database("look for held reviews"))?;
     let held = read_all(&rows)?.into_iter().filter(|item| item.is_held_by(&reviewer.name, now_us) && ours(item));
-    Ok(held.min_by_key(|item| rank(item, &reviewer.name, now_us)))
+    Ok(held.min_by_key(|item| rank(item, &reviewer.name, (now_us, None))))
 }
 
-/// The first that waits for them: disputes before second labels before the rest, the oldest first.
+/// The first that waits for them: disputes before second labels before what came after `first` before the
+/// rest, the oldest first.
 async fn waiting(
     on: &mut SqliteConnection,
     reviewer: &Reviewer,
     ours: &(dyn Fn(&ReviewItem) -> bool + Send + Sync),
+    first: Option<ExecutionId>,
 ) -> Result<Option<ReviewItem>, StoreError> {
-    for state in [ReviewState::Disputed, ReviewState::Second, ReviewState::Open] {
-        let mut after = Vec::new();
+    let recent = first.map(|first| (ReviewState::Open, first.as_bytes().to_vec()));
+    let states = [ReviewState::Disputed, ReviewState::Second].map(|state| (state, Vec::new()));
+    for (state, mut after) in states.into_iter().chain(recent).chain([(ReviewState::Open, Vec::new())]) {
         loop {
             let rows: Vec<String> = sqlx::query_scalar(
                 "SELECT item FROM reviews WHERE team = ? AND state = ? AND state > 0 AND execution > ?

@@ -77,6 +77,23 @@ impl Store {
         let latest: BTreeMap<_, _> = of.map(|entry| ((&entry.team, &entry.lineage), entry)).collect();
         Ok(latest.into_values().cloned().collect())
     }
+
+    /// Since when an alarm of this team is open: the earliest that neither was explained nor ended with a
+    /// watch begun anew. Unix microseconds.
+    pub(crate) async fn alarmed_since(&self, team: &TeamId) -> Result<Option<i64>, StoreError> {
+        let alarms = self.drift(Some("alarm")).await?;
+        let mut alarms: Vec<DriftEntry> = alarms.into_iter().filter(|alarm| alarm.team == *team).collect();
+        for kind in ["explained", "begun"] {
+            if alarms.is_empty() {
+                return Ok(None);
+            }
+            for end in self.drift(Some(kind)).await? {
+                let ended = |alarm: &DriftEntry| alarm.lineage == end.lineage && alarm.at_us <= end.at_us;
+                alarms.retain(|alarm| end.team != *team || !ended(alarm));
+            }
+        }
+        Ok(alarms.iter().map(|alarm| alarm.at_us).min())
+    }
 }
 
 impl Control {

@@ -54,6 +54,34 @@ fn refused<T: std::fmt::Debug>(result: Result<T, ReviewError>) -> ReviewRefusal 
 }
 
 #[tokio::test]
+async fn what_explains_an_open_alarm_is_given_first() {
+    check(async |store| {
+        for number in 1..=4 {
+            append(&store, &drawn(number, false)).await;
+        }
+        store.flush().await.unwrap();
+        let drift = |kind: &str, at_us| DriftEntry {
+            team: team("support"),
+            intent: "sort".into(),
+            lineage: "lineage".into(),
+            at_us,
+            kind: kind.into(),
+            detail: "{}".into(),
+            state: "{}".into(),
+        };
+        store.add_drift(&drift("alarm", 2_000)).await.unwrap();
+        assert_eq!(next(&store, "ann", NOW_US).await, Some(3));
+        assert_eq!(next(&store, "ann", NOW_US).await, Some(3), "and keeps it");
+        assert_eq!(next(&store, "bob", NOW_US).await, Some(4));
+        assert_eq!(next(&store, "cyd", NOW_US).await, Some(1), "then the others");
+        store.add_drift(&drift("explained", 9_000)).await.unwrap();
+        store.act_on_review(&reviewer("ann"), id(3), &ReviewAct::Release, NOW_US).await.unwrap();
+        assert_eq!(next(&store, "ann", NOW_US).await, Some(2), "nothing is open any more");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_drawn_is_given_to_one_of_its_team() {
     check(async |store| {
         append(&store, &drawn(1, false)).await;

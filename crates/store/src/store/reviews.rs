@@ -44,13 +44,17 @@ impl Store {
         now_us: i64,
     ) -> Result<Option<ReviewItem>, ReviewError> {
         let ours = |item: &ReviewItem| is_next(item, reviewer, intent, now_us);
+        let first = self.alarmed_since(&reviewer.team).await?.and_then(|at_us| u64::try_from(at_us / 1000).ok());
+        let first = first.map(|at_ms| ExecutionId::new(at_ms, [0; 10]));
         let hold: &Change<'_> = &|item| act(item, &reviewer.name, &ReviewAct::Hold, now_us);
         if let Some(disk) = &self.0.disk {
-            return Ok(disk.control.change_first(reviewer, &ours, hold, now_us).await?);
+            return Ok(disk.control.change_first(reviewer, &ours, hold, (now_us, first)).await?);
         }
         let mut items = self.remembered();
         let waiting = items.values_mut().filter(|item| ours(item));
-        let Some(item) = waiting.min_by_key(|item| rank(item, &reviewer.name, now_us)) else { return Ok(None) };
+        let Some(item) = waiting.min_by_key(|item| rank(item, &reviewer.name, (now_us, first))) else {
+            return Ok(None);
+        };
         hold(item)?;
         Ok(Some(item.clone()))
     }

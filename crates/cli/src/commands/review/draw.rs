@@ -61,7 +61,8 @@ fn header(screen: &Screen) -> Line<'static> {
     let how = screen.item.as_ref().map_or_else(String::new, |item| {
         let held_back = if item.rejected { "held back by a gate  " } else { "" };
         let decide = if item.labels.is_empty() { "" } else { "two labels disagree: you decide  " };
-        format!("{held_back}{decide}")
+        let marks = if item.content == Some(Content::Redacted) { "marks stand for what is not stored  " } else { "" };
+        format!("{held_back}{decide}{marks}")
     });
     let count = format!("{}: {} labelled, {} wait", screen.reviewer, screen.labelled(), screen.waiting);
     Line::from(vec![Span::from(what).bold(), Span::from(how).fg(Color::Yellow), Span::from(count)])
@@ -78,7 +79,7 @@ fn answer(screen: &Screen, item: &ReviewView, frame: &mut Frame<'_>, area: Rect)
         ),
         Some(Content::Dropped) => "Its content is not stored: the journal had no room for it.".into(),
         Some(Content::Gone) => "Its content has gone: records are kept as long as the intent says.".into(),
-        Some(Content::Stored) | None => "(none)".into(),
+        Some(Content::Stored | Content::Redacted) | None => "(none)".into(),
     };
     let text = |value: Option<&Value>, read: fn(&Value) -> String| {
         value.map_or_else(|| missing.clone(), |value| shown(&read(value)))

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use baton_config::StoreContent;
 use baton_core::{AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, NanoUsd, SERVER_CEILINGS, Status, Via};
 use baton_engine::LogEvent;
 
@@ -64,7 +65,7 @@ fn told(case: &Case<'_>) -> Verdict {
             let same = (Some(answer.via), &answer.model, answer.execution_id, answer.attempts.len())
                 == (record.via, &record.model, record.execution, record.attempts.len());
             hold!(same, "the answer and its record differ in via, model, id or attempts");
-            let private = case.plan.is_none_or(|plan| !plan.privacy.content);
+            let private = case.plan.is_none_or(|plan| plan.privacy.store == StoreContent::Nothing);
             let stored = record.output.as_ref();
             hold!(private == stored.is_none(), "the output is stored against the intent's privacy, or not stored");
             hold!(stored.is_none_or(|output| *output == answer.output), "the record holds another output");
@@ -95,7 +96,10 @@ fn identity(case: &Case<'_>) -> Verdict {
         let partition: Vec<_> = plan.cache.partition.iter().map(value).collect();
         hold!(record.partition == partition, "it was recorded in partition {:?}", record.partition);
         let stored = record.input.is_some();
-        hold!(stored == plan.privacy.content, "its input is stored = {stored}, against the intent's privacy");
+        hold!(
+            stored == (plan.privacy.store != StoreContent::Nothing),
+            "its input is stored = {stored}, against the intent's privacy"
+        );
     }
     Ok(())
 }

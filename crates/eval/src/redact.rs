@@ -1,9 +1,11 @@
-//! Personal data that can be told by its form, replaced: for cases that go where everybody reads them.
+//! Personal data that can be told by its form, replaced: in records of an intent that stores none, and in
+//! cases that go where everybody reads them.
 //!
-//! The same text is replaced by the same mark throughout a case, so that a value of the output is still
+//! The same text is replaced by the same mark throughout a record or case, so that a value of the output is still
 //! found in the input. Names and addresses of people have no form of their own: they are left.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -23,9 +25,12 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         rule("account", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", iban),
         rule("card", r"\b\d(?:[ -]?\d){12,18}\b", luhn),
         rule("ip", r"\b(?:\d{1,3}\.){3}\d{1,3}\b", |text| text.split('.').all(|part| part.parse::<u8>().is_ok())),
+        rule("ip", r"(?i)\b[0-9a-f]{1,4}(?::[0-9a-f]{0,4}){2,7}\b", |text| text.parse::<Ipv6Addr>().is_ok()),
         rule("phone", r"(?:\+|\b00)\d(?:[ ()./-]{0,2}\d){7,14}\b", any),
         rule("phone", r"\(0\d{1,4}\)(?:[ ./-]?\d){5,10}\b", any),
         rule("phone", r"\b\d{3}[-. ]\d{3}[-. ]\d{4}\b", any),
+        rule("phone", r"\b0\d{2,4}[ /-]\d{6,9}\b", any),
+        rule("number", r"\b\d{9,}\b", any),
     ]
     .into_iter()
     .flatten()
@@ -38,7 +43,7 @@ struct Rule {
     is: fn(&str) -> bool,
 }
 
-/// Replaces within one case.
+/// Replaces within one record or case.
 #[derive(Default)]
 pub struct Redaction {
     /// The mark of each text that was replaced.
@@ -48,13 +53,19 @@ pub struct Redaction {
 }
 
 impl Redaction {
-    /// The value with what was found in its strings replaced: `[email-1]`, `[card-2]`. Keys stay.
+    /// The value with what was found in its strings replaced: `[email-1]`, `[card-2]`. A whole number that
+    /// is one of them becomes its mark, a string. Keys stay.
     #[must_use]
     pub fn of(&mut self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(text)),
             Value::Array(items) => items.iter().map(|item| self.of(item)).collect(),
             Value::Object(fields) => fields.iter().map(|(key, field)| (key.clone(), self.of(field))).collect(),
+            Value::Number(number) if number.is_u64() => {
+                let text = number.to_string();
+                let redacted = self.text(&text);
+                if redacted == text { value.clone() } else { Value::String(redacted) }
+            }
             other => other.clone(),
         }
     }
@@ -65,7 +76,9 @@ impl Redaction {
         &self.counts
     }
 
-    fn text(&mut self, text: &str) -> String {
+    /// The text with what was found in it replaced.
+    #[must_use]
+    pub fn text(&mut self, text: &str) -> String {
         let mut redacted = text.to_owned();
         for rule in RULES.iter() {
             let found = rule.pattern.replace_all(&redacted, |found: &regex::Captures<'_>| {
@@ -130,13 +143,15 @@ mod tests {
 
     #[test]
     fn what_has_a_form_is_replaced() {
-        assert_eq!(RULES.len(), 9, "each pattern is one");
+        assert_eq!(RULES.len(), 12, "each pattern is one");
         check("write to ana.b+x@mail.example.org, please", "write to [email-1], please");
         check("card 4111 1111 1111 1111 was charged", "card [card-1] was charged");
         check("pay to GB29 NWBK 6016 1331 9268 19 today", "pay to [account-1] today");
         check("call +49 30 1234567 or (030) 123456", "call [phone-1] or [phone-2]");
         check("555-123-4567", "[phone-1]");
-        check("from 192.168.17.4", "from [ip-1]");
+        check("0171/1234567 or 030 12345678", "[phone-1] or [phone-2]");
+        check("from 192.168.17.4 and 2001:db8::8a2e:370:7334", "from [ip-1] and [ip-2]");
+        check("insured under 65170839001", "insured under [number-1]");
         check("key sk-abcDEF1234567890xyz", "key [secret-1]");
         check("a 0f9c3a7b1d5e4f60718293a4b5c6d7e8f", "a [secret-1]");
     }
@@ -151,9 +166,18 @@ mod tests {
             "Pneumonoultramicroscopicsilicovolcanoconiosis",
             "GB29 NWBK 6016 1331 9268 18",
             "a@b",
+            "at 16:41:03, order 12345678",
         ] {
             check(plain, plain);
         }
+    }
+
+    #[test]
+    fn a_number_of_them_is_replaced_as_its_digits_are() {
+        let mut redaction = Redaction::default();
+        let given = json!({ "card": 4111111111111111_u64, "same": "4111111111111111", "total": 1204.5, "n": 12345678 });
+        let expected = json!({ "card": "[card-1]", "same": "[card-1]", "total": 1204.5, "n": 12345678 });
+        assert_eq!(redaction.of(&given), expected);
     }
 
     #[test]

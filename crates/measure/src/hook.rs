@@ -13,31 +13,31 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
-/// What is signed with: 32 bytes that are no secret.
-const SECRET: (&str, &str) = ("HOOK", "whsec_bWVhc3VyZSBzdG9yYWdlIGlzIHRvbGQgYnkgYSBob29rIQ==");
+/// What is signed with, by the variable that holds it: 32 bytes that are no secret.
+pub(crate) const SECRET: (&str, &str) = ("HOOK", "whsec_bWVhc3VyZSBzdG9yYWdlIGlzIHRvbGQgYnkgYSBob29rIQ==");
 /// More notices than a row has.
 const NOTICES_MAX: usize = 64;
 
 /// See the module.
-pub(super) struct Hook {
+pub(crate) struct Hook {
     address: SocketAddr,
     notices: Receiver<Result<String>>,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
 /// The wall clock, in Unix microseconds.
-pub(super) fn unix_us() -> i64 {
+pub(crate) fn unix_us() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Where the secret stands.
-pub(super) fn environment(name: &str) -> Option<String> {
+pub(crate) fn environment(name: &str) -> Option<String> {
     (name == SECRET.0).then(|| SECRET.1.to_owned())
 }
 
 impl Hook {
-    pub(super) async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (sender, notices) = channel(NOTICES_MAX);
@@ -46,14 +46,14 @@ impl Hook {
         Ok(Self { address, notices, serving })
     }
 
-    /// Its part of baton.toml.
-    pub(super) fn configured(&self) -> String {
+    /// Its part of baton.toml: what it is told of.
+    pub(crate) fn configured(&self, topic: &str) -> String {
         let url = format!("http://{}/hook", self.address);
-        format!("[[webhooks]]\nurl = \"{url}\"\nsecret = {{ env = \"{}\" }}\nevents = [\"journal\"]\n", SECRET.0)
+        format!("[[webhooks]]\nurl = \"{url}\"\nsecret = {{ env = \"{}\" }}\nevents = [\"{topic}\"]\n", SECRET.0)
     }
 
     /// The type of the next notice.
-    pub(super) async fn told(&mut self) -> Result<String> {
+    pub(crate) async fn told(&mut self) -> Result<String> {
         self.notices.recv().await.context("the receiver of webhooks ended")?
     }
 }
