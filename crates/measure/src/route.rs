@@ -1,8 +1,10 @@
 //! What does routing by learnt quality gain? On the RouterBench slice: predictors fitted and chosen on
 //! the train part alone, one report on the test part, beside what needs no learning and beside who
-//! knows every outcome.
+//! knows every outcome. And what asking several models in turn gains, where only their agreement is
+//! seen, in the reading that is worst for it.
 
 mod bench;
+mod cascade;
 mod curve;
 mod learn;
 
@@ -32,6 +34,9 @@ pub(crate) struct Arguments {
     /// without it they see counts and hashed n-grams
     #[arg(long)]
     weights: Option<PathBuf>,
+    /// Report on this fifth of the train part in place of the test part, to choose by without looking there
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..5))]
+    fold: Option<u64>,
 }
 
 /// Neighbours of the nearest-neighbour router.
@@ -53,7 +58,7 @@ struct Line {
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Report> {
-    let bench = Bench::read()?;
+    let bench = Bench::read(arguments.fold)?;
     let blocks = learn::blocks(&bench, &embedders(arguments.weights.as_deref())?);
     let fits = learn::fits(&bench, &blocks);
     let mut chosen: Vec<Chosen> = Vec::new();
@@ -104,7 +109,7 @@ impl World<'_> {
     }
 
     /// What needs no learning, or knows everything; and what was chosen, on average over the seeds.
-    fn lines(&self, means: &Came, routers: &[Came]) -> Vec<Line> {
+    fn lines(&self, means: &Came, routers: &Routers) -> Vec<Line> {
         let ones = vec![1.0; self.bench.test.items.len()];
         let cheapest =
             self.alone.iter().copied().fold(self.dearest, |best, one| if one.0 < best.0 { one } else { best });
@@ -117,13 +122,15 @@ impl World<'_> {
             lines.push(self.line(&name, &self.came(&learn::nearest(self.bench, block, NEIGHBOURS)).hull(&ones)));
         }
         lines.push(self.line(MEANS, &means.hull(&ones)));
-        let each: Vec<Line> = routers.iter().map(|router| self.line("", &router.hull(&ones))).collect();
-        let mean = |sum: f64| sum / each.len() as f64;
-        lines.push(Line {
-            name: CHOSEN.into(),
-            area: mean(each.iter().map(|line| line.area).sum()),
-            cost: each.iter().map(|line| line.cost).sum::<Option<f64>>().map(mean),
-        });
+        for (name, routers) in [(CHOSEN, &routers.chosen), (IN_TURN, &routers.in_turn)] {
+            let each: Vec<Line> = routers.iter().map(|router| self.line("", &router.hull(&ones))).collect();
+            let mean = |sum: f64| sum / each.len() as f64;
+            lines.push(Line {
+                name: name.into(),
+                area: mean(each.iter().map(|line| line.area).sum()),
+                cost: each.iter().map(|line| line.cost).sum::<Option<f64>>().map(mean),
+            });
+        }
         let test = &self.bench.test;
         let oracle = Predicted { quality: test.quality.clone(), cost: test.cost.clone() };
         lines.push(self.line("who knows every outcome", &self.came(&oracle).hull(&ones)));
@@ -133,8 +140,19 @@ impl World<'_> {
 
 /// What the product routes by.
 const MEANS: &str = "shrunk means of the task";
-/// The router that is judged.
-const CHOSEN: &str = "chosen by cross-validation";
+/// Means or ridges.
+const CHOSEN: &str = "ridges chosen by cross-validation";
+/// What is judged. The product asks one model, and others only where that fails or a gate says so.
+const IN_TURN: &str = "asking in turn, worst reading (does not ship)";
+
+/// What came of each seed's.
+struct Routers {
+    chosen: Vec<Came>,
+    in_turn: Vec<Came>,
+}
+
+/// A mean gain over the means of the task and its 95 % interval.
+type Gain = (f64, f64, f64);
 
 fn judge(
     report: &mut Report,
@@ -147,38 +165,59 @@ fn judge(
     let dearest = alone.iter().copied().fold((0.0, 0.0), |best, one| if one.0 > best.0 { one } else { best });
     let world = World { bench, blocks, fits, chosen, span: range(&alone), alone, dearest };
     let means = world.predicted(&Vec::new());
-    let routers: Vec<Came> = chosen.iter().map(|chosen| world.predicted(chosen)).collect();
+    let routers = Routers {
+        chosen: chosen.iter().map(|chosen| world.predicted(chosen)).collect(),
+        in_turn: cascade::routers(bench, &means, arguments.seeds),
+    };
     let lines = world.lines(&means, &routers);
     show(bench, &world.alone, &lines);
     for (seed, chosen) in chosen.iter().enumerate() {
         line(&format!("seed {seed}: {}", told(bench, blocks, fits, chosen)));
     }
-    let all: Vec<&Came> = std::iter::once(&means).chain(&routers).collect();
+    let all: Vec<&Came> = std::iter::once(&means).chain(&routers.chosen).chain(&routers.in_turn).collect();
     let draws = bootstrap(&all, (quality, cost), arguments.draws as usize, 1);
-    let gains: Vec<f64> =
-        draws.iter().map(|areas| areas[1..].iter().sum::<f64>() / routers.len() as f64 - areas[0]).collect();
-    let at = |q: f64| baton_stats::quantile(&gains, q).unwrap_or_default();
-    let gain = gains.iter().sum::<f64>() / gains.len() as f64;
-    bars(report, &world, &lines, (gain, at(0.025), at(0.975)));
+    let split = 1 + routers.chosen.len();
+    bars(report, &world, &lines, [gain(&draws, 1..split), gain(&draws, split..all.len())]);
 }
 
-fn bars(report: &mut Report, world: &World<'_>, lines: &[Line], (gain, lower, upper): (f64, f64, f64)) {
-    let (area, cost) = lines.iter().find(|line| line.name == CHOSEN).map_or((0.0, None), |line| (line.area, line.cost));
+/// The mean of some routers' areas less the first's, over the draws.
+fn gain(draws: &[Vec<f64>], routers: std::ops::Range<usize>) -> Gain {
+    let count = routers.len() as f64;
+    let gains: Vec<f64> =
+        draws.iter().map(|areas| areas[routers.clone()].iter().sum::<f64>() / count - areas[0]).collect();
+    let at = |q: f64| baton_stats::quantile(&gains, q).unwrap_or_default();
+    (gains.iter().sum::<f64>() / gains.len() as f64, at(0.025), at(0.975))
+}
+
+fn bars(report: &mut Report, world: &World<'_>, lines: &[Line], [ridges, in_turn]: [Gain; 2]) {
+    let of =
+        |name: &str| lines.iter().find(|line| line.name == name).map_or((0.0, None), |line| (line.area, line.cost));
+    let (area, cost) = of(IN_TURN);
     let decision = decision_us(world.bench, world.blocks, world.fits, world.chosen);
+    let told = |(mean, lower, upper): Gain| format!("{mean:+.4}, 95 % interval {lower:+.4} to {upper:+.4} (paired)");
     line(&format!(
-        "\ngain over the means: {gain:+.4}, 95 % interval {lower:+.4} to {upper:+.4} (paired); a decision without its \
-         embedding: p50 {:.1} µs, p99 {:.1} µs\naims: AIQ {:.3}, here {area:.4}; {:.2} USD",
-        decision.0, decision.1, AIMS.0, AIMS.1
+        "\ngain over the means: {CHOSEN} {}\n{IN_TURN} {}\na decision without its embedding: p50 {:.1} µs, p99 {:.1} \
+         µs\naims: AIQ {:.3}, here {area:.4}; {:.2} USD",
+        told(ridges),
+        told(in_turn),
+        decision.0,
+        decision.1,
+        AIMS.0,
+        AIMS.1
     ));
     report.figure("aiq", area);
-    report.figure("gain", json!([gain, lower, upper]));
+    report.figure("gain", json!(in_turn));
+    report.figure("ridgesGain", json!(ridges));
     report.figure("costAtDearestQuality", json!(cost));
     report.figure("decisionUs", json!([decision.0, decision.1]));
     report.figure("table", json!(lines.iter().map(|l| json!([l.name, l.area, l.cost])).collect::<Vec<_>>()));
-    let above = format!("AIQ above the means of the task by a paired bootstrap: {gain:+.4}, from {lower:+.4}");
-    report.bar(above, lower > 0.0);
-    // The product routes by means: where ridges are no better, that is what ships.
-    let ships = lines.iter().find(|line| line.name == MEANS).and_then(|line| line.cost);
+    let (gain, lower, _) = in_turn;
+    report.bar(
+        format!("AIQ above the means of the task by a paired bootstrap, {IN_TURN}: {gain:+.4}, from {lower:+.4}"),
+        lower > 0.0,
+    );
+    // The product routes by means: that is what ships.
+    let (_, ships) = of(MEANS);
     let told = ships.map_or("never reached".to_owned(), |cost| format!("{cost:.2}"));
     let holds = ships.is_some_and(|cost| cost <= COST_BAR);
     report.figure("meansCostAtDearestQuality", json!(ships));
@@ -227,7 +266,7 @@ fn told(bench: &Bench, blocks: &[Block], fits: &[Fit], chosen: &Chosen) -> Strin
 }
 
 /// Median and 99th percentile of what one decision takes once its embedding is there, microseconds:
-/// counting, predicting, choosing.
+/// counting, predicting, choosing; or all decisions of asking in turn, where those are slower.
 fn decision_us(bench: &Bench, blocks: &[Block], fits: &[Fit], chosen: &[Chosen]) -> (f64, f64) {
     let Some(chosen) = chosen.first() else { return (f64::NAN, f64::NAN) };
     let means = learn::means(bench, |_| true);
@@ -248,6 +287,8 @@ fn decision_us(bench: &Bench, blocks: &[Block], fits: &[Fit], chosen: &[Chosen])
             std::hint::black_box((numbers, picked));
         }
     }
-    let at = |q: f64| baton_stats::quantile(&times, q).unwrap_or(f64::NAN);
-    (at(0.5), at(0.99))
+    let in_turn = cascade::decisions_us(bench);
+    let at = |q: f64| [&times, &in_turn].map(|times| baton_stats::quantile(times, q).unwrap_or(f64::NAN));
+    let slower = |q: f64| at(q).into_iter().fold(0.0, f64::max);
+    (slower(0.5), slower(0.99))
 }

@@ -6,6 +6,8 @@
 mod agreement;
 mod betting;
 mod binomial;
+mod cascade;
+mod classes;
 mod compare;
 mod drift;
 mod estimate;
@@ -29,6 +31,8 @@ pub use binomial::{
     binomial_cdf, clopper_pearson_lower, clopper_pearson_upper, labels_needed, wilson_interval, wilson_lower,
     wilson_upper,
 };
+pub use cascade::{Cascade, Policy, Step};
+pub use classes::{ANSWERERS_MAX, LatentClasses};
 pub use compare::{Difference, PairedTally, Verdict, paired_bootstrap, paired_mean};
 pub use drift::{Advice, Cause, Cusum, Monitor, mcnemar};
 pub use estimate::{Estimate, Method, NoEstimate, Observation, estimate};

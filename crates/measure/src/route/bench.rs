@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 const SOURCE: &str = "RouterBench (Hu et al. 2024), three of its tasks with quality and cost of 11 models";
 
+const FOLD_SEED: u64 = 1;
+
 #[derive(Deserialize)]
 struct Row {
     task: String,
@@ -44,9 +46,19 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Items for which every model has quality and cost.
-    pub(crate) fn read() -> anyhow::Result<Self> {
-        let (train, test) = (rows("train.jsonl")?, rows("test.jsonl")?);
+    /// Items for which every model has quality and cost. With a fold, that fifth of the train part stands for
+    /// the test part, which is not read.
+    pub(crate) fn read(fold: Option<u64>) -> anyhow::Result<Self> {
+        let mut train = rows("train.jsonl")?;
+        let test = match fold {
+            None => rows("test.jsonl")?,
+            Some(fold) => {
+                baton_stats::SplitMix64::new(FOLD_SEED).shuffle(&mut train);
+                let (test, rest): (Vec<_>, Vec<_>) = (0..).zip(train).partition(|(at, _)| at % 5 == fold);
+                train = rest.into_iter().map(|(_, row)| row).collect();
+                test.into_iter().map(|(_, row)| row).collect()
+            }
+        };
         let models: Vec<String> = train.first().context("train.jsonl is empty")?.models.keys().cloned().collect();
         let mut tasks: Vec<String> = train.iter().map(|row| row.task.clone()).collect();
         tasks.sort();

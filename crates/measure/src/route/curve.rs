@@ -25,6 +25,7 @@ pub(crate) fn pick(quality: &[f64], cost: &[f64], price: f64) -> usize {
 }
 
 /// What came of a router: for each price the quality and cost of each item.
+#[derive(Clone)]
 pub(crate) struct Came(Vec<Vec<(f64, f64)>>);
 
 /// A non-decreasing hull of points (cost, quality).
@@ -40,6 +41,17 @@ impl Came {
             (0..quality.len()).map(item).collect()
         };
         Self(prices().map(at).collect())
+    }
+
+    /// With these items going, at each price, by the policy that is best by what is expected of each.
+    pub(crate) fn instead(mut self, items: &[usize], expected: &[(f64, f64)], came: &[Vec<(f64, f64)>]) -> Self {
+        for (row, price) in self.0.iter_mut().zip(prices()) {
+            let worth = |policy: &usize| expected[*policy].0 - price * expected[*policy].1;
+            let best = (0..expected.len()).max_by(|a, b| worth(a).total_cmp(&worth(b)));
+            let Some(came) = best.and_then(|best| came.get(best)) else { continue };
+            items.iter().zip(came).for_each(|(item, came)| row[*item] = *came);
+        }
+        self
     }
 
     /// With each item counted so many times.
