@@ -170,6 +170,8 @@ pub(super) struct AtWork {
     ready: VecDeque<JobItem>,
     /// The places of those in the air.
     in_air: BTreeSet<u32>,
+    /// Those of them that were asked before the configuration changed: what stood in their way may not any more.
+    outdated: BTreeSet<u32>,
     /// The place of the last item that was begun.
     last: Option<u32>,
     /// Nothing is begun before.
@@ -198,8 +200,8 @@ impl AtWork {
     fn new(baton: Orchestrator, job: Job) -> Self {
         let (said, job) = (job.waits.clone(), Arc::new(job));
         let (air, ready, in_air) = (JoinSet::new(), VecDeque::new(), BTreeSet::new());
-        let (last, until, in_a_row, limited) = Default::default();
-        Self { baton, job, resumed: true, air, ready, in_air, last, until, in_a_row, limited, said }
+        let (outdated, last, until, in_a_row, limited) = Default::default();
+        Self { baton, job, resumed: true, air, ready, in_air, outdated, last, until, in_a_row, limited, said }
     }
 
     async fn run(mut self) -> Result<(), StoreError> {
@@ -249,7 +251,7 @@ impl AtWork {
                 biased;
                 () = stopped(&mut stopping) => {}
                 Some(landed) = self.air.join_next() => self.landed(landed).await?,
-                Ok(()) = reloaded.changed() => self.until = None,
+                Ok(()) = reloaded.changed() => (self.until, self.outdated) = (None, self.in_air.clone()),
                 () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
                 else => {}
             }
@@ -335,7 +337,11 @@ impl AtWork {
             })??;
             places.push(place);
             self.in_air.remove(&ended.item.place);
+            let until = self.until;
             let (now, says) = self.came(&ended.item, ended.came);
+            if self.outdated.remove(&ended.item.place) {
+                self.until = until;
+            }
             said = says.or(said);
             changes.push(ItemChange { place: ended.item.place, now, cost: ended.cost });
             next = self.air.try_join_next();
