@@ -78,7 +78,7 @@ impl<'a> Sample<'a> {
             Some((krate @ ("core" | "alloc" | "std" | "hashbrown"), _)) => inner(name).unwrap_or(krate),
             Some((krate, _)) => krate,
             None if name.starts_with("sqlite3") || name.contains("Btree") || name.contains("pager") => "sqlite",
-            None if name.starts_with("mi_") || name.starts_with("_mi_") => "mimalloc",
+            None if name.starts_with("_rjem_") || name.starts_with("je_") => "jemalloc",
             None if name.starts_with("mem") || name.starts_with("__mem") => "memcpy and the like",
             None => "C and others",
         }
