@@ -37,6 +37,9 @@ impl Intent {
         };
         let candidates = plan.candidates.iter().map(candidate).collect();
         let batch = Form::of(plan).map(Arc::new);
+        if plan.privacy.store == StoreContent::Redacted {
+            Redaction::compile();
+        }
         Ok(Self { plan: Arc::clone(plan), candidates, checks: Checks::compile(plan), local, batch })
     }
 
