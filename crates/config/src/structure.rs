@@ -117,9 +117,10 @@ impl<T: JsonSchema + DeserializeOwned> Shape<T> {
             }
             return;
         }
-        let (message, help) = match is_inline(&pointer, error.instance()) {
-            true => inline(&pointer),
-            false => misfit(&pointer, error, self.parent(error).unwrap_or(&Value::Null)),
+        let (message, help) = if is_inline(&pointer, error.instance()) {
+            inline(&pointer)
+        } else {
+            misfit(&pointer, error, self.parent(error).unwrap_or(&Value::Null))
         };
         sink.error(document.at(&pointer), message, help);
         wrong.push(pointer);

@@ -41,14 +41,11 @@ impl fmt::Display for NanoUsd {
         if nano == 0 {
             return write!(f, "{sign}{whole}");
         }
-        // Written out: each answer says its cost several times.
-        let (mut digits, mut rest) = ([b'0'; 9], nano);
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-            rest /= 10;
+        let (mut fraction, mut digits) = (nano, 9);
+        while fraction % 10 == 0 {
+            (fraction, digits) = (fraction / 10, digits - 1);
         }
-        let fraction = std::str::from_utf8(&digits).unwrap_or_default();
-        write!(f, "{sign}{whole}.{}", fraction.trim_end_matches('0'))
+        write!(f, "{sign}{whole}.{fraction:0digits$}")
     }
 }
 

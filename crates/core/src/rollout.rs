@@ -37,7 +37,7 @@ pub enum RolloutStage {
 }
 
 impl RolloutStage {
-    /// The name in metrics.
+    /// The name in metrics, and of the event that led there.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

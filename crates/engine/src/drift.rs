@@ -179,10 +179,10 @@ async fn loaded(engine: &Engine) -> Result<HashMap<Of, Watch>, StoreError> {
     let mut watches: HashMap<Of, Watch> = HashMap::new();
     for entry in engine.store.drift(None).await? {
         let of = (entry.team.clone(), entry.lineage.clone());
-        let last = explained.iter().find(|other| (&other.team, &other.lineage) == (&of.0, &of.1));
+        let its = |other: &&DriftEntry| (&other.team, &other.lineage) == (&of.0, &of.1);
+        let last = explained.iter().find(its);
         let state: State = load(&entry);
         engine.drift.raise(&of, state.wanted());
-        let its = |other: &&DriftEntry| (&other.team, &other.lineage) == (&of.0, &of.1);
         if let Some(alarm) = alarms.iter().find(its).filter(|_| state.wanted().is_some()) {
             engine.drift.tell(DriftEvent::again(alarm));
         }

@@ -200,35 +200,33 @@ pub(crate) fn remember(engine: &Engine, request: &Request, record: &Record, outc
     let (Status::Succeeded, Some(Via::Model), Some(model)) = (outcome.status, outcome.via, &outcome.model) else {
         return None;
     };
-    let text = outcome.text();
-    let as_it_is = || match intent.plan.privacy.store {
-        StoreContent::Full => true,
-        StoreContent::Redacted => {
-            record.output.as_ref() == Some(&outcome.output) && Redaction::default().text(&text) == text
-        }
-        StoreContent::Nothing => false,
-    };
-    if whole && as_it_is() {
-        let now = engine.clock.now();
-        let entry = Entry {
-            intent: intent.plan.name.clone(),
-            output: outcome.output.clone(),
-            tool_calls: Vec::new(),
-            text,
-            repairs: outcome.repairs.clone(),
-            model: model.clone(),
-            source: record.execution,
-            stored_at: now,
-            // Each reader says how old an answer it accepts; this is the most that any may.
-            expires_at: now + intent.plan.ceilings.ttl,
-            simulated: outcome.simulated,
-            usage: record.usage,
-            cost: record.cost_known.then_some(record.cost),
-        };
-        let similar = request.asked.as_ref().map(|_| Arc::new(entry.clone()));
-        // One that is too large for the cache is answered anew each time.
-        let kept = engine.cache.put(flight.key, entry);
-        return similar.filter(|_| kept);
+    if !whole || intent.plan.privacy.store == StoreContent::Nothing {
+        return None;
     }
-    None
+    let text = outcome.text();
+    let as_it_is = intent.plan.privacy.store == StoreContent::Full
+        || (record.output.as_ref() == Some(&outcome.output) && Redaction::default().text(&text) == text);
+    if !as_it_is {
+        return None;
+    }
+    let now = engine.clock.now();
+    let entry = Entry {
+        intent: intent.plan.name.clone(),
+        output: outcome.output.clone(),
+        tool_calls: Vec::new(),
+        text,
+        repairs: outcome.repairs.clone(),
+        model: model.clone(),
+        source: record.execution,
+        stored_at: now,
+        // Each reader says how old an answer it accepts; this is the most that any may.
+        expires_at: now + intent.plan.ceilings.ttl,
+        simulated: outcome.simulated,
+        usage: record.usage,
+        cost: record.cost_known.then_some(record.cost),
+    };
+    let similar = request.asked.as_ref().map(|_| Arc::new(entry.clone()));
+    // One that is too large for the cache is answered anew each time.
+    let kept = engine.cache.put(flight.key, entry);
+    similar.filter(|_| kept)
 }

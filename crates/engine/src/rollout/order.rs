@@ -162,7 +162,7 @@ async fn put(
 async fn ordered(
     store: &Store,
     of: (&TeamId, &Plan),
-    (stage, kind): (RolloutStage, &str),
+    stage: RolloutStage,
     (by, now_us): (&str, i64),
     allowed: fn(RolloutStage) -> bool,
 ) -> Result<RolloutState, RolloutError> {
@@ -180,7 +180,7 @@ async fn ordered(
         return conflict(format!("the rollout of {} {now}: nothing to do", state.to));
     }
     let state = RolloutState { stage, ..state };
-    put(store, of, (&state, kind, "ordered by hand".to_owned()), (by, now_us), before).await?;
+    put(store, of, (&state, stage.as_str(), "ordered by hand".to_owned()), (by, now_us), before).await?;
     Ok(state)
 }
 
@@ -190,7 +190,7 @@ async fn ordered(
 /// See [`RolloutError`].
 pub async fn stop_rollout(store: &Store, of: (&TeamId, &Plan), by: (&str, i64)) -> Result<RolloutState, RolloutError> {
     let allowed = |stage| matches!(stage, RolloutStage::Running { .. } | RolloutStage::Promoted);
-    ordered(store, of, (RolloutStage::RolledBack, "rolled_back"), by, allowed).await
+    ordered(store, of, RolloutStage::RolledBack, by, allowed).await
 }
 
 /// Promotes what runs, whatever is known.
@@ -203,7 +203,7 @@ pub async fn promote_rollout(
     by: (&str, i64),
 ) -> Result<RolloutState, RolloutError> {
     let allowed = |stage| matches!(stage, RolloutStage::Running { .. });
-    ordered(store, of, (RolloutStage::Promoted, "promoted"), by, allowed).await
+    ordered(store, of, RolloutStage::Promoted, by, allowed).await
 }
 
 /// Ends a rollout that is over: the intent's own route is in force.
@@ -216,5 +216,5 @@ pub async fn release_rollout(
     by: (&str, i64),
 ) -> Result<RolloutState, RolloutError> {
     let allowed = |stage| matches!(stage, RolloutStage::Promoted | RolloutStage::RolledBack);
-    ordered(store, of, (RolloutStage::Released, "released"), by, allowed).await
+    ordered(store, of, RolloutStage::Released, by, allowed).await
 }

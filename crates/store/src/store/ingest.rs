@@ -134,18 +134,10 @@ pub(crate) fn find(mut reader: Reader, id: ExecutionId) -> Result<Option<Record>
     }
 }
 
-/// When ingestion rests.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Until {
-    /// All there was is ingested.
-    Nothing,
-    /// What is left fills no batch.
-    Little,
-}
-
 /// What a batch leaves behind, as far as is known.
 enum Left {
     More,
+    /// Less than fills a batch.
     Little,
     Nothing,
 }
@@ -170,7 +162,7 @@ impl Worker {
         let mut written = self.reader.written();
         loop {
             // What came meanwhile and is little waits for more: a page that many rows share is then written once.
-            let left = self.ingest(Until::Little).await;
+            let left = self.ingest().await;
             let (failing, little) = (left.is_err(), matches!(left, Ok(Left::Little)));
             let command = tokio::select! {
                 biased;
@@ -203,14 +195,15 @@ impl Worker {
 
     /// Ingests all there is, or says why it cannot.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
-        self.ingest(Until::Nothing).await.map(drop)
+        while let Left::Little = self.ingest().await? {}
+        Ok(())
     }
 
-    async fn ingest(&mut self, until: Until) -> Result<Left, StoreError> {
+    /// Ingests as long as there are whole batches.
+    async fn ingest(&mut self) -> Result<Left, StoreError> {
         let result = loop {
             match self.step().await {
                 Ok(Left::More) => {}
-                Ok(Left::Little) if until == Until::Nothing => {}
                 rests => break rests,
             }
         };
