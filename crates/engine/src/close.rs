@@ -184,7 +184,7 @@ pub(crate) async fn recorded(
     request: &Request,
     log: &EventLog,
     (attempts, outcome): (Vec<AttemptRecord>, Outcome),
-) -> (Record, Outcome) {
+) -> (Box<Record>, Outcome) {
     let mut record = record(engine, call, request, log, &outcome);
     record.overhead_us = record.duration_us.saturating_sub(waited(&attempts));
     let answered = attempts.iter().filter(|a| a.outcome == AttemptOutcome::Passed);
@@ -248,15 +248,15 @@ fn waited(attempts: &[AttemptRecord]) -> u64 {
 async fn write(
     engine: &Engine,
     log: &EventLog,
-    record: Record,
+    record: Box<Record>,
     outcome: Outcome,
     deadline: baton_core::Moment,
-) -> (Record, Outcome) {
+) -> (Box<Record>, Outcome) {
     if let Some(observer) = &engine.on_record {
         observer(&record);
     }
     log.set_recorded();
-    let entry = Entry::Finished(Box::new(record));
+    let entry = Entry::Finished(record);
     let written = engine.acknowledged(&entry, deadline).await;
     let Entry::Finished(record) = entry else { unreachable!("made above") };
     let outcome = match written {
@@ -265,10 +265,10 @@ async fn write(
         }
         _ => outcome,
     };
-    (*record, outcome)
+    (record, outcome)
 }
 
-fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outcome: &Outcome) -> Record {
+fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outcome: &Outcome) -> Box<Record> {
     let plan = request.intent.as_ref().map(|intent| &intent.plan);
     let content = plan.is_some_and(|plan| plan.privacy.store != StoreContent::Nothing);
     let hash = |of: fn(&baton_config::Hashes) -> &str| plan.map(|p| of(&p.hashes).to_owned()).unwrap_or_default();
@@ -301,9 +301,10 @@ fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outco
     record
 }
 
-fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Moment) -> Record {
+/// Boxed: it is large, and goes from hand to hand.
+fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Moment) -> Box<Record> {
     let duration_us = micros(engine.clock.now() - started);
-    Record {
+    Box::new(Record {
         execution: log.execution,
         intent: None,
         team: call.caller.team.clone(),
@@ -346,7 +347,7 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         review: None,
         content_dropped: false,
         redacted: false,
-    }
+    })
 }
 
 /// A call that was refused before anything was asked: recorded too, without its input.
