@@ -5,7 +5,7 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-use baton_core::{ErrorCode, Failure};
+use baton_core::{ErrorCode, Failure, write_json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -31,7 +31,7 @@ const ROOM: usize = 2 << 10;
 /// `internal`: our types can be written.
 pub(crate) fn written(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
     let mut json = Vec::with_capacity(ROOM);
-    match serde_json::to_writer(&mut json, body) {
+    match write_json(&mut json, body) {
         Ok(()) => Ok(json),
         Err(error) => Err(Failure::new(ErrorCode::Internal, format!("the answer could not be written: {error}"))),
     }

@@ -1,5 +1,6 @@
 //! Writing requests and messages, straight from the canonical form to bytes.
 
+use baton_core::write_json;
 use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
@@ -22,7 +23,7 @@ pub fn encode_request(request: &ChatRequest) -> Bytes {
 pub fn encode_request_for(request: &ChatRequest, dialect: &Dialect, stream: bool) -> Bytes {
     let mut body = Vec::with_capacity(ROOM);
     #[expect(clippy::unwrap_used, reason = "keys are strings and the buffer is memory: writing cannot fail")]
-    serde_json::to_writer(&mut body, &Request { request, dialect, stream }).unwrap();
+    write_json(&mut body, &Request { request, dialect, stream }).unwrap();
     Bytes::from(body)
 }
 
