@@ -88,8 +88,16 @@ impl Compare {
         }
         let names = [self.a.clone(), self.b.clone()];
         let side = side(&self.folder, &self.intent, &names, &self.fixtures, "")?;
-        if self.judge.is_some() && side.plan.judge.is_none() {
-            return Err(Exit::usage(format!("`{}` has no judge: add [judge] and [[criteria]]", self.intent)));
+        if self.judge.is_some() {
+            let compares = side.plan.judge.as_ref().map(|judge| !judge.second_opinion);
+            let why = match compares {
+                Some(true) => None,
+                Some(false) => Some("judge compares no two answers, it gives a second opinion: leave --judge out"),
+                None => Some("has no judge: add [judge] and [[criteria]]"),
+            };
+            if let Some(why) = why {
+                return Err(Exit::usage(format!("`{}` {why}", self.intent)));
+            }
         }
         let mut notes = Vec::new();
         let (cases, kept) = match self.on {
