@@ -76,6 +76,7 @@ struct Flight {
 }
 
 /// What somebody says to an execution.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, and a model speaks far more often")]
 enum Heard {
     Model(Arrival),
     Judge(judge::Heard),

@@ -97,8 +97,9 @@ impl Judges {
     /// Has an answer judged that was drawn, or that people are to see: its record says so. The task
     /// counts as a running execution, so that a shutdown waits for it.
     pub(crate) fn consider(&self, engine: &Arc<Engine>, call: &Call, request: &Request, done: (&Record, &Outcome)) {
-        let Some(intent) = request.intent.clone() else { return };
-        let Some((score, job)) = self.job(&intent, call, request, done) else { return };
+        let Some(intent) = request.intent.as_ref().filter(|intent| intent.plan.judge.is_some()) else { return };
+        let Some((score, job)) = self.job(intent, call, request, done) else { return };
+        let intent = Arc::clone(intent);
         let running = engine.tasks.begin(&call.caller.team);
         let (engine, waiting, places) = (Arc::clone(engine), Arc::clone(&self.waiting), Arc::clone(&self.places));
         tokio::spawn(async move {
@@ -126,7 +127,6 @@ impl Judges {
         request: &Request,
         (record, outcome): (&Record, &Outcome),
     ) -> Option<(Score, Job)> {
-        intent.plan.judge.as_ref()?;
         // By the record: an answer whose record came too late for its caller is one all the same.
         let answered = record.status == Status::Succeeded && record.via == Some(Via::Model);
         let seen = record.review.as_ref().is_some_and(|draw| draw.rejected.is_none());

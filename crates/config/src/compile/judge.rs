@@ -65,6 +65,11 @@ pub(crate) fn spec(
     let model = house.resolve(&judge.model, document.at("/judge/model"), sink)?;
     if judge.second_opinion {
         opinion_fits(document, judge, (&model, judged, kind), sink)?;
+        if file.objective.unproven == UnprovenFile::Judge && judged.len() == 1 {
+            let message = "where the second opinion differs nobody else is left to ask, and there is no answer";
+            let help = "add another model to `models`: it is asked then, and its answer is given";
+            sink.warn(document.at("/judge/second_opinion"), message, help);
+        }
     }
     if judged.iter().any(|other| other.id.provider() == model.id.provider()) {
         let (who, help) = match judge.second_opinion {

@@ -151,6 +151,8 @@ fn a_second_opinion_is_of_another_model_and_on_what_can_be_compared() {
     let alias = labelled(&opinion("cheap")).with("baton.toml", "[models.cheap]\nid = \"openai/x\"\n");
     says(alias, "the second opinion `openai/x` is one of the intent's `models`");
     says(labelled(&opinion("openai/y")), "models of one family are wrong together");
+    let in_path = format!("{}[objective]\nunproven = \"judge\"\n", opinion("mistral/y"));
+    says(labelled(&in_path), "intents/a/intent.toml:4:18: where the second opinion differs nobody else is left to ask");
     says(labelled("[judge]\nmodel = \"mistral/y\""), "Or `second_opinion = true`, for labels and fields");
     assert_eq!(labelled(&opinion("mistral/y")).diagnostics(), "");
 }

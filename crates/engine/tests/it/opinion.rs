@@ -1,10 +1,9 @@
 //! A second opinion: another model is asked the same, and where it differs the next candidate decides.
 
-use baton_core::{ErrorCode, Record, Score, ScoreResult, Via};
-use baton_store::Entry;
+use baton_core::{ErrorCode, Record, ScoreResult, Via};
 use serde_json::{Value, json};
 
-use crate::evaluation::label_as;
+use crate::evaluation::{label_as, scores};
 use crate::house::{House, Open, sort, within};
 use crate::models::Says;
 
@@ -44,11 +43,6 @@ fn opened(word: &'static str) -> Open {
     let house = open(IN_PATH);
     house.models.say("c", &[Says::Text(3, word)]);
     house
-}
-
-fn scores(house: &Open) -> Vec<Score> {
-    let score = |entry| if let Entry::Score(score) = entry { Some(*score) } else { None };
-    house.entries().into_iter().filter_map(score).collect()
 }
 
 /// Of the intent itself, and of the second opinion.
