@@ -299,7 +299,7 @@ cut = 0.5
 [review]
 per_day = 5
 [privacy]
-store = "redacted"
+store = "full"
 keep = "3d"
 "#,
         )
