@@ -126,9 +126,16 @@ impl Counts {
         }
     }
 
-    /// What one look-up asks: [`Counts::log_likelihood`] of these words, counted once for each answer. Beyond
-    /// the first few answers it says minus infinity: what is that far from the input is not what it means.
+    /// What one look-up asks: how likely these words are under an answer, times how frequent it is, as a
+    /// logarithm up to what all answers have in common. Counted once for each answer. Beyond the first few answers
+    /// it says minus infinity: what is that far from the input is not what it means.
     pub fn under<'a>(&'a self, words: &'a Words) -> impl FnMut(u64) -> f32 {
+        let scale = 1.0 / (f64::from(self.inputs) + 1.0);
+        let each = |word: &u32| (*word, self.get(u64::from(*word)));
+        // What nobody has is not looked up under each answer.
+        let (seen, unseen): (Vec<_>, Vec<_>) = words.0.iter().map(each).partition(|(_, has)| *has > 0);
+        let seen: Vec<(u32, f64)> =
+            seen.into_iter().map(|(word, has)| (word, (f64::from(has) + 0.5) * scale)).collect();
         let mut known: Vec<(u64, f32)> = Vec::with_capacity(ANSWERS_MAX);
         move |answer| {
             if let Some((_, known)) = known.iter().find(|(other, _)| *other == answer) {
@@ -137,25 +144,26 @@ impl Counts {
             if known.len() == ANSWERS_MAX {
                 return f32::NEG_INFINITY;
             }
-            let likelihood = self.log_likelihood(words, answer);
-            known.push((answer, likelihood));
-            likelihood
+            let likelihood = self.log_likelihood(&seen, answer) - unseen.len() as f64 * self.prior(answer).ln();
+            known.push((answer, likelihood as f32));
+            likelihood as f32
         }
     }
 
-    /// How likely these words are under an answer, times how frequent it is: the logarithm, up to what all
-    /// answers have in common.
-    fn log_likelihood(&self, words: &Words, answer: u64) -> f32 {
-        let inputs = f64::from(self.get(mix(Kind::Answer, answer, 0)));
-        let scale = 1.0 / (f64::from(self.inputs) + 1.0);
-        let each = |word: &u32| {
-            let all = (f64::from(self.get(u64::from(*word))) + 0.5) * scale;
+    fn log_likelihood(&self, words: &[(u32, f64)], answer: u64) -> f64 {
+        let prior = self.prior(answer);
+        let each = |(word, all): &(u32, f64)| {
             let has = f64::from(self.get(mix(Kind::Of, answer, u64::from(*word))));
-            (has + PRIOR * all) / (inputs + PRIOR)
+            (has + PRIOR * all) / prior
         };
-        // Some factors at a time, so that few logarithms are taken: each is at least 1e-8 of ENTRIES_MAX inputs.
-        let logs = words.0.chunks(16).map(|some| some.iter().map(each).product::<f64>().ln());
-        (logs.sum::<f64>() + (inputs + 0.5).ln()) as f32
+        // Some factors at a time, so that few logarithms are taken: each is at least 1e-12.
+        let logs = words.chunks(16).map(|some| some.iter().map(each).product::<f64>().ln());
+        logs.sum::<f64>() + (prior - PRIOR + 0.5).ln()
+    }
+
+    /// The inputs of an answer, and those that the prior is worth.
+    fn prior(&self, answer: u64) -> f64 {
+        f64::from(self.get(mix(Kind::Answer, answer, 0))) + PRIOR
     }
 
     fn get(&self, mixed: u64) -> u32 {
@@ -210,10 +218,16 @@ mod tests {
             counts.add(words, answer);
         }
         let all = 3.5 / 6.0;
-        let expected = ((2.0 + PRIOR * all) / (3.0 + PRIOR) * 3.5_f64).ln();
-        assert!((f64::from(counts.log_likelihood(&has, 1)) - expected).abs() < 1e-6);
-        let nobody = (PRIOR * all / PRIOR * 0.5_f64).ln();
-        assert!((f64::from(counts.log_likelihood(&has, 3)) - nobody).abs() < 1e-6);
+        let expected = |has: f64, inputs: f64| ((has + PRIOR * all) / (inputs + PRIOR) * (inputs + 0.5)).ln();
+        let mut under = counts.under(&has);
+        for (answer, has, inputs) in [(1, 2.0, 3.0), (2, 1.0, 2.0), (3, 0.0, 0.0)] {
+            assert!((f64::from(under(answer)) - expected(has, inputs)).abs() < 1e-6, "{answer}");
+        }
+        // A word that nobody has says the less for an answer, the more inputs lack it.
+        let new = Words(vec![9]);
+        let mut under = counts.under(&new);
+        let differs = f64::from(under(1) - under(2));
+        assert!((differs - (3.5 / 5.0_f64).ln() + (2.5 / 4.0_f64).ln()).abs() < 1e-6, "{differs}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ const Z: f64 = 0.3;
 /// [`TRIED_FEW`], where the model itself is uncertain, and the second from [`TRIED_ENOUGH`] on.
 const CHANCE: [f64; 2] = [0.05, 0.3];
 /// A smaller promise than this has less of the second chance, for fewer audits tell of it.
-const PROMISE_EASY: f64 = 0.02;
+const PROMISE_EASY: f64 = 0.05;
 const TRIED_FEW: f64 = 500.0;
 pub(super) const TRIED_ENOUGH: f64 = 2_000.0;
 /// How far that looks ahead: hits enough for so many wrong ones, as many as were served, and as many as would
@@ -312,7 +312,7 @@ mod tests {
     fn early_bad_luck_does_not_close_it_for_good() {
         let one = |at: usize| {
             let score = 6.0 * at as f64 / 4_000.0;
-            Labelled { score, right: if score > 3.0 { at % 500 != 0 } else { at % 2 == 0 }, weight: 1.0 }
+            Labelled { score, right: !at.is_multiple_of(if score > 3.0 { 500 } else { 2 }), weight: 1.0 }
         };
         let curve = Curve::of((0..4_000).map(one).collect(), 0.05, 1.0);
         let tried =
