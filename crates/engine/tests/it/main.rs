@@ -16,6 +16,7 @@ mod jobs;
 mod journal;
 mod judging;
 mod models;
+mod opinion;
 mod paced;
 mod redacted;
 mod reload;
