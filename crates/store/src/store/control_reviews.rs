@@ -7,7 +7,7 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 use super::control::Control;
 use super::prune::Old;
 use crate::reviews::{Change, ITEMS_MAX, rank};
-use crate::{LabelQuery, ReviewError, ReviewFilter, Reviewer, StoreError};
+use crate::{Erased, LabelQuery, ReviewError, ReviewFilter, Reviewer, StoreError};
 
 /// Items that are looked at together.
 const PAGE: usize = 200;
@@ -240,8 +240,14 @@ impl Control {
         Ok(count)
     }
 
-    /// Lets go what people wrote about these executions, and items that nobody can label any more.
-    pub(super) async fn forget_reviews(on: &mut SqliteConnection, executions: &[Old]) -> Result<(), StoreError> {
+    /// Lets go what people wrote about these executions, and items that nobody can label any more: how many
+    /// labels lost their words.
+    pub(super) async fn forget_reviews(
+        on: &mut SqliteConnection,
+        executions: &[Old],
+        erased: Option<&Erased>,
+    ) -> Result<u64, StoreError> {
+        let mut words = 0;
         let failed = StoreError::database("delete what reviewers wrote");
         for (_, id) in executions {
             let rows: Vec<String> = sqlx::query_scalar("SELECT item FROM reviews WHERE execution = ?")
@@ -255,12 +261,17 @@ impl Control {
                     let delete = sqlx::query("DELETE FROM reviews WHERE team = ? AND execution = ?");
                     delete.bind(item.team.as_str()).bind(id).execute(&mut *on).await.map_err(&failed)?;
                 } else {
-                    item.forget_content();
+                    words +=
+                        item.labels.iter().filter(|l| l.correction.is_some() || l.comment.is_some()).count() as u64;
+                    match erased {
+                        Some(erased) => item.erase(|name| erased.is(name)),
+                        None => item.forget_content(),
+                    }
                     write(on, &item).await?;
                 }
             }
         }
-        Ok(())
+        Ok(words)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use baton_core::{IntentName, JobId, NanoUsd, TeamId};
+use baton_core::{IntentName, JobId, NanoUsd, SubjectHash, TeamId};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 
@@ -14,7 +14,11 @@ use super::prune::Retention;
 use super::records::write_options;
 use crate::{BatchState, ItemChange, ItemState, Job, JobBatch, JobItem, JobResult, JobState, StoreError};
 
+/// What is asked of an item, as JSON, and whom it is about.
+pub type ItemInput = (String, Option<SubjectHash>);
+
 /// The file, once for what must survive the loss of power, once for what its records prove anyway.
+#[derive(Clone)]
 pub(crate) struct Jobs {
     safe: SqlitePool,
     fast: SqlitePool,
@@ -80,6 +84,10 @@ impl Jobs {
         Ok(Self { safe, fast: pool(SqliteSynchronous::Normal).await.map_err(&failed)? })
     }
 
+    pub(super) fn pool(&self) -> &SqlitePool {
+        &self.safe
+    }
+
     pub(crate) async fn close(&self) {
         self.fast.close().await;
         self.safe.close().await;
@@ -125,14 +133,15 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn add_items(&self, id: JobId, first: u32, inputs: &[String]) -> Result<(), StoreError> {
+    pub async fn add_items(&self, id: JobId, first: u32, inputs: &[ItemInput]) -> Result<(), StoreError> {
         let failed = StoreError::database("add items to a job");
         let mut transaction = self.jobs_db()?.fast.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        for (place, input) in (first..).zip(inputs) {
-            sqlx::query("INSERT INTO items VALUES (?, ?, 0, 0, 0, ?, NULL, NULL)")
+        for (place, (input, subject)) in (first..).zip(inputs) {
+            sqlx::query("INSERT INTO items VALUES (?, ?, 0, 0, 0, ?, NULL, NULL, ?)")
                 .bind(id.as_bytes().as_slice())
                 .bind(place)
                 .bind(input)
+                .bind(subject.map(|subject| subject.as_bytes().to_vec()))
                 .execute(&mut *transaction)
                 .await
                 .map_err(&failed)?;

@@ -4,6 +4,7 @@ mod calibrations;
 mod control;
 mod control_reviews;
 mod drift;
+mod erase;
 mod ingest;
 mod jobs;
 mod keys;
@@ -17,6 +18,8 @@ mod rows;
 mod scores;
 mod semantic;
 
+#[cfg(test)]
+mod erase_tests;
 #[cfg(test)]
 mod job_tests;
 #[cfg(test)]
@@ -40,7 +43,9 @@ use calibrations::MemoryCalibrations;
 use control::Control;
 pub use drift::DriftEntry;
 use drift::MemoryDrift;
-use ingest::Ingest;
+pub use erase::ErasedCounts;
+use ingest::{Ingest, Others};
+pub use jobs::ItemInput;
 use jobs::Jobs;
 pub use prune::Retention;
 use records::Records;
@@ -128,7 +133,8 @@ impl Store {
         let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
         let (records, jobs) = (Records::open(&spec.dir).await?, Jobs::open(&spec.dir).await?);
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
-        let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
+        let others = Others { control: control.clone(), semantic: semantic.clone(), jobs: jobs.clone() };
+        let ingest = Ingest::start(&spec.dir, reader, writer, others)?;
         let disk = Disk { records, control, semantic, jobs, ingest: Some(ingest), past: Past::default() };
         let mut inner = Inner::new(journal, Some(disk));
         inner.close_orphans().await?;

@@ -8,7 +8,9 @@ use baton_core::{ExecutionId, IntentName, Record, ReviewItem, ReviewLabel, Revie
 
 use super::{Store, memory};
 use crate::reviews::{Change, ITEMS_MAX, act, is_next, rank};
-use crate::{Feedback, Label, LabelQuery, ReviewAct, ReviewError, ReviewFilter, Reviewer, StoreError, feedback};
+use crate::{
+    Erased, Feedback, Label, LabelQuery, ReviewAct, ReviewError, ReviewFilter, Reviewer, StoreError, feedback,
+};
 
 /// Items of a store in memory, by team and execution.
 #[derive(Default)]
@@ -166,6 +168,23 @@ impl Store {
         acted.sort_by_key(place);
         acted.truncate(ITEMS_MAX);
         acted
+    }
+
+    /// Takes an erased person's words out of what was said about their executions: how many labels lost some.
+    pub(super) fn forget_in_memory(&self, executions: &[ExecutionId], erased: &Erased) -> u64 {
+        let mut items = self.remembered();
+        let mut words = 0;
+        for execution in executions {
+            let key = (erased.team.as_str().to_owned(), *execution);
+            let Some(item) = items.get_mut(&key) else { continue };
+            if item.labels.is_empty() {
+                items.remove(&key);
+                continue;
+            }
+            words += item.labels.iter().filter(|l| l.correction.is_some() || l.comment.is_some()).count() as u64;
+            item.erase(|name| erased.is(name));
+        }
+        words
     }
 
     /// See [`Store::labels_mark`].
