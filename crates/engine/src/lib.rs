@@ -14,6 +14,7 @@ mod desk;
 mod drift;
 mod drive;
 mod engine;
+mod erase;
 mod execution;
 mod flights;
 mod flying;
@@ -51,6 +52,7 @@ pub use desk::{
 };
 pub use drift::{DriftEvent, DriftStanding, DriftState, Explained, drift_standings};
 pub use engine::Observer;
+pub use erase::Erasure;
 pub use execution::Execution;
 pub use jobs::{AsItem, BatchView, HandIn, ItemResult, JOB_ITEMS_MAX, JobInput, JobView, Jobs, Terms, Within, of_line};
 pub use learn::{InForce, RollBackError, release, roll_back};

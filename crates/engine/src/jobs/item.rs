@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use baton_core::{
-    Answer, Candidate, ErrorCode, ExecutionId, Failure, ModelId, NanoUsd, Prices, Record, Service, Status,
+    Answer, Candidate, ErrorCode, ExecutionId, Failure, ModelId, NanoUsd, Prices, Record, Service, Status, SubjectHash,
 };
 use baton_provider::Reply;
 use baton_store::{ItemCost, Job, JobItem, JobResult, StoreError};
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{JobInput, KeptTerms};
 use crate::call::{Call, Caller};
+use crate::erase::About;
 use crate::live::Live;
 use crate::orchestrator::Orchestrator;
 
@@ -116,8 +117,12 @@ pub(super) async fn ask(
             item.round += 1;
             continue;
         }
+        if baton.0.erasures.since(&about(&baton, &job, &asked)).is_some() {
+            return Ok(Ended { came: Came::Answered(erased(&item)), item, cost: ItemCost::default() });
+        }
         let as_item = AsItem { execution: id, reply: reply.clone().filter(|_| item.round == 0) };
-        let call = Call { item: Some(as_item), ..call(&job, (&terms, &caller), &asked) };
+        let said = Some(baton.0.clock.moment_at(job.created_us));
+        let call = Call { item: Some(as_item), said, ..call(&job, (&terms, &caller), &asked) };
         return match baton.execute(call).await {
             Ok(delivered) => {
                 let came = Came::Answered(answered(&item, &asked, &delivered.answer));
@@ -159,7 +164,7 @@ pub struct ItemResult<'a> {
     /// Its caller's own name for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<&'a str>,
-    /// `succeeded` or `failed`.
+    /// `succeeded` or `failed`; `erased` where whom it was about was.
     pub status: &'static str,
     /// What it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -205,6 +210,18 @@ pub(super) fn unanswered(item: &JobItem, failure: &Failure, execution: Execution
     let asked = input(item).ok();
     let id = asked.as_ref().and_then(|asked| asked.id.as_deref());
     result(item, false, &ItemResult::failed((item.place, id), failure, Some(execution)))
+}
+
+/// What an item says, since its job was handed in.
+fn about(baton: &Orchestrator, job: &Job, asked: &JobInput) -> About {
+    let subject = asked.subject.as_ref().map(|subject| SubjectHash::of(&job.team, subject));
+    About::since_us(subject, job.created_us, &baton.0.clock)
+}
+
+/// The store has ended it already, unless it arrived too late for that.
+fn erased(item: &JobItem) -> JobResult {
+    let result = json!({ "place": item.place, "status": "erased" }).to_string();
+    JobResult { place: item.place, succeeded: false, result }
 }
 
 fn result(item: &JobItem, succeeded: bool, line: &ItemResult<'_>) -> JobResult {

@@ -108,5 +108,6 @@ fn answered(answer: u64) -> Entry {
         simulated: true,
         usage: Usage::default(),
         cost: None,
+        subject: None,
     }
 }

@@ -29,7 +29,7 @@ fn of(name: &str, subject: &str, number: u64) -> Record {
     record.partition = vec![Some(SECRET.to_owned())];
     record.input = Some(json!({ "ticket": SECRET.repeat(1000) }));
     record.output = Some(json!({ "label": SECRET }));
-    record.idempotency = Some(Idempotency { key: format!("{number}"), body: "b".into() });
+    record.idempotency = Some(Idempotency { key: format!("{SECRET}{number}"), body: "b".into() });
     record.trace = Some(Trace { state: SECRET.into(), ..record.trace() });
     let check =
         CheckResult { check: "regex".into(), severity: Severity::Signal, passed: false, score: None, reason: say() };
