@@ -123,7 +123,7 @@ pub(crate) fn warn(warnings: &[Diagnostic]) {
 const KEYS_HINT: &str = "no call was made; a model whose key you do not have can be taken out of `models`";
 
 /// Why the store could not be opened, and what to do.
-fn opening(error: &StoreError, in_use: &str) -> Exit {
+pub(crate) fn opening(error: &StoreError, in_use: &str) -> Exit {
     let StoreError::Journal(JournalError::Locked { dir, pid }) = error else {
         return Exit::outside(error.to_string());
     };

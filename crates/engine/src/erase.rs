@@ -11,7 +11,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use baton_core::{KeyId, Moment, SubjectHash, TeamId};
-use baton_store::{Ack, Entry, Erased, JournalError, StoreError};
+use baton_store::{Ack, Entry, Erased, ErasedCounts, JournalError, StoreError};
+use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::clock::Clock;
@@ -119,16 +120,17 @@ fn found(known: &HashMap<SubjectHash, At>, subject: SubjectHash, since: Moment) 
 }
 
 /// What an erasure took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Erasure {
-    /// When, Unix microseconds: what was received until then is gone.
-    pub at_us: i64,
+    /// When, Unix milliseconds: what was received until then is gone.
+    pub erased_at_ms: i64,
     /// Records that lost what they say of the person.
     pub records: u64,
     /// Answers of the exact cache.
-    pub cached: u64,
+    pub cache_entries: u64,
     /// Entries of the semantic cache.
-    pub similar: u64,
+    pub semantic_entries: u64,
     /// Answers that were kept for calls which are made again.
     pub repeats: u64,
     /// Corrections, final outputs and comments of feedback.
@@ -137,6 +139,28 @@ pub struct Erasure {
     pub labels: u64,
     /// Items of jobs.
     pub job_items: u64,
+}
+
+impl Erasure {
+    /// What went of a store at this time, Unix microseconds.
+    #[must_use]
+    pub fn stored(at_us: i64, counts: &ErasedCounts) -> Self {
+        Self {
+            erased_at_ms: at_us / 1000,
+            records: counts.records,
+            semantic_entries: counts.semantic,
+            feedback: counts.feedback,
+            labels: counts.labels,
+            job_items: counts.items,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there was nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self { erased_at_ms: self.erased_at_ms, ..Self::default() }
+    }
 }
 
 impl Orchestrator {
@@ -161,16 +185,9 @@ impl Orchestrator {
         if stored.labels + stored.feedback > 0 {
             local::forget(engine, team).await;
         }
-        let erasure = Erasure {
-            at_us: erased.at_us,
-            records: stored.records,
-            cached: cached as u64,
-            similar: stored.semantic + similar as u64,
-            repeats: repeats as u64,
-            feedback: stored.feedback,
-            labels: stored.labels,
-            job_items: stored.items,
-        };
+        let mut erasure = Erasure::stored(erased.at_us, &stored);
+        (erasure.cache_entries, erasure.repeats) = (cached as u64, repeats as u64);
+        erasure.semantic_entries += similar as u64;
         tracing::info!(%team, %subject, records = erasure.records, "a person was erased");
         Ok(erasure)
     }

@@ -48,7 +48,7 @@ pub use call::{Call, Caller, CallerKey, Target};
 pub use connect::Connect;
 pub use desk::{
     Agreement, Content, CriterionView, Desk, IntentReviews, ItemFilter, LabelView, ReviewStats, ReviewView,
-    ReviewerStats, Verdict, check_output, kept_comment,
+    ReviewerStats, Verdict, check_output, check_words, kept_comment,
 };
 pub use drift::{DriftEvent, DriftStanding, DriftState, Explained, drift_standings};
 pub use engine::Observer;

@@ -117,8 +117,8 @@ pub(super) async fn ask(
             item.round += 1;
             continue;
         }
-        if baton.0.erasures.since(&about(&baton, &job, &asked)).is_some() {
-            return Ok(Ended { came: Came::Answered(erased(&item)), item, cost: ItemCost::default() });
+        if let Some(at_us) = baton.0.erasures.since(&about(&baton, &job, &asked)) {
+            return Ok(Ended { came: Came::Answered(erased(&item, at_us)), item, cost: ItemCost::default() });
         }
         let as_item = AsItem { execution: id, reply: reply.clone().filter(|_| item.round == 0) };
         let said = Some(baton.0.clock.moment_at(job.created_us));
@@ -166,6 +166,9 @@ pub struct ItemResult<'a> {
     pub id: Option<&'a str>,
     /// `succeeded` or `failed`; `erased` where whom it was about was.
     pub status: &'static str,
+    /// When they were, Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased_at_ms: Option<i64>,
     /// What it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<&'a Answer>,
@@ -178,7 +181,7 @@ impl<'a> ItemResult<'a> {
     /// One that was answered.
     #[must_use]
     pub fn answered((place, id): (u32, Option<&'a str>), answer: &'a Answer) -> Self {
-        Self { place, id, status: "succeeded", answer: Some(answer), error: None }
+        Self { place, id, status: "succeeded", erased_at_ms: None, answer: Some(answer), error: None }
     }
 
     /// One that was not, with the execution that says so, where one was begun.
@@ -197,7 +200,7 @@ impl<'a> ItemResult<'a> {
                 error[name] = value;
             }
         }
-        Self { place, id, status: "failed", answer: None, error: Some(error) }
+        Self { place, id, status: "failed", erased_at_ms: None, answer: None, error: Some(error) }
     }
 }
 
@@ -218,10 +221,11 @@ fn about(baton: &Orchestrator, job: &Job, asked: &JobInput) -> About {
     About::since_us(subject, job.created_us, &baton.0.clock)
 }
 
-/// The store has ended it already, unless it arrived too late for that.
-fn erased(item: &JobItem) -> JobResult {
-    let result = json!({ "place": item.place, "status": "erased" }).to_string();
-    JobResult { place: item.place, succeeded: false, result }
+/// The store has ended it already, with the same, unless it arrived too late for that.
+fn erased(item: &JobItem, at_us: i64) -> JobResult {
+    let (id, answer, error) = Default::default();
+    let line = ItemResult { place: item.place, id, status: "erased", erased_at_ms: Some(at_us / 1000), answer, error };
+    result(item, false, &line)
 }
 
 fn result(item: &JobItem, succeeded: bool, line: &ItemResult<'_>) -> JobResult {

@@ -46,7 +46,7 @@ async fn their_answers_are_given_no_more_in_their_team() {
         assert_eq!((via(&house, call.clone()).await, via(&house, call).await), (Via::Model, Via::CacheExact));
     }
     let erasure = erase(&house, "default", "ann").await;
-    assert_eq!((erasure.records, erasure.cached, erasure.similar), (2, 1, 0));
+    assert_eq!((erasure.records, erasure.cache_entries, erasure.semantic_entries), (2, 1, 0));
     let records = house.records();
     let erased: Vec<bool> = records.iter().map(is_erased).collect();
     assert_eq!(erased, [true, true, false, false, false, false]);
@@ -64,7 +64,7 @@ async fn their_answers_are_given_no_more_in_their_team() {
     sleep(Duration::from_secs(11)).await;
     assert_eq!(via(&house, elsewhere()).await, Via::Stale);
     let nobody = erase(&house, "default", "nobody").await;
-    assert_eq!(nobody, Erasure { at_us: nobody.at_us, ..Erasure::default() });
+    assert_eq!(nobody, Erasure { erased_at_ms: nobody.erased_at_ms, ..Erasure::default() });
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +75,7 @@ async fn a_call_in_the_air_is_answered_and_leaves_nothing() {
     let running = house.orchestrator.start(call());
     sleep(Duration::from_millis(10)).await;
     let erasure = erase(&house, "default", "ann").await;
-    assert_eq!(erasure, Erasure { at_us: erasure.at_us, ..Erasure::default() });
+    assert_eq!(erasure, Erasure { erased_at_ms: erasure.erased_at_ms, ..Erasure::default() });
     assert_eq!(read(running.events).await, ["start sim/a", "Dear ", "you", "end model"], "the caller asked");
     settle().await;
     assert!(is_erased(&house.records()[0]));
@@ -142,7 +142,7 @@ async fn they_are_nobodys_neighbour() {
     let anns = house.execute(about(sort("the app crashes when I open a photo"), "ann")).await.unwrap();
     via(&house, bob("the app crashes when I open the photo")).await;
     assert_eq!(neighbour(&house), Some(anns.answer.execution_id));
-    assert_eq!(erase(&house, "default", "ann").await.similar, 1);
+    assert_eq!(erase(&house, "default", "ann").await.semantic_entries, 1);
     via(&house, bob("the app crashes when I open my photo")).await;
     assert_ne!(neighbour(&house), Some(anns.answer.execution_id));
     erase(&house, "default", "bob").await;
@@ -192,7 +192,7 @@ async fn the_next_process_knows_nothing_of_them() {
 
     let house = begin().await;
     let erasure = house.orchestrator.erase(&"default".into(), "ann", None).await.unwrap();
-    let counts = (erasure.records, erasure.similar, erasure.feedback, erasure.labels);
+    let counts = (erasure.records, erasure.semantic_entries, erasure.feedback, erasure.labels);
     assert_eq!(counts, (1, 1, 1, 1), "what was fed back is a label too");
     end(house).await;
 
