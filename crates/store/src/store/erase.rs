@@ -171,7 +171,7 @@ async fn erase_record(
 /// What is about them in jobs: an item that waits is over, one that has its result has it no more. How many.
 async fn erase_items(jobs: &Jobs, erased: &Erased) -> Result<u64, StoreError> {
     let failed = StoreError::database("erase a person from jobs.db");
-    let mut transaction = jobs.pool().begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    let mut transaction = jobs.safe.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
     let items: Vec<(Vec<u8>, u32, i64)> = sqlx::query_as("SELECT job, place, state FROM items WHERE subject = ?")
         .bind(erased.subject.as_bytes().as_slice())
         .fetch_all(&mut *transaction)
@@ -281,7 +281,7 @@ impl Store {
         let counts = disk.records.erasure(erased.subject, erased.at_us).await?;
         self.0.journal.rotated().await;
         ingest.settle().await?;
-        for pool in [disk.control.pool(), disk.semantic.pool(), disk.jobs.pool()] {
+        for pool in [disk.control.pool(), disk.semantic.pool(), &disk.jobs.safe] {
             empty_log(pool).await;
         }
         Ok(counts)

@@ -7,7 +7,7 @@ use baton_core::{IntentName, JobId, NanoUsd};
 
 use super::tests::{open, team};
 use super::*;
-use crate::{ItemChange, ItemCost, ItemState, Job, JobResult, JobState};
+use crate::{ItemChange, ItemCost, ItemInput, ItemState, Job, JobResult, JobState};
 
 fn job(number: u64, created_us: i64) -> Job {
     Job {

@@ -5,22 +5,19 @@
 
 use std::path::Path;
 
-use baton_core::{IntentName, JobId, NanoUsd, SubjectHash, TeamId};
+use baton_core::{IntentName, JobId, NanoUsd, TeamId};
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 
 use super::Store;
 use super::prune::Retention;
 use super::records::write_options;
-use crate::{BatchState, ItemChange, ItemState, Job, JobBatch, JobItem, JobResult, JobState, StoreError};
-
-/// What is asked of an item, as JSON, and whom it is about.
-pub type ItemInput = (String, Option<SubjectHash>);
+use crate::{BatchState, ItemChange, ItemInput, ItemState, Job, JobBatch, JobItem, JobResult, JobState, StoreError};
 
 /// The file, once for what must survive the loss of power, once for what its records prove anyway.
 #[derive(Clone)]
 pub(crate) struct Jobs {
-    safe: SqlitePool,
+    pub(super) safe: SqlitePool,
     fast: SqlitePool,
 }
 
@@ -82,10 +79,6 @@ impl Jobs {
         let migrated = sqlx::migrate!("migrations/jobs").run(&safe).await;
         migrated.map_err(|error| StoreError::database("migrate jobs.db")(error.into()))?;
         Ok(Self { safe, fast: pool(SqliteSynchronous::Normal).await.map_err(&failed)? })
-    }
-
-    pub(super) fn pool(&self) -> &SqlitePool {
-        &self.safe
     }
 
     pub(crate) async fn close(&self) {

@@ -45,7 +45,6 @@ pub use drift::DriftEntry;
 use drift::MemoryDrift;
 pub use erase::ErasedCounts;
 use ingest::{Ingest, Others};
-pub use jobs::ItemInput;
 use jobs::Jobs;
 pub use prune::Retention;
 use records::Records;
