@@ -11,7 +11,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use baton_core::{KeyId, Moment, SubjectHash, TeamId};
-use baton_store::{Ack, Entry, Erased, ErasedCounts, JournalError, StoreError};
+use baton_store::{Ack, Entry, Erased, ErasedCounts, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
@@ -22,9 +22,10 @@ use crate::orchestrator::Orchestrator;
 use crate::repeats;
 use crate::semantic;
 
-/// Longer than any call runs, and any of its content waits for its turn.
-const KNOWN: Duration = Duration::from_secs(24 * 3600);
-/// Erasures of that time.
+/// For how long an erasure is known here: longer than any call runs and than its content waits for its turn.
+/// Where they are many, the second.
+const KNOWN: [Duration; 2] = [Duration::from_secs(24 * 3600), Duration::from_secs(3600)];
+/// Erasures that are known.
 const KNOWN_MAX: usize = 262_144;
 
 /// Who was erased of late. It is the journal that knows for longer.
@@ -97,14 +98,16 @@ impl Erasures {
         engine: &Engine,
         subject: SubjectHash,
         of: (TeamId, Option<KeyId>),
-    ) -> Result<(Erased, Ack), JournalError> {
+    ) -> Result<(Erased, Ack), StoreError> {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let at = At { moment: engine.clock.now(), unix_us: engine.clock.unix_us() };
-        if known.len() >= KNOWN_MAX {
-            known.retain(|_, other| at.moment - other.moment < KNOWN);
+        for kept in KNOWN {
+            if known.len() >= KNOWN_MAX {
+                known.retain(|_, other| at.moment - other.moment < kept);
+            }
         }
-        if known.len() >= KNOWN_MAX && !known.contains_key(&subject) {
-            return Err(JournalError::QueueFull { bound: KNOWN_MAX });
+        if known.len() >= KNOWN_MAX {
+            return Err(StoreError::ErasuresFull(known.len()));
         }
         let (team, by) = of;
         let entry = Entry::Erased(Erased { subject, team, at_us: at.unix_us, by });
@@ -172,23 +175,34 @@ impl Orchestrator {
     /// What the store says. Where the journal took it, it is done as soon as the databases can, at the next
     /// start if need be.
     pub async fn erase(&self, team: &TeamId, subject: &str, by: Option<&KeyId>) -> Result<Erasure, StoreError> {
+        let (baton, running) = (self.clone(), self.0.tasks.begin(team));
+        let (subject, of) = (SubjectHash::of(team, subject), (team.clone(), by.cloned()));
+        // In a task of its own: who asks may leave, and half an erasure is none.
+        let erasing = tokio::spawn(async move {
+            let done = baton.erase_whole(subject, of).await;
+            drop(running);
+            done
+        });
+        erasing.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn erase_whole(&self, subject: SubjectHash, of: (TeamId, Option<KeyId>)) -> Result<Erasure, StoreError> {
         let engine = &*self.0;
-        let subject = SubjectHash::of(team, subject);
         // What the semantic cache is writing now is written before, so that the databases find it.
         let keeping = engine.semantic.keeping().await;
-        let (erased, ack) = engine.erasures.add(engine, subject, (team.clone(), by.cloned()))?;
+        let (erased, ack) = engine.erasures.add(engine, subject, of)?;
         let (cached, repeats) = (engine.cache.evict_subject(subject), repeats::forget(engine, subject));
         let similar = semantic::forget(engine, subject);
         drop(keeping);
         ack.await?;
         let stored = engine.store.erased(&erased).await?;
-        if stored.labels + stored.feedback > 0 {
-            local::forget(engine, team).await;
+        if stored.labelled > 0 {
+            local::forget(engine, &erased.team).await;
         }
         let mut erasure = Erasure::stored(erased.at_us, &stored);
         (erasure.cache_entries, erasure.repeats) = (cached as u64, repeats as u64);
         erasure.semantic_entries += similar as u64;
-        tracing::info!(%team, %subject, records = erasure.records, "a person was erased");
+        tracing::info!(team = %erased.team, %subject, records = erasure.records, "a person was erased");
         Ok(erasure)
     }
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use baton_config::Snapshot;
 use baton_core::{ErrorCode, Failure};
 use baton_engine::{Caller, Erasure};
-use baton_store::{JournalError, Permission, StoreError};
+use baton_store::{Permission, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -84,13 +84,19 @@ fn whole_team(caller: &Caller, snapshot: &Snapshot) -> Result<(), Failure> {
     Err(Failure::new(ErrorCode::IntentNotAllowed, message))
 }
 
-/// Where the journal has no room nothing is erased yet.
 fn failed(error: StoreError) -> Problem {
+    let retry = |failure| Failure { retry_after_ms: Some(1000), ..failure };
+    tracing::error!(%error, "a person could not be erased, or not yet");
     match error {
-        StoreError::Journal(error @ (JournalError::Full { .. } | JournalError::QueueFull { .. })) => {
-            let message = format!("the erasure cannot be recorded, so nothing is erased: {error}");
-            Failure { retry_after_ms: Some(1000), ..Failure::new(ErrorCode::JournalFull, message) }.into()
+        StoreError::ErasuresFull(_) => retry(Failure::new(ErrorCode::QueueFull, error.to_string())).into(),
+        StoreError::Journal(error) => {
+            let message = format!("the erasure cannot be recorded, so the person is not erased: {error}");
+            retry(Failure::new(ErrorCode::JournalFull, message)).into()
         }
-        error => error.into(),
+        _ => {
+            let message = "the erasure is recorded, and done as soon as the databases can; the server's log says why \
+                           they cannot now";
+            Failure::new(ErrorCode::Internal, message).into()
+        }
     }
 }

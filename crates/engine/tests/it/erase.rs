@@ -150,6 +150,31 @@ async fn they_are_nobodys_neighbour() {
     assert_eq!(neighbour(&house), None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn local_unlearns_what_people_said_of_them() {
+    let policy = SORT.replace(r#"["a", "b"]"#, r#"["local", "a"]"#);
+    let house = House::sort(&format!("{policy}[local]\ncut = 0.9\n")).open();
+    house.models.say("a", &[Says::Text(0, "billing")]);
+    let ticket = |n: usize| sort(&format!("{} {n}", ["please refund the payment", "it crashes at once"][n % 2]));
+    for n in 0..60 {
+        house.execute(about(ticket(n), "ann")).await.unwrap();
+    }
+    for (n, record) in house.records().into_iter().enumerate() {
+        let kind = FeedbackKind::FinalOutput { output: json!({ "label": if n % 2 == 0 { "billing" } else { "bug" } }) };
+        let (execution, team, at_us) = (record.execution, record.team, record.started_at_us);
+        let said = Feedback { execution, team, at_us, by: None, comment: None, kind };
+        house.orchestrator.store().feedback(said).await.unwrap();
+    }
+    house.orchestrator.calibrate().await.unwrap();
+    let by = async |n| house.execute(ticket(n)).await.unwrap().answer.model.clone().unwrap().to_string();
+    assert_eq!(by(61).await, "local");
+    let erasure = erase(&house, "default", "ann").await;
+    assert_eq!((erasure.records, erasure.labels), (60, 30), "half of the labels were corrections");
+    assert_eq!(by(63).await, "sim/a", "at once");
+    house.orchestrator.calibrate().await.unwrap();
+    assert_eq!(by(65).await, "sim/a", "and for good");
+}
+
 /// On disk: nothing comes back with the next process, and what people wrote about it is gone.
 #[tokio::test]
 async fn the_next_process_knows_nothing_of_them() {

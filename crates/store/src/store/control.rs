@@ -6,6 +6,7 @@ use baton_core::{ExecutionId, TeamId};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
+use super::erase::ErasedCounts;
 use super::prune::Old;
 use super::records::write_options;
 use crate::keys::StoredKey;
@@ -66,13 +67,12 @@ impl Control {
         self.forget(executions, None).await.map(drop)
     }
 
-    /// The same of what was said about an erased person's executions: how much feedback lost its words, and
-    /// how many labels.
-    pub(crate) async fn erase(&self, executions: &[Old], erased: &Erased) -> Result<(u64, u64), StoreError> {
+    /// The same of what was said about an erased person's executions: how much of it there was.
+    pub(crate) async fn erase(&self, executions: &[Old], erased: &Erased) -> Result<ErasedCounts, StoreError> {
         self.forget(executions, Some(erased)).await
     }
 
-    async fn forget(&self, executions: &[Old], erased: Option<&Erased>) -> Result<(u64, u64), StoreError> {
+    async fn forget(&self, executions: &[Old], erased: Option<&Erased>) -> Result<ErasedCounts, StoreError> {
         let failed = StoreError::database("delete feedback");
         let mut connection = self.0.acquire().await.map_err(&failed)?;
         let done = forget(&mut connection, executions, erased).await;
@@ -135,10 +135,10 @@ async fn forget(
     connection: &mut SqliteConnection,
     executions: &[Old],
     erased: Option<&Erased>,
-) -> Result<(u64, u64), StoreError> {
+) -> Result<ErasedCounts, StoreError> {
     let failed = StoreError::database("delete feedback");
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-    let mut words = 0;
+    let mut counts = ErasedCounts::default();
     for (_, id) in executions {
         for statement in [
             "DELETE FROM feedback WHERE execution = ? AND kind IN ('correction', 'final_output')",
@@ -146,15 +146,15 @@ async fn forget(
              WHERE execution = ? AND json_extract(feedback, '$.comment') IS NOT NULL",
         ] {
             let done = sqlx::query(statement).bind(id).execute(&mut *transaction).await.map_err(&failed)?;
-            words += done.rows_affected();
+            counts.feedback += done.rows_affected();
         }
         if let Some(erased) = erased {
             forget_sayer(&mut transaction, id, erased).await?;
         }
     }
-    let labels = Control::forget_reviews(&mut transaction, executions, erased).await?;
+    Control::forget_reviews(&mut transaction, executions, (erased, &mut counts)).await?;
     transaction.commit().await.map_err(&failed)?;
-    Ok((words, labels))
+    Ok(counts)
 }
 
 /// Where they spoke themselves, nobody did.

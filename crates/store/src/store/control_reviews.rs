@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::control::Control;
+use super::erase::ErasedCounts;
 use super::prune::Old;
 use crate::reviews::{Change, ITEMS_MAX, rank};
 use crate::{Erased, LabelQuery, ReviewError, ReviewFilter, Reviewer, StoreError};
@@ -240,14 +241,12 @@ impl Control {
         Ok(count)
     }
 
-    /// Lets go what people wrote about these executions, and items that nobody can label any more: how many
-    /// labels lost their words.
+    /// Lets go what people wrote about these executions, and items that nobody can label any more; counts it.
     pub(super) async fn forget_reviews(
         on: &mut SqliteConnection,
         executions: &[Old],
-        erased: Option<&Erased>,
-    ) -> Result<u64, StoreError> {
-        let mut words = 0;
+        (erased, counts): (Option<&Erased>, &mut ErasedCounts),
+    ) -> Result<(), StoreError> {
         let failed = StoreError::database("delete what reviewers wrote");
         for (_, id) in executions {
             let rows: Vec<String> = sqlx::query_scalar("SELECT item FROM reviews WHERE execution = ?")
@@ -261,17 +260,12 @@ impl Control {
                     let delete = sqlx::query("DELETE FROM reviews WHERE team = ? AND execution = ?");
                     delete.bind(item.team.as_str()).bind(id).execute(&mut *on).await.map_err(&failed)?;
                 } else {
-                    words +=
-                        item.labels.iter().filter(|l| l.correction.is_some() || l.comment.is_some()).count() as u64;
-                    match erased {
-                        Some(erased) => item.erase(|name| erased.is(name)),
-                        None => item.forget_content(),
-                    }
+                    counts.forget(&mut item, erased);
                     write(on, &item).await?;
                 }
             }
         }
-        Ok(words)
+        Ok(())
     }
 }
 

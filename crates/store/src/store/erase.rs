@@ -4,7 +4,7 @@
 //! into the databases by then, and what the process did not live to finish is done by the next one. Every
 //! step may be done again.
 
-use baton_core::{Record, ScoreResult, SubjectHash};
+use baton_core::{Record, ReviewItem, ScoreResult, SubjectHash};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
@@ -30,10 +30,25 @@ pub struct ErasedCounts {
     pub feedback: u64,
     /// Labels that lost their correction or comment.
     pub labels: u64,
+    /// Records that people had labelled, with words or without.
+    pub labelled: u64,
     /// Entries of the semantic cache in its database.
     pub semantic: u64,
     /// Items of jobs, answered or not.
     pub items: u64,
+}
+
+impl ErasedCounts {
+    /// Takes the words out of what people said of an answer, and counts them.
+    pub(super) fn forget(&mut self, item: &mut ReviewItem, erased: Option<&Erased>) {
+        let words = item.labels.iter().filter(|label| label.correction.is_some() || label.comment.is_some());
+        self.labels += words.count() as u64;
+        self.labelled += 1;
+        match erased {
+            Some(erased) => item.erase(|name| erased.is(name)),
+            None => item.forget_content(),
+        }
+    }
 }
 
 type Body = (i64, Vec<u8>, Vec<u8>);
@@ -115,7 +130,7 @@ async fn erase_page(
 ) -> Result<(), StoreError> {
     let ids: Vec<Old> = page.iter().map(|(row, id, _)| (*row, id.clone())).collect();
     // First: once a record is erased nothing leads to it any more.
-    let (feedback, labels) = others.control.erase(&ids, erased).await?;
+    let said = others.control.erase(&ids, erased).await?;
     let failed = StoreError::database("erase a person's records");
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
     for body in &page {
@@ -123,8 +138,9 @@ async fn erase_page(
     }
     transaction.commit().await.map_err(&failed)?;
     counts.records += page.len() as u64;
-    counts.feedback += feedback;
-    counts.labels += labels;
+    counts.feedback += said.feedback;
+    counts.labels += said.labels;
+    counts.labelled += said.labelled;
     Ok(())
 }
 
@@ -290,8 +306,7 @@ impl Store {
     fn erased_in_memory(&self, erased: &Erased) -> ErasedCounts {
         let Some(memory) = self.0.journal.as_memory() else { return ErasedCounts::default() };
         let records = memory.take_erased(erased);
-        let labels = self.forget_in_memory(&records, erased);
-        ErasedCounts { records: records.len() as u64, labels, ..ErasedCounts::default() }
+        ErasedCounts { records: records.len() as u64, ..self.forget_in_memory(&records, erased) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use baton_core::{ExecutionId, IntentName, Record, ReviewItem, ReviewLabel, ReviewRefusal};
 
-use super::{Store, memory};
+use super::{ErasedCounts, Store, memory};
 use crate::reviews::{Change, ITEMS_MAX, act, is_next, rank};
 use crate::{
     Erased, Feedback, Label, LabelQuery, ReviewAct, ReviewError, ReviewFilter, Reviewer, StoreError, feedback,
@@ -170,21 +170,19 @@ impl Store {
         acted
     }
 
-    /// Takes an erased person's words out of what was said about their executions: how many labels lost some.
-    pub(super) fn forget_in_memory(&self, executions: &[ExecutionId], erased: &Erased) -> u64 {
+    /// Takes an erased person's words out of what was said about their executions; counts it.
+    pub(super) fn forget_in_memory(&self, executions: &[ExecutionId], erased: &Erased) -> ErasedCounts {
         let mut items = self.remembered();
-        let mut words = 0;
+        let mut counts = ErasedCounts::default();
         for execution in executions {
             let key = (erased.team.as_str().to_owned(), *execution);
-            let Some(item) = items.get_mut(&key) else { continue };
-            if item.labels.is_empty() {
-                items.remove(&key);
-                continue;
+            match items.get_mut(&key) {
+                Some(item) if item.labels.is_empty() => drop(items.remove(&key)),
+                Some(item) => counts.forget(item, Some(erased)),
+                None => {}
             }
-            words += item.labels.iter().filter(|l| l.correction.is_some() || l.comment.is_some()).count() as u64;
-            item.erase(|name| erased.is(name));
         }
-        words
+        counts
     }
 
     /// See [`Store::labels_mark`].
