@@ -70,16 +70,8 @@ pub(crate) fn compile_intent(
     let forms = Forms { kind: &kind, input: input_schema.as_ref(), output: output_schema.as_ref() };
     let checks = checks::compile(document, &file.checks, &forms, sink);
     let on_exhausted = on_exhausted(document, &file.on_exhausted, &forms, sink);
-    let errors = sink.errors();
-    let cases = sources.cases.as_ref().map(|source| cases::read(source, &forms, sink)).unwrap_or_default();
-    // What is missing among cases that are wrong is not known.
-    let whole = sink.errors() == errors;
-    let examples = cases::choose(&cases, file.examples, &kind);
-    if whole {
-        enough(document, file, (&cases, &examples, &kind), sink);
-    }
+    let (cases, examples) = cases_of((document, file), sources, &forms, sink);
     let prompt = prompts::compile(sources, &forms, &examples, &cases, sink);
-    unused_local(document, file, sink);
     let criteria = review::criteria(document, &file.criteria, sink);
     let judge = judge::spec(document, file, candidates.as_deref().unwrap_or_default(), house, sink);
 
@@ -289,28 +281,34 @@ fn on_exhausted(
     None
 }
 
-/// Whether there are the cases that the intent asks for.
-fn enough(
-    document: &Document,
-    file: &IntentFile,
-    (cases, examples, kind): (&[Case], &[Case], &IntentKind),
+/// The cases, and those that are examples; whether there are those that the intent asks for.
+fn cases_of(
+    (document, file): (&Document, &IntentFile),
+    sources: &IntentSources,
+    forms: &Forms<'_>,
     sink: &mut Sink,
-) {
-    if examples.len() < file.examples {
+) -> (Vec<Case>, Vec<Case>) {
+    let errors = sink.errors();
+    let cases = sources.cases.as_ref().map(|source| cases::read(source, forms, sink)).unwrap_or_default();
+    let examples = cases::choose(&cases, file.examples, forms.kind);
+    // What is missing among cases that are wrong is not known.
+    let whole = sink.errors() == errors;
+    if whole && examples.len() < file.examples {
         let message = format!("{} examples are asked for, the examples share has {}", file.examples, examples.len());
         let help = "add cases (about six of ten belong to that share), or mark some with \"share\": \"examples\"";
         sink.error(document.at("/examples"), message, help);
     }
-    let learns = *kind != IntentKind::Generation && !cases.iter().any(|case| case.share == Share::Examples);
-    if let Some(n) = file.models.iter().position(|name| name == LOCAL).filter(|_| learns) {
-        let help = "add cases.jsonl; until then `local` answers nothing";
-        sink.warn(document.at(&format!("/models/{n}")), "`local` has no cases to learn from", help);
+    let learns = *forms.kind != IntentKind::Generation;
+    match file.models.iter().position(|name| name == LOCAL) {
+        None if file.local.is_some() && !file.models.is_empty() => {
+            let help = "add \"local\" to `models`, or remove [local]";
+            sink.error(document.key("/local"), "[local] is set, and `local` is not among the models", help);
+        }
+        Some(n) if whole && learns && !cases.iter().any(|case| case.share == Share::Examples) => {
+            let help = "add cases.jsonl; until then `local` answers nothing";
+            sink.warn(document.at(&format!("/models/{n}")), "`local` has no cases to learn from", help);
+        }
+        _ => {}
     }
-}
-
-fn unused_local(document: &Document, file: &IntentFile, sink: &mut Sink) {
-    if file.local.is_some() && !file.models.is_empty() && !file.models.iter().any(|name| name == LOCAL) {
-        let help = "add \"local\" to `models`, or remove [local]";
-        sink.error(document.key("/local"), "[local] is set, and `local` is not among the models", help);
-    }
+    (cases, examples)
 }
