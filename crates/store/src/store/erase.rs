@@ -303,6 +303,32 @@ impl Store {
         Ok(counts)
     }
 
+    /// What there is of this person on disk, and nothing is changed: records, items of jobs, entries of the
+    /// semantic cache. What people said of them is not counted, nor what is not ingested yet.
+    ///
+    /// # Errors
+    /// What the databases say.
+    pub async fn about(&self, erased: &Erased) -> Result<ErasedCounts, StoreError> {
+        let Some(disk) = &self.0.disk else { return Ok(ErasedCounts::default()) };
+        let count = async |pool: &SqlitePool, sql: &'static str| {
+            let count = sqlx::query_scalar(sql).bind(erased.subject.as_bytes().as_slice()).fetch_one(pool).await;
+            count.map(i64::unsigned_abs).map_err(StoreError::database("count what there is of a person"))
+        };
+        let mut records = count(disk.records.pool(), "SELECT count(*) FROM executions WHERE subject = ?").await?;
+        let opened = disk.records.pool().acquire().await;
+        let mut connection = opened.map_err(StoreError::database("count what there is of a person"))?;
+        let mut after = 0;
+        loop {
+            let page = unnamed(&mut connection, erased, after).await?;
+            let Some((last, ..)) = page.last() else { break };
+            after = *last;
+            records += theirs(page, erased)?.len() as u64;
+        }
+        let items = count(&disk.jobs.safe, "SELECT count(*) FROM items WHERE subject = ?").await?;
+        let semantic = count(disk.semantic.pool(), "SELECT count(*) FROM entries WHERE subject = ?").await?;
+        Ok(ErasedCounts { records, items, semantic, ..ErasedCounts::default() })
+    }
+
     fn erased_in_memory(&self, erased: &Erased) -> ErasedCounts {
         let Some(memory) = self.0.journal.as_memory() else { return ErasedCounts::default() };
         let records = memory.take_erased(erased);

@@ -203,8 +203,10 @@ async fn jobs_and_the_semantic_cache_forget_them_too() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir).await;
     fill(&store).await;
-    let counts = store.erase(erased("support", "ann")).await.unwrap();
-    assert_eq!((counts.records, counts.items, counts.semantic), (1, 2, 1));
+    let all = ErasedCounts { records: 1, items: 2, semantic: 1, ..ErasedCounts::default() };
+    assert_eq!(store.about(&erased("support", "ann")).await.unwrap(), all);
+    assert_eq!(store.erase(erased("support", "ann")).await.unwrap(), all);
+    assert_eq!(store.about(&erased("support", "ann")).await.unwrap(), ErasedCounts::default());
     let job = store.job(&team("support"), job(1).id).await.unwrap().unwrap();
     assert_eq!((job.succeeded, job.failed), (1, 1), "the one that waited is over, so that the job can end");
     let results = store.job_results(job.id, 0, 10).await.unwrap();
@@ -305,6 +307,7 @@ async fn records_of_an_older_version_are_found() {
     }
     sqlx::Connection::close(connection).await.unwrap();
     let store = open(&dir).await;
+    assert_eq!(store.about(&erased("support", "ann")).await.unwrap().records, 2);
     assert_eq!(store.erase(erased("support", "ann")).await.unwrap().records, 2);
     assert_eq!(read(&store, "support", 3).await, gone(of("support", "ann", 3)));
     assert_eq!(read(&store, "support", 2).await, of("support", "bob", 2));
