@@ -276,6 +276,7 @@ impl ReviewItem {
             ERASED.clone_into(&mut label.reviewer);
         }
         self.skips.retain(|(reviewer, _)| !is(reviewer));
+        self.holds.retain(|(reviewer, _)| !is(reviewer));
     }
 
     /// Drops what people wrote, once their execution's content has gone; verdicts are evidence and

@@ -4,7 +4,7 @@
 //! into the databases by then, and what the process did not live to finish is done by the next one. Every
 //! step may be done again.
 
-use baton_core::{Record, ReviewItem, ScoreResult, SubjectHash};
+use baton_core::{ExecutionId, Record, ReviewItem, ScoreResult, SubjectHash, TeamId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
@@ -301,6 +301,16 @@ impl Store {
             empty_log(pool).await;
         }
         Ok(counts)
+    }
+
+    /// Somebody spoke of an execution: where a person was erased just then, of their words nothing stays.
+    pub(super) async fn forget_if_erased(&self, team: &TeamId, id: ExecutionId) -> Result<(), StoreError> {
+        let Some(disk) = &self.0.disk else { return Ok(()) };
+        let record = self.execution(team, id).await?;
+        if record.is_some_and(|record| record.erased_at_us.is_some()) {
+            disk.control.forget_content(&[(0, id.as_bytes().to_vec())]).await?;
+        }
+        Ok(())
     }
 
     /// What there is of this person on disk, and nothing is changed: records, items of jobs, entries of the

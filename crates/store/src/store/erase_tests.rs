@@ -151,6 +151,25 @@ async fn what_people_wrote_of_them_goes_and_verdicts_stay() {
     .await;
 }
 
+/// Whoever spoke while the person was erased had read the record before.
+#[tokio::test]
+async fn words_that_come_too_late_do_not_stay() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir).await;
+    append(&store, &Record { review: None, ..of("support", "ann", 1) }).await;
+    store.flush().await.unwrap();
+    store.erase(erased("support", "ann")).await.unwrap();
+    let kind = FeedbackKind::Label { value: "bad".into() };
+    let said =
+        Feedback { execution: id(1), team: team("support"), at_us: 1, kind, by: None, comment: Some(SECRET.into()) };
+    store.feedback(said.clone()).await.unwrap();
+    let kept = store.feedback_of(&team("support"), id(1)).await.unwrap();
+    assert_eq!(kept, [Feedback { comment: None, ..said }]);
+    let eve = Reviewer { name: "eve".into(), team: team("support"), intents: None };
+    let item = store.review(&eve, id(1)).await.unwrap().unwrap();
+    assert!(!item.labels[0].pass && item.labels[0].comment.is_none(), "{item:?}");
+}
+
 fn job(number: u64) -> Job {
     Job {
         id: JobId::new(number, [0; 10]),

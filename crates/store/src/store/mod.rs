@@ -278,7 +278,8 @@ impl Store {
             Some(disk) => disk.control.add_feedback(&feedback).await?,
             None => self.0.journal.append(&Entry::Feedback(feedback.clone()))?.await?,
         }
-        self.hear_feedback(&feedback, &record).await
+        self.hear_feedback(&feedback, &record).await?;
+        self.forget_if_erased(&feedback.team, id).await
     }
 
     /// What was said about an execution, in the order in which it was said.

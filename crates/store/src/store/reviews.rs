@@ -85,7 +85,11 @@ impl Store {
         now_us: i64,
     ) -> Result<ReviewItem, ReviewError> {
         self.review(reviewer, id).await?.ok_or(ReviewError::Unknown(id))?;
-        self.change(reviewer, id, &|item| act(item, &reviewer.name, doing, now_us)).await
+        let item = self.change(reviewer, id, &|item| act(item, &reviewer.name, doing, now_us)).await?;
+        if matches!(doing, ReviewAct::Label(_)) {
+            self.forget_if_erased(&reviewer.team, id).await?;
+        }
+        Ok(item)
     }
 
     async fn change(
