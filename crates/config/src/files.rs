@@ -85,7 +85,8 @@ pub(crate) struct IntentFile {
     /// The built-in model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) local: Option<LocalFile>,
-    /// Another model that says of sampled answers whether they meet the criteria.
+    /// Another model that says of sampled answers whether they meet the criteria, or that answers itself, as
+    /// a second opinion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) judge: Option<JudgeFile>,
     /// Which answers people are asked about.

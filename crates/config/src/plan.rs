@@ -250,6 +250,8 @@ pub struct Criterion {
 pub struct JudgeSpec {
     /// Who judges.
     pub model: ModelId,
+    /// Whether it answers the intent's own question, to be held against the answer that is judged.
+    pub second_opinion: bool,
     /// Money a day; `None` where it is not limited.
     pub usd_per_day: Option<NanoUsd>,
     /// What a first judgement is reckoned to cost, before one has shown it.

@@ -18,12 +18,18 @@ pub(crate) struct CriterionFile {
     pub(crate) guideline: Option<String>,
 }
 
-/// `[judge]`: a model that is asked each of the `[[criteria]]`, of a sample of the answers.
+/// `[judge]`: a model that is asked each of the `[[criteria]]`, of a sample of the answers; or that gives a
+/// second opinion on them.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JudgeFile {
     /// Who judges: `provider/model` or an alias, of another family than the judged where possible.
     pub(crate) model: String,
+    /// The model is asked what the intent asks, and its answer is held against the one that is judged: by
+    /// its label, or field by field. It needs no criteria, must not be one of the intent's `models`, and is
+    /// not for texts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) second_opinion: bool,
     /// Dollars a day; sets how many answers are drawn. All that `rate_max` allows if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]

@@ -31,6 +31,7 @@ mod retry;
 mod review;
 mod rollout;
 mod route;
+mod same;
 mod scope;
 mod score;
 mod semantic;
@@ -71,6 +72,7 @@ pub use route::{
     Basis, KnownQuality, Prospect, Ranking, RouteCandidate, RouteRecord, Standing as RouteStanding, Strategy, Terms,
     rank,
 };
+pub use same::says_the_same;
 pub use scope::Scope;
 pub use score::{Judgement, Score, ScoreResult};
 pub use semantic::{Embedded, SemanticDecision, SemanticLook};

@@ -18,7 +18,8 @@ pub struct Score {
     pub intent: IntentName,
     /// The intent's lineage at that time: what the score is evidence for.
     pub lineage: String,
-    /// Who judged: the judge's intent and the first digits of its answer hash, `triage.judge@3f9a0c11`.
+    /// Who judged: the model and the first digits of its intent's answer hash, `b/cheap@3f9a0c11`, or
+    /// `second opinion of b/cheap@3f9a0c11`.
     /// Another prompt or another model is another evaluator.
     pub evaluator: String,
     /// The probability with which it was drawn, in (0, 1].
@@ -64,9 +65,11 @@ pub enum ScoreResult {
     /// Every criterion has a verdict.
     Scored {
         /// By criterion, the probability that the answer meets it, in [0, 1]: the verdict's own where
-        /// the provider gives log-probabilities, else 0 or 1.
+        /// the provider gives log-probabilities, else 0 or 1. Of a second opinion by field: 1 where both
+        /// say the same, else 0.
         criteria: BTreeMap<String, f64>,
-        /// The probability that it meets all: the least of them.
+        /// The probability that it meets all: the least of them. Of a second opinion the share of fields
+        /// of which both say the same.
         value: f64,
     },
     /// The judge was asked and gave no verdict.
@@ -94,6 +97,24 @@ impl ScoreResult {
     pub fn scored(criteria: BTreeMap<String, f64>) -> Self {
         let value = criteria.values().copied().fold(1.0, f64::min);
         Self::Scored { criteria, value }
+    }
+
+    /// A second opinion, by field whether both say the same: the share of those. Two that say nothing at
+    /// all say the same.
+    #[must_use]
+    pub fn compared(fields: BTreeMap<String, f64>) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a number of fields")]
+        let value = if fields.is_empty() { 1.0 } else { fields.values().sum::<f64>() / fields.len() as f64 };
+        Self::Scored { criteria: fields, value }
+    }
+
+    /// The criteria that the answer fails, or the fields in which a second opinion differs, in a line.
+    /// Empty where it passes, and where there is no verdict.
+    #[must_use]
+    pub fn failed(&self) -> String {
+        let Self::Scored { criteria, .. } = self else { return String::new() };
+        let failed = criteria.iter().filter(|(_, value)| **value < 0.5).map(|(id, _)| id.as_str());
+        failed.collect::<Vec<_>>().join(", ")
     }
 
     /// `scored`, `errored` or `skipped`.

@@ -19,6 +19,7 @@ use crate::drive::{Drive, micros};
 use crate::engine::Engine;
 use crate::erase::About;
 use crate::intent::{Intent, text_of_output};
+use crate::judge::opinion_of;
 use crate::live::Live;
 use crate::log::{Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
@@ -136,11 +137,17 @@ fn reason(request: &Request, attempts: &[AttemptRecord], sure: Option<String>) -
     let chosen = chosen(request, attempts);
     let why = sure.map_or_else(|| chosen.clone(), |sure| format!("{chosen}: {sure}"));
     let passed = attempts.iter().find(|attempt| attempt.outcome == AttemptOutcome::Passed);
-    match passed.and_then(|attempt| attempt.judged.as_ref()).map(|judged| &judged.result) {
-        Some(ScoreResult::Errored { reason } | ScoreResult::Skipped { reason }) => {
-            format!("{why}; given without a judge's word: {reason}")
+    let opinion = request.intent.as_ref().and_then(|intent| opinion_of(&intent.plan));
+    match (passed.and_then(|attempt| attempt.judged.as_ref()).map(|judged| &judged.result), opinion) {
+        (Some(ScoreResult::Errored { reason } | ScoreResult::Skipped { reason }), opinion) => {
+            let whose = opinion.map_or_else(|| "a judge's word".to_owned(), |opinion| format!("the {opinion}"));
+            format!("{why}; given without {whose}: {reason}")
         }
-        Some(ScoreResult::Scored { .. }) | None => why,
+        (Some(scored), Some(opinion)) => match scored.failed() {
+            same if same.is_empty() => format!("{why}; the {opinion} is the same"),
+            fields => format!("{why}; given though the {opinion} differs in {fields}"),
+        },
+        (Some(ScoreResult::Scored { .. }) | None, _) => why,
     }
 }
 

@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use baton_core::{
     Attempt, AttemptKind, AttemptOutcome, AttemptRecord, Breach, Candidate, Disposition, Event, ExecutionId, Failure,
-    ModelId, Moment, NanoUsd, ProviderResponse, Quality, Reservation, ScoreResult, SpanId, Ticket, Usage, Verdict,
-    verdict,
+    ModelId, Moment, NanoUsd, ProviderResponse, Quality, Reservation, SpanId, Ticket, Usage, Verdict, verdict,
 };
 use baton_eval::Finish as AnswerFinish;
 use baton_provider::Besides;
@@ -29,8 +28,8 @@ use crate::batch::{Asked, Seat, send};
 use crate::call::Call;
 use crate::engine::Engine;
 use crate::flying::{Arrival, Flying, arrive};
-use crate::judge::Asking;
-use crate::log::{EventLog, LogEvent};
+use crate::judge::{self, Asking};
+use crate::log::{Delivered, EventLog, LogEvent};
 use crate::places::{Waiting, woken};
 use crate::probe::{Probe, glance, sent};
 use crate::resolve::Request;
@@ -77,9 +76,10 @@ struct Flight {
 }
 
 /// What somebody says to an execution.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, and a model speaks far more often")]
 enum Heard {
     Model(Arrival),
-    Judge(ScoreResult),
+    Judge(judge::Heard),
 }
 
 /// The attempts of one execution.
@@ -97,6 +97,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) records: Vec<AttemptRecord>,
     /// The attempt whose pieces go to the readers as they come.
     released: Option<usize>,
+    /// The second opinion, once it was heard, and the execution that gave it.
+    opinion: Option<(ExecutionId, Arc<Delivered>)>,
     /// The journal could not take the stream: nothing may be released.
     pub(crate) refused: Option<Failure>,
     /// When what a budget or a rate limit stood in the way of may fit.
@@ -112,8 +114,8 @@ impl<'a> Drive<'a> {
     ) -> Result<Self, Failure> {
         let chat = Arc::new(request.chat(call)?);
         let (flights, records) = (Vec::new(), Vec::new());
-        let (waiting, released, refused, fits_after) = (None, None, None, None);
-        Ok(Self { engine, call, request, log, chat, flights, waiting, records, released, refused, fits_after })
+        let (waiting, released, opinion, refused, fits_after) = Default::default();
+        Ok(Self { engine, call, request, log, chat, flights, waiting, records, released, opinion, refused, fits_after })
     }
 
     /// Opens an attempt. What `local` says is known at once.
@@ -250,8 +252,8 @@ impl<'a> Drive<'a> {
                     return Poll::Ready((number, Heard::Model(arrival)));
                 }
                 let said = flight.asking.as_mut().map(|asking| asking.said.as_mut().poll(cx));
-                if let Some(Poll::Ready(result)) = said {
-                    return Poll::Ready((number, Heard::Judge(result)));
+                if let Some(Poll::Ready(heard)) = said {
+                    return Poll::Ready((number, Heard::Judge(heard)));
                 }
             }
             Poll::Pending
@@ -264,7 +266,7 @@ impl<'a> Drive<'a> {
             () = sleep_until(self.engine.clock.instant(until)) => return Event::Woke,
         };
         let arrival = match heard {
-            Heard::Judge(result) => return self.judged(number, result),
+            Heard::Judge(heard) => return self.judged(number, heard),
             Heard::Model(arrival) => arrival,
         };
         match arrival {

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use baton_config::{JUDGE_SUFFIX, Plan, Snapshot};
 use baton_core::{
-    AttemptOutcome, CallConfig, ExecutionId, IntentName, NanoUsd, Record, Score, ScoreResult, Status, Via,
+    AttemptOutcome, AttemptRecord, CallConfig, ExecutionId, IntentName, NanoUsd, Record, Score, ScoreResult, Status,
+    Via,
 };
 use baton_eval::{JudgeRate, verdicts};
 use baton_stats::SplitMix64;
@@ -65,8 +66,8 @@ struct Spending {
 
 /// How an answer comes to its score.
 enum Job {
-    /// The judge is asked with this call.
-    Ask(Box<Call>),
+    /// The judge is asked with this call about this output.
+    Ask(Box<Call>, Value),
     /// What came of it is known without asking; with the execution that judged.
     Known(Option<ExecutionId>, ScoreResult),
 }
@@ -97,15 +98,17 @@ impl Judges {
     /// Has an answer judged that was drawn, or that people are to see: its record says so. The task
     /// counts as a running execution, so that a shutdown waits for it.
     pub(crate) fn consider(&self, engine: &Arc<Engine>, call: &Call, request: &Request, done: (&Record, &Outcome)) {
-        let Some((score, job)) = self.job(call, request, done) else { return };
+        let Some(intent) = request.intent.as_ref().filter(|intent| intent.plan.judge.is_some()) else { return };
+        let Some((score, job)) = self.job(intent, call, request, done) else { return };
+        let intent = Arc::clone(intent);
         let running = engine.tasks.begin(&call.caller.team);
         let (engine, waiting, places) = (Arc::clone(engine), Arc::clone(&self.waiting), Arc::clone(&self.places));
         tokio::spawn(async move {
             let result = match job {
                 Job::Known(judge, result) => (judge, result),
-                Job::Ask(call) => {
+                Job::Ask(call, output) => {
                     let place = places.acquire().await;
-                    let judged = AssertUnwindSafe(judge(&engine, *call, &score.intent)).catch_unwind().await;
+                    let judged = AssertUnwindSafe(judge(&engine, *call, (&intent, &output))).catch_unwind().await;
                     drop(place);
                     waiting.fetch_sub(1, Ordering::Relaxed);
                     judged.unwrap_or_else(|_| (None, errored("a fault of Baton's own ended the judgement")))
@@ -118,9 +121,13 @@ impl Judges {
 
     /// The score of an answer that is to have one, its result still open, and how it comes to it. The
     /// judge's question is written only where it is asked.
-    fn job(&self, call: &Call, request: &Request, (record, outcome): (&Record, &Outcome)) -> Option<(Score, Job)> {
-        let intent = request.intent.as_deref()?;
-        intent.plan.judge.as_ref()?;
+    fn job(
+        &self,
+        intent: &Intent,
+        call: &Call,
+        request: &Request,
+        (record, outcome): (&Record, &Outcome),
+    ) -> Option<(Score, Job)> {
         // By the record: an answer whose record came too late for its caller is one all the same.
         let answered = record.status == Status::Succeeded && record.via == Some(Via::Model);
         let seen = record.review.as_ref().is_some_and(|draw| draw.rejected.is_none());
@@ -145,7 +152,8 @@ impl Judges {
             return Some((score, skipped("its record came too late, and its content is not stored".into())));
         };
         if self.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX {
-            return Some((score, Job::Ask(Box::new(call_of(intent, call, request, (record.execution, output))))));
+            let asking = call_of(intent, call, request, (record.execution, output));
+            return Some((score, Job::Ask(Box::new(asking), output.clone())));
         }
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         Some((score, skipped(format!("{WAITING_MAX} answers wait to be judged already"))))
@@ -173,7 +181,25 @@ fn score(request: &Request, record: &Record) -> Option<Score> {
 pub(crate) fn evaluator(plan: &Plan, snapshot: &Snapshot) -> Option<String> {
     let judge = snapshot.plan(&judge_of(&plan.name));
     let version = judge.map_or("", |judge| judge.hashes.answer.get(..8).unwrap_or_default());
-    Some(format!("{}@{version}", plan.judge.as_ref()?.model))
+    let named = opinion_of(plan).or_else(|| Some(plan.judge.as_ref()?.model.to_string()));
+    Some(format!("{}@{version}", named?))
+}
+
+/// Whose second opinion judges the answers of an intent, where one does.
+pub(crate) fn opinion_of(plan: &Plan) -> Option<String> {
+    let judge = plan.judge.as_ref().filter(|judge| judge.second_opinion)?;
+    Some(format!("second opinion of {}", judge.model))
+}
+
+/// Whether a second opinion differs from the answer of the attempt at this place, and differed from another
+/// one before, which was held back. Of two that differ either may be wrong, so who was asked after them
+/// decides; nothing is proven of that.
+pub(crate) fn stands_alone(plan: &Plan, attempts: &[AttemptRecord], place: usize) -> bool {
+    let differs =
+        |attempt: &AttemptRecord| attempt.judged.as_ref().is_some_and(|said| !said.result.failed().is_empty());
+    let held = |attempt: &AttemptRecord| attempt.outcome == AttemptOutcome::BadAnswer && differs(attempt);
+    let mut others = attempts.iter().enumerate().filter(|(other, _)| *other != place);
+    opinion_of(plan).is_some() && attempts.get(place).is_some_and(differs) && others.any(|(_, other)| held(other))
 }
 
 pub(crate) fn judge_of(intent: &IntentName) -> IntentName {
@@ -194,9 +220,12 @@ fn call_of(intent: &Intent, call: &Call, request: &Request, (execution, output):
     }
 }
 
-/// What a judge is asked about this answer to this input.
+/// What a judge is asked about this answer to this input; who gives a second opinion does not see it.
 fn question(intent: &Intent, input: &Value, output: &Value) -> Target {
-    let input = json!({ "asked": asked(intent, input), "answer": answer(intent, output) });
+    let input = match opinion_of(&intent.plan).is_some() {
+        true => input.clone(),
+        false => json!({ "asked": asked(intent, input), "answer": answer(intent, output) }),
+    };
     Target::Intent { name: judge_of(&intent.plan.name), input }
 }
 
@@ -210,39 +239,53 @@ fn answer(intent: &Intent, output: &Value) -> String {
     text_of_output(&intent.plan.kind, output).unwrap_or_else(|| output.to_string())
 }
 
-/// Asks the judge: an execution like any other, with a record of its own.
-async fn judge(engine: &Arc<Engine>, call: Call, of: &IntentName) -> (Option<ExecutionId>, ScoreResult) {
+/// Asks the judge about this output: an execution like any other, with a record of its own.
+async fn judge(
+    engine: &Arc<Engine>,
+    call: Call,
+    (intent, output): (&Intent, &Value),
+) -> (Option<ExecutionId>, ScoreResult) {
     let call = Call { received: tokio::time::Instant::now(), ..call };
     if engine.erasures.since(&About::call(&call, &engine.clock)).is_some() {
         return (None, ScoreResult::Skipped { reason: "whom it is about was erased".into() });
     }
     let (log, events) = EventLog::begin(engine.clock.execution_id());
     run(engine, &call, &log).await;
-    (Some(log.execution), heard(engine, of, events).await)
+    (Some(log.execution), said(intent, output, &heard(engine, &intent.plan.name, events).await))
 }
 
+/// What a judge answered, or why it did not.
+pub(crate) type Heard = Result<Arc<Delivered>, String>;
+
 /// Waits for what a judge says of an answer of this intent.
-async fn heard(engine: &Engine, of: &IntentName, mut events: Cursor) -> ScoreResult {
+async fn heard(engine: &Engine, of: &IntentName, mut events: Cursor) -> Heard {
     loop {
         match events.next().await {
             Some(LogEvent::End(delivered)) => {
                 let cost = delivered.answer.cost_usd.as_deref().and_then(|usd| usd.parse().ok());
                 engine.judges.judged(of, cost.unwrap_or(NanoUsd(0)));
-                return said(&delivered);
+                return Ok(delivered);
             }
-            Some(LogEvent::Error(failure)) => return errored(&failure.message),
+            Some(LogEvent::Error(failure)) => return Err(failure.message.clone()),
             Some(LogEvent::Start { .. } | LogEvent::Delta(_)) => {}
-            None => return errored("the judge's execution ended without a word"),
+            None => return Err("the judge's execution ended without a word".into()),
         }
     }
 }
 
-fn said(delivered: &Delivered) -> ScoreResult {
-    let logprobs = delivered.extra.get("choices").and_then(|choices| choices.pointer("/0/logprobs"));
-    match verdicts(&delivered.answer.output, logprobs) {
-        Some(criteria) => ScoreResult::scored(criteria),
-        None => errored("the judge gave no verdict"),
+/// What that says of this output.
+pub(crate) fn said(intent: &Intent, output: &Value, heard: &Heard) -> ScoreResult {
+    let delivered = match heard {
+        Ok(delivered) => delivered,
+        Err(reason) => return errored(reason),
+    };
+    let other = &delivered.answer.output;
+    if opinion_of(&intent.plan).is_some() {
+        let compared = intent.checks.compare(output, other);
+        return compared.unwrap_or_else(|| errored("the answers cannot be compared"));
     }
+    let logprobs = delivered.extra.get("choices").and_then(|choices| choices.pointer("/0/logprobs"));
+    verdicts(other, logprobs).map_or_else(|| errored("the judge gave no verdict"), ScoreResult::scored)
 }
 
 fn errored(reason: &str) -> ScoreResult {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use baton_config::Plan;
 use baton_core::{AttemptOutcome, ExecutionId, IntentName, Judgement, Quality, Record, TeamId, Unproven, Verdict, Via};
-use baton_eval::{Calibration, Features, JudgedAnswer, Known, LabelledAnswer, Seen};
+use baton_eval::{Calibration, Features, GivenOn, JudgedAnswer, Known, LabelledAnswer, Seen};
 use baton_store::{CalibrationVersion, ExecutionFilter, Label, LabelQuery, Store, StoreError};
 
 use crate::engine::Engine;
+use crate::judge::stands_alone;
 
 /// Evidence is looked at over so many days.
 pub(crate) const WINDOW_US: i64 = 30 * 24 * 3600 * 1_000_000;
@@ -251,7 +252,7 @@ async fn known(
         let judge = scores.get(&shown.answer).copied();
         labelled.push(LabelledAnswer {
             features: shown.features.with_judge(judge),
-            by_judge: shown.by_judge,
+            given: shown.given,
             good: label.pass,
             // What is asked for often is labelled sooner: such a word is no sample of answers.
             probability: label.probability.filter(|_| own),
@@ -269,7 +270,8 @@ async fn known(
     let recent = store.executions(team, filter).await?;
     let traffic = recent.iter().filter(|record| record.lineage == plan.hashes.lineage).filter_map(|record| {
         let judge = scores.get(&record.execution).copied();
-        Some(shown(plan, record)?.features.with_judge(judge))
+        let shown = shown(plan, record).filter(|shown| shown.given != GivenOn::Nothing)?;
+        Some(shown.features.with_judge(judge))
     });
     Ok(Known { labels: labelled, judged: judged.collect(), answered: evidence.answered, traffic: traffic.collect() })
 }
@@ -280,8 +282,7 @@ struct Shown {
     /// The execution in which a model gave it.
     answer: ExecutionId,
     features: Features,
-    /// Whether it was given on a judge's word.
-    by_judge: bool,
+    given: GivenOn,
 }
 
 /// What the answer of an execution showed; of one that was remembered for the same input, when a model gave
@@ -301,11 +302,16 @@ async fn shown_of(
 
 /// `None` where no model gave an answer.
 fn shown(plan: &Plan, record: &Record) -> Option<Shown> {
-    let attempt = record.attempts.iter().find(|attempt| attempt.outcome == AttemptOutcome::Passed)?;
+    let place = record.attempts.iter().position(|attempt| attempt.outcome == AttemptOutcome::Passed)?;
+    let attempt = &record.attempts[place];
     let (model, checks) = (&attempt.model, attempt.checks.as_slice());
     let seen = Seen { model, checks, repaired: !record.repairs.is_empty(), judge: None };
-    let by_judge = attempt.judged.as_ref().and_then(Judgement::value).is_some();
-    Some(Shown { answer: record.execution, features: Features::of(plan, &seen), by_judge })
+    let given = match attempt.judged.as_ref().and_then(Judgement::value) {
+        Some(_) if stands_alone(plan, &record.attempts, place) => GivenOn::Nothing,
+        Some(_) => GivenOn::Judge,
+        None => GivenOn::Checks,
+    };
+    Some(Shown { answer: record.execution, features: Features::of(plan, &seen), given })
 }
 
 /// What is known of one answer's quality, and what that means for it.

@@ -1,10 +1,11 @@
 //! An intent's checks, compiled, and the order in which they are asked.
 
 use baton_config::{IntentKind, Plan, Schema, StoreContent};
-use baton_core::{CheckResult, Severity};
+use baton_core::{CheckResult, ScoreResult, Severity};
 use serde_json::{Map, Value};
 
 use crate::ask::{Answer, Ask, Evidence};
+use crate::judge::compared;
 use crate::margin::margin;
 use crate::parse::{Labels, Repairs, extract};
 use crate::reason::{Quote, bounded};
@@ -95,6 +96,17 @@ impl Checks {
     #[must_use]
     pub fn judge_output(&self, output: &Value, input: &Value) -> Vec<CheckResult> {
         self.ask(output, input, Evidence::default())
+    }
+
+    /// Holds another answer to the same question against this one; `None` for texts, of which equality says
+    /// nothing.
+    #[must_use]
+    pub fn compare(&self, output: &Value, other: &Value) -> Option<ScoreResult> {
+        match &self.kind {
+            Kind::Labels(_) => compared(output, other, |name| name == "label"),
+            Kind::Fields { shape, .. } => compared(output, other, |name| shape.field(name).is_some()),
+            Kind::Text => None,
+        }
     }
 
     fn ask(&self, output: &Value, input: &Value, evidence: Evidence<'_>) -> Vec<CheckResult> {

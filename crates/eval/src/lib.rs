@@ -18,7 +18,9 @@ mod shape;
 mod span;
 mod text;
 
-pub use calibration::{Calibration, Features, JudgedAnswer, Known, LabelledAnswer, QualityEstimate, Seen, Side};
+pub use calibration::{
+    Calibration, Features, GivenOn, JudgedAnswer, Known, LabelledAnswer, QualityEstimate, Seen, Side,
+};
 pub use checks::Checks;
 pub use judge::{Better, JudgeRate, Paired, better, paired, verdicts};
 pub use judged::{Finish, Given, Judged};

@@ -1,12 +1,13 @@
 //! What does routing by learnt quality gain? On the RouterBench slice: predictors fitted and chosen on
 //! the train part alone, one report on the test part, beside what needs no learning and beside who
-//! knows every outcome. And what asking several models in turn gains, where only their agreement is
-//! seen, in the reading that is worst for it.
+//! knows every outcome. And what a second opinion gains, and asking several models in turn, where only
+//! their agreement is seen, in the reading that is worst for them.
 
 mod bench;
 mod cascade;
 mod curve;
 mod learn;
+mod opinion;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -122,7 +123,7 @@ impl World<'_> {
             lines.push(self.line(&name, &self.came(&learn::nearest(self.bench, block, NEIGHBOURS)).hull(&ones)));
         }
         lines.push(self.line(MEANS, &means.hull(&ones)));
-        for (name, routers) in [(CHOSEN, &routers.chosen), (IN_TURN, &routers.in_turn)] {
+        for (name, routers) in [(CHOSEN, &routers.chosen), (OPINION, &routers.opinion), (IN_TURN, &routers.in_turn)] {
             let each: Vec<Line> = routers.iter().map(|router| self.line("", &router.hull(&ones))).collect();
             let mean = |sum: f64| sum / each.len() as f64;
             lines.push(Line {
@@ -139,15 +140,18 @@ impl World<'_> {
 }
 
 /// What the product routes by.
-const MEANS: &str = "shrunk means of the task";
+const MEANS: &str = "shrunk means of the task (ships)";
 /// Means or ridges.
-const CHOSEN: &str = "ridges chosen by cross-validation";
-/// What is judged. The product asks one model, and others only where that fails or a gate says so.
+const CHOSEN: &str = "ridges chosen by cross-validation (does not ship)";
+/// `[judge]` with `second_opinion`, in the path: its three models by what each task's labels say.
+const OPINION: &str = "second opinion, worst reading (ships)";
+/// What is judged.
 const IN_TURN: &str = "asking in turn, worst reading (does not ship)";
 
 /// What came of each seed's.
 struct Routers {
     chosen: Vec<Came>,
+    opinion: Vec<Came>,
     in_turn: Vec<Came>,
 }
 
@@ -167,17 +171,18 @@ fn judge(
     let means = world.predicted(&Vec::new());
     let routers = Routers {
         chosen: chosen.iter().map(|chosen| world.predicted(chosen)).collect(),
-        in_turn: cascade::routers(bench, &means, arguments.seeds),
+        opinion: cascade::routers(bench, &means, arguments.seeds, opinion::outcomes),
+        in_turn: cascade::routers(bench, &means, arguments.seeds, cascade::outcomes),
     };
     let lines = world.lines(&means, &routers);
     show(bench, &world.alone, &lines);
     for (seed, chosen) in chosen.iter().enumerate() {
         line(&format!("seed {seed}: {}", told(bench, blocks, fits, chosen)));
     }
-    let all: Vec<&Came> = std::iter::once(&means).chain(&routers.chosen).chain(&routers.in_turn).collect();
-    let draws = bootstrap(&all, (quality, cost), arguments.draws as usize, 1);
-    let split = 1 + routers.chosen.len();
-    bars(report, &world, &lines, [gain(&draws, 1..split), gain(&draws, split..all.len())]);
+    let all = std::iter::once(&means).chain(&routers.chosen).chain(&routers.opinion).chain(&routers.in_turn);
+    let draws = bootstrap(&all.collect::<Vec<_>>(), (quality, cost), arguments.draws as usize, 1);
+    let each = routers.chosen.len();
+    bars(report, &world, &lines, [0, 1, 2].map(|n| gain(&draws, 1 + n * each..1 + (n + 1) * each)));
 }
 
 /// The mean of some routers' areas less the first's, over the draws.
@@ -189,16 +194,17 @@ fn gain(draws: &[Vec<f64>], routers: std::ops::Range<usize>) -> Gain {
     (gains.iter().sum::<f64>() / gains.len() as f64, at(0.025), at(0.975))
 }
 
-fn bars(report: &mut Report, world: &World<'_>, lines: &[Line], [ridges, in_turn]: [Gain; 2]) {
+fn bars(report: &mut Report, world: &World<'_>, lines: &[Line], [ridges, opinion, in_turn]: [Gain; 3]) {
     let of =
         |name: &str| lines.iter().find(|line| line.name == name).map_or((0.0, None), |line| (line.area, line.cost));
     let (area, cost) = of(IN_TURN);
     let decision = decision_us(world.bench, world.blocks, world.fits, world.chosen);
     let told = |(mean, lower, upper): Gain| format!("{mean:+.4}, 95 % interval {lower:+.4} to {upper:+.4} (paired)");
     line(&format!(
-        "\ngain over the means: {CHOSEN} {}\n{IN_TURN} {}\na decision without its embedding: p50 {:.1} µs, p99 {:.1} \
+        "\ngain over the means: {CHOSEN} {}\n{OPINION} {}\n{IN_TURN} {}\na decision without its embedding: p50 {:.1} µs, p99 {:.1} \
          µs\naims: AIQ {:.3}, here {area:.4}; {:.2} USD",
         told(ridges),
+        told(opinion),
         told(in_turn),
         decision.0,
         decision.1,
@@ -208,6 +214,7 @@ fn bars(report: &mut Report, world: &World<'_>, lines: &[Line], [ridges, in_turn
     report.figure("aiq", area);
     report.figure("gain", json!(in_turn));
     report.figure("ridgesGain", json!(ridges));
+    report.figure("opinionGain", json!(opinion));
     report.figure("costAtDearestQuality", json!(cost));
     report.figure("decisionUs", json!([decision.0, decision.1]));
     report.figure("table", json!(lines.iter().map(|l| json!([l.name, l.area, l.cost])).collect::<Vec<_>>()));

@@ -82,7 +82,9 @@ impl Check {
         for plan in loaded.snapshot.intents.values().filter(listed) {
             let models: Vec<&str> = plan.candidates.iter().map(|c| c.id.as_str()).collect();
             let version = plan.hashes.policy.get(..8).unwrap_or_default();
-            say!("{} {version}: {} cases, {}", plan.name, plan.cases.len(), models.join(" → "));
+            let opinion = plan.judge.as_ref().filter(|judge| judge.second_opinion);
+            let opinion = opinion.map(|judge| format!("; second opinion of {}", judge.model)).unwrap_or_default();
+            say!("{} {version}: {} cases, {}{opinion}", plan.name, plan.cases.len(), models.join(" → "));
         }
         match loaded.snapshot.intents.len() {
             0 => say!("there are no intents yet: make one with `baton init NAME`"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use baton_config::{IntentKind, canonical};
+use baton_config::{IntentKind, Plan, canonical};
 use baton_core::{IntentName, TeamId};
 use baton_eval::Paired;
 use baton_lab::{
@@ -88,8 +88,8 @@ impl Compare {
         }
         let names = [self.a.clone(), self.b.clone()];
         let side = side(&self.folder, &self.intent, &names, &self.fixtures, "")?;
-        if self.judge.is_some() && side.plan.judge.is_none() {
-            return Err(Exit::usage(format!("`{}` has no judge: add [judge] and [[criteria]]", self.intent)));
+        if self.judge.is_some() {
+            can_compare(&side.plan)?;
         }
         let mut notes = Vec::new();
         let (cases, kept) = match self.on {
@@ -173,6 +173,18 @@ impl Compare {
 /// Whether nobody said which answer to this case is right, nor what would tell.
 fn is_unknown(case: &Case) -> bool {
     case.expected.is_none() && case.asserts.is_empty()
+}
+
+/// Refuses where an intent has no judge that compares two answers.
+fn can_compare(plan: &Plan) -> Result<(), Exit> {
+    let name = &plan.name;
+    match &plan.judge {
+        Some(judge) if judge.second_opinion => Err(Exit::usage(format!(
+            "the judge of `{name}` gives a second opinion, and compares no two answers: leave --judge out"
+        ))),
+        Some(_) => Ok(()),
+        None => Err(Exit::usage(format!("`{name}` has no judge: add [judge] and [[criteria]]"))),
+    }
 }
 
 /// What the intent's judge says of pairs of answers.

@@ -1,6 +1,7 @@
 //! `baton route`: who would be asked, and why.
 
-use baton_core::{RouteCandidate, RouteRecord, RouteStanding, TeamId};
+use baton_config::Plan;
+use baton_core::{IntentName, ModelId, RouteCandidate, RouteRecord, RouteStanding, TeamId, Unproven};
 use baton_engine::{Call, Caller, Orchestrator};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -60,6 +61,7 @@ impl Route {
         let (store, snapshot) = control_and_snapshot(&explain.folder).await?;
         let transports = Transports::new(&Fixtures::default())?;
         transports.prepare(&snapshot)?;
+        let opinion = snapshot.plan(&IntentName::new(&explain.intent)).and_then(|plan| opinion_in_path(plan));
         let builder = Orchestrator::builder(snapshot, store).connect(transports.connect()).without_keys();
         let baton = builder.build().map_err(|error| Exit::usage(error.to_string()))?;
         baton.learn_routing().await.map_err(|error| Exit::outside(error.to_string()))?;
@@ -69,13 +71,23 @@ impl Route {
         if explain.json {
             say!(
                 "{}",
-                json!({ "intent": explain.intent, "team": explain.team, "why": ranked.to_string(), "route": ranked })
+                json!({ "intent": explain.intent, "team": explain.team, "why": ranked.to_string(), "route": ranked,
+                    "secondOpinion": opinion })
             );
         } else {
             print(&ranked);
+            if let Some(model) = opinion {
+                say!("an answer that nothing is proven of waits for the second opinion of {model}");
+            }
         }
         Ok(())
     }
+}
+
+/// Who is asked the same before an answer is given.
+fn opinion_in_path(plan: &Plan) -> Option<ModelId> {
+    let judge = plan.judge.as_ref().filter(|judge| judge.second_opinion)?;
+    (plan.unproven == Unproven::Judge).then(|| judge.model.clone())
 }
 
 fn print(ranked: &RouteRecord) {

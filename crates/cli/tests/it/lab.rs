@@ -443,3 +443,18 @@ fn a_judge_compares_texts_in_both_orders() {
     let none = house.run(&["compare", "good", "bad", "--on", "cases", "--judge=0", "reply"]);
     none.ends(2, "0 is not in 1..=10000");
 }
+
+#[test]
+fn a_second_opinion_is_told_of_its_intent_and_compares_no_pairs() {
+    let folder = house(2);
+    let opinion = "unproven = \"judge\"\n[judge]\nmodel = \"twin\"\nsecond_opinion = true\n";
+    folder.write("intents/sort/intent.toml", &format!("{SORT}{opinion}"));
+    let checked = folder.run(&["check"]).ends(0, "models of one family are wrong together");
+    assert!(checked.out.contains("2 cases, sim/good; second opinion of sim/twin"), "{}", checked.out);
+    folder.run(&["compare", "good", "bad", "--on", "cases", "--judge", "sort"]).ends(2, "gives a second opinion");
+    let explained = folder.run(&["route", "explain", "sort", "--input", "\"x\""]).done();
+    assert!(explained.out.contains("waits for the second opinion of sim/twin"), "{}", explained.out);
+    let ran = folder.run(&["run", "sort", "--input", "\"Ticket 0001 about something\""]);
+    let ran = ran.ends(0, "because      first in the intent's order; the second opinion of sim/twin is the same");
+    assert!(ran.out.contains("bug"), "{}", ran.out);
+}

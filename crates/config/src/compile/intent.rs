@@ -30,6 +30,16 @@ pub(crate) struct IntentSources {
     pub(crate) cases: Option<Source>,
 }
 
+impl IntentSources {
+    /// The same files, for an intent of another name.
+    pub(super) fn again(&self, name: String) -> Self {
+        // It was parsed, and what is wrong with it said.
+        let policy = Document::parse(self.policy.source.clone(), &mut Sink::default());
+        let [prompt, input, output, cases] = [&self.prompt, &self.input, &self.output, &self.cases].map(Option::clone);
+        Self { name, policy, prompt, input, output, cases }
+    }
+}
+
 /// The settings of an intent with their origins, the server's defaults filled in.
 pub(crate) fn intent_settings(sources: &IntentSources, file: &IntentFile) -> Vec<Effective> {
     let server = SERVER_CEILINGS;
@@ -73,7 +83,7 @@ pub(crate) fn compile_intent(
     let (cases, examples) = cases_of((document, file), sources, &forms, sink);
     let prompt = prompts::compile(sources, &forms, &examples, &cases, sink);
     let criteria = review::criteria(document, &file.criteria, sink);
-    let judge = judge::spec(document, file, candidates.as_deref().unwrap_or_default(), house, sink);
+    let judge = judge::spec(document, file, (candidates.as_deref().unwrap_or_default(), &kind), house, sink);
 
     let (prompt, candidates, criteria, judge, checks) = (prompt?, candidates?, criteria?, judge?, checks?);
     let params = serde_json::to_value(&file.params).ok()?.as_object()?.clone();

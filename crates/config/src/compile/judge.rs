@@ -1,5 +1,6 @@
 //! `[judge]`: two more intents, made from the judged one's criteria: one judges an answer, the other
-//! compares two. They have all that an intent has: checks, cache, retries, records, cost.
+//! compares two. Or one, for a second opinion: the judged intent again, of another model. They have all
+//! that an intent has: checks, cache, retries, records, cost.
 
 use baton_core::Usage;
 use serde_json::{Map, Value, json};
@@ -7,11 +8,13 @@ use serde_json::{Map, Value, json};
 use super::budget::allowance;
 use super::house::House;
 use super::intent::{IntentSources, compile_intent};
-use crate::diagnostics::{Sink, Source};
+use crate::cache_file::CacheFile;
+use crate::diagnostics::{Level, Sink, Source};
 use crate::document::Document;
-use crate::files::{BudgetFile, IntentFile, UnprovenFile};
-use crate::plan::{Criterion, JudgeSpec, Plan};
+use crate::files::{BudgetFile, HedgeFile, IntentFile, ObjectiveFile, OnExhaustedFile, UnprovenFile};
+use crate::plan::{Criterion, IntentKind, JudgeSpec, ModelSpec, Plan};
 use crate::review_file::JudgeFile;
+use crate::route_file::RouteFile;
 use crate::structure::Shape;
 
 /// What is put behind an intent's name to name its judge. No folder can be called so.
@@ -41,7 +44,7 @@ const PAIR_OUTPUT: &str = r#"{"type":"object","required":["reasoning","better"],
 pub(crate) fn spec(
     document: &Document,
     file: &IntentFile,
-    judged: &[crate::ModelSpec],
+    (judged, kind): (&[ModelSpec], &IntentKind),
     house: &mut House<'_>,
     sink: &mut Sink,
 ) -> Option<Option<JudgeSpec>> {
@@ -53,15 +56,27 @@ pub(crate) fn spec(
         sink.error(document.at("/objective/unproven"), "there is no judge to ask", help);
         return None;
     };
-    if file.criteria.is_empty() {
-        let help = "add [[criteria]] with `id` and `ask`: what is it to look for?";
+    if file.criteria.is_empty() && !judge.second_opinion {
+        let help = "add [[criteria]] with `id` and `ask`: what is it to look for? Or `second_opinion = true`, for labels \
+                    and fields: then it answers itself";
         sink.error(document.key("/judge"), "[judge] has nothing to judge by", help);
         return None;
     }
     let model = house.resolve(&judge.model, document.at("/judge/model"), sink)?;
+    if judge.second_opinion {
+        opinion_fits(document, judge, (&model, judged, kind), sink)?;
+        if file.objective.unproven == UnprovenFile::Judge && judged.len() == 1 {
+            let message = "where the second opinion differs nobody else is left to ask, and there is no answer";
+            let help = "add another model to `models`: it is asked then, and its answer is given";
+            sink.warn(document.at("/judge/second_opinion"), message, help);
+        }
+    }
     if judged.iter().any(|other| other.id.provider() == model.id.provider()) {
-        let message = format!("the judge `{}` is of the same provider as a model that it judges", model.id);
-        let help = "models prefer answers of their own family: take another one's where you can";
+        let (who, help) = match judge.second_opinion {
+            true => ("second opinion", "models of one family are wrong together: take another one's where you can"),
+            false => ("judge", "models prefer answers of their own family: take another one's where you can"),
+        };
+        let message = format!("the {who} `{}` is of the same provider as a model that it judges", model.id);
         sink.warn(document.at("/judge/model"), message, help);
     }
     if judge.usd_per_day.is_some() && model.price.is_none() {
@@ -72,7 +87,38 @@ pub(crate) fn spec(
     let money = BudgetFile { usd_per_day: judge.usd_per_day, ..BudgetFile::default() };
     let usd_per_day = allowance(document, "/judge", &money, sink).usd_per_day;
     let usd_first = model.price.as_ref().map(|price| price.cost_ever(&FIRST));
-    Some(Some(JudgeSpec { model: model.id, usd_per_day, usd_first, rate_max: judge.rate_max }))
+    let second_opinion = judge.second_opinion;
+    Some(Some(JudgeSpec { model: model.id, second_opinion, usd_per_day, usd_first, rate_max: judge.rate_max }))
+}
+
+/// Whether a second opinion of this model can be held against the answers of these; what is in the way is
+/// reported.
+fn opinion_fits(
+    document: &Document,
+    judge: &JudgeFile,
+    (model, judged, kind): (&ModelSpec, &[ModelSpec], &IntentKind),
+    sink: &mut Sink,
+) -> Option<()> {
+    let before = sink.errors();
+    if *kind == IntentKind::Generation {
+        let help = "two good texts need not be equal: leave `second_opinion` out, and add [[criteria]] for a judge that \
+                    reads them";
+        sink.error(
+            document.at("/judge/second_opinion"),
+            "a second opinion is for labels and fields, not for texts",
+            help,
+        );
+    }
+    if judged.iter().any(|other| other.id == model.id) {
+        let message = format!("the second opinion `{}` is one of the intent's `models`", model.id);
+        let help = "its own answer would be its second opinion: take a model that is not among them";
+        sink.error(document.at("/judge/model"), message, help);
+    }
+    if judge.logprobs {
+        let help = "remove it: a second opinion gives no verdict in words, it is the same or it differs";
+        sink.error(document.at("/judge/logprobs"), "`logprobs` says nothing of a second opinion", help);
+    }
+    (sink.errors() == before).then_some(())
 }
 
 /// The plans of the judge, where there is one.
@@ -84,6 +130,9 @@ pub(crate) fn compile(
     sink: &mut Sink,
 ) -> Vec<Plan> {
     let Some(judge) = &file.judge else { return Vec::new() };
+    if judge.second_opinion {
+        return opinion(parent, file, judge, house, sink).into_iter().collect();
+    }
     let criteria = asked(&plan.criteria);
     let one = Parts {
         suffix: JUDGE_SUFFIX,
@@ -95,6 +144,44 @@ pub(crate) fn compile(
         Parts { suffix: PAIR_SUFFIX, prompt: pair_prompt(&criteria), input: PAIR_INPUT, output: PAIR_OUTPUT.into() };
     let settings = settings(file, judge);
     [one, pair].into_iter().filter_map(|parts| compile_one(parent, &settings, parts, house, sink)).collect()
+}
+
+/// The intent once more, of this model alone: the same prompt, examples, parameters, checks and privacy.
+/// What it answers is given to nobody.
+fn opinion(
+    parent: &IntentSources,
+    file: &IntentFile,
+    judge: &JudgeFile,
+    house: &mut House<'_>,
+    sink: &mut Sink,
+) -> Option<Plan> {
+    let file = IntentFile {
+        models: vec![judge.model.clone()],
+        route: RouteFile::default(),
+        routing: None,
+        on_exhausted: OnExhaustedFile::Error,
+        objective: ObjectiveFile { latency_ms: Some(judge.latency_ms), ..ObjectiveFile::default() },
+        hedge: HedgeFile { max_share: 0.0 },
+        cache: CacheFile {
+            ttl: file.cache.ttl.clone(),
+            partition: file.cache.partition.clone(),
+            ..CacheFile::default()
+        },
+        batch: None,
+        budget: judge.usd_per_day.map(|usd| BudgetFile { usd_per_day: Some(usd), ..BudgetFile::default() }),
+        criteria: Vec::new(),
+        local: None,
+        judge: None,
+        review: None,
+        ..file.clone()
+    };
+    let sources = parent.again(format!("{}{JUDGE_SUFFIX}", parent.name));
+    // What is wrong with its parts was said of the intent itself, and stopped it.
+    let mut said = Sink::default();
+    let plan = compile_intent(&sources, &file, house, &mut said);
+    sink.0.extend(said.0.into_iter().filter(|told| told.level == Level::Error));
+    // Those that it shows are among its examples.
+    plan.map(|plan| Plan { cases: Vec::new(), ..plan })
 }
 
 /// What is different in the two.

@@ -257,6 +257,71 @@ fn few_shot_examples_go_round_the_labels_and_where_the_prompt_says() {
     assert_eq!(one, ["User: a b a new"]);
 }
 
+/// Another model is asked the same, and what it may cost and take is its own.
+#[test]
+fn a_second_opinion_is_the_intent_again_of_another_model() {
+    let line = r#"{"input": {"text": "a"}, "expected": {"label": "a"}, "share": "examples"}"#;
+    let folder = Folder::default()
+        .with(
+            "intents/x/intent.toml",
+            r#"
+models = ["local", "openai/gpt-4o-mini"]
+route = "cheapest"
+on_exhausted = { default = { label = "c" } }
+examples = 1
+[labels]
+a = "first"
+b = "second"
+[params]
+temperature = 0.5
+[objective]
+unproven = "judge"
+latency_ms = 900
+[cache]
+ttl = "1h"
+partition = ["metadata.customer"]
+semantic_error_max = 0.02
+[batch]
+[budget]
+usd_per_day = 9
+[[checks]]
+type = "length"
+max = 5
+[[criteria]]
+id = "right"
+ask = "Is it right?"
+[judge]
+model = "mistral/small"
+second_opinion = true
+latency_ms = 700
+[local]
+cut = 0.5
+[review]
+per_day = 5
+[privacy]
+store = "full"
+keep = "3d"
+"#,
+        )
+        .with("intents/x/cases.jsonl", line);
+    let snapshot = folder.load().unwrap_or_else(|report| panic!("{report}")).snapshot;
+    let names: Vec<&str> = snapshot.intents.keys().map(IntentName::as_str).collect();
+    assert_eq!(names, ["x", "x.judge"], "nothing compares pairs");
+    let [own, opinion] = ["x", "x.judge"].map(|name| &snapshot.intents[&IntentName::new(name)]);
+    let (input, spec) = (json!({"text": "?"}), own.judge.as_ref().unwrap());
+    assert!(spec.second_opinion && opinion.judge.is_none());
+    assert_eq!(own.messages(&input), opinion.messages(&input));
+    assert_eq!((&own.kind, &own.params, &own.checks.len()), (&opinion.kind, &opinion.params, &opinion.checks.len()));
+    assert_eq!((&own.hashes.answer, &own.privacy), (&opinion.hashes.answer, &opinion.privacy));
+    let models: Vec<&str> = opinion.candidates.iter().map(|model| model.id.as_str()).collect();
+    assert_eq!((models, opinion.ceilings.latency), (vec!["mistral/small"], Duration::from_millis(700)));
+    assert_eq!((opinion.ceilings.ttl, &opinion.cache.partition), (own.ceilings.ttl, &own.cache.partition));
+    assert!(opinion.cache.semantic.is_none() && opinion.batch.is_none() && opinion.review.is_none());
+    assert_eq!((opinion.unproven, &opinion.on_exhausted), (Unproven::Pass, &OnExhausted::Error));
+    assert_eq!((opinion.allowance, opinion.cases.len()), (Allowance::default(), 0));
+    assert_ne!(own.hashes.lineage, opinion.hashes.lineage);
+}
+
 #[test]
 fn each_intents_local_is_a_model_of_its_own_and_other_models_are_shared() {
     let toml = "models = [\"local\", \"openai/a\"]\n[labels]\na = \"\"\nb = \"\"\n";

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::folder::{Folder, intent, labelled};
+use crate::folder::{Folder, intent, labelled, prompted};
 
 #[test]
 fn unknown_keys_with_what_was_meant() {
@@ -129,6 +129,32 @@ fn a_judge_in_the_path_has_to_be_there() {
     intents/a/intent.toml:3:12: there is no judge to ask
         add [judge] with `model`, and [[criteria]] that it judges by; or take "pass" or "fail"
     "#);
+}
+
+#[test]
+fn a_second_opinion_is_of_another_model_and_on_what_can_be_compared() {
+    let folder = labelled("[judge]\nmodel = \"openai/x\"\nsecond_opinion = true\nlogprobs = true");
+    assert_snapshot!(folder.diagnostics(), @r"
+    intents/a/intent.toml:3:9: the second opinion `openai/x` is one of the intent's `models`
+        its own answer would be its second opinion: take a model that is not among them
+    intents/a/intent.toml:5:12: `logprobs` says nothing of a second opinion
+        remove it: a second opinion gives no verdict in words, it is the same or it differs
+    ");
+    let says =
+        |folder: Folder, expected: &str| assert!(folder.diagnostics().contains(expected), "{}", folder.diagnostics());
+    let opinion = |model: &str| format!("[judge]\nmodel = \"{model}\"\nsecond_opinion = true\n");
+    let text = format!("models = [\"openai/x\"]\n{}", opinion("mistral/y"));
+    says(
+        prompted("{{ text }}").with("intents/a/intent.toml", text),
+        "intents/a/intent.toml:4:18: a second opinion is for labels and fields, not for texts\n    two good texts",
+    );
+    let alias = labelled(&opinion("cheap")).with("baton.toml", "[models.cheap]\nid = \"openai/x\"\n");
+    says(alias, "the second opinion `openai/x` is one of the intent's `models`");
+    says(labelled(&opinion("openai/y")), "models of one family are wrong together");
+    let in_path = format!("{}[objective]\nunproven = \"judge\"\n", opinion("mistral/y"));
+    says(labelled(&in_path), "intents/a/intent.toml:4:18: where the second opinion differs nobody else is left to ask");
+    says(labelled("[judge]\nmodel = \"mistral/y\""), "Or `second_opinion = true`, for labels and fields");
+    assert_eq!(labelled(&opinion("mistral/y")).diagnostics(), "");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! What labels and a judge say of an answer, besides its checks.
+//! What labels and a judge say of an answer, besides its checks. A second opinion is asked for once: what it
+//! answered is held against whatever else is answered.
 
 use std::time::Duration;
 
@@ -7,10 +8,7 @@ use baton_eval::Seen;
 use baton_wire::Block;
 
 use super::{Drive, Given, micros};
-use crate::judge::ask;
-
-/// Where labels do not say from which score on answers are good enough, a judge's word is taken as it is.
-const PASSES_FROM: f64 = 0.5;
+use crate::judge::{Heard, ask, opinion_of, said, stands_alone};
 
 impl Drive<'_> {
     /// Until the state machine accepts it, an answer counts as a bad one.
@@ -58,6 +56,10 @@ impl Drive<'_> {
     pub(crate) fn judge(&mut self, number: usize, budget: Duration) -> Event {
         let given = self.flights[number].given.as_ref();
         let tools = given.is_some_and(|given| given.content.iter().any(|b| matches!(b, Block::ToolUse { .. })));
+        if let Some((opinion, delivered)) = self.opinion.clone().filter(|_| !tools) {
+            self.note(number, Some(opinion), ScoreResult::Errored { reason: NO_TIME.into() });
+            return self.judged(number, Ok(delivered));
+        }
         let answer = given.filter(|_| !tools).map(|given| (self.log.execution, &given.output));
         match answer.and_then(|answer| ask(self.engine, self.call, self.request, answer, budget)) {
             Some(asking) => {
@@ -75,19 +77,35 @@ impl Drive<'_> {
     }
 
     /// The judge spoke, or cannot. No verdict is no verdict, never a fail.
-    pub(super) fn judged(&mut self, number: usize, result: ScoreResult) -> Event {
+    pub(super) fn judged(&mut self, number: usize, heard: Heard) -> Event {
         self.dismiss(number);
-        let (value, failed) = (result.value(), failed(&result));
-        if let Some(judged) = self.record(number).judged.as_mut() {
-            judged.result = result;
-        }
         let silent = Event::Judged { attempt: number, verdict: Verdict::Undecided };
-        let Some(value) = value else { return silent };
-        let Some(mut given) = self.flights[number].given.take() else { return silent };
-        let mut verdict = self.learnt(number, &mut given, (Verdict::Undecided, Some(value)));
-        if verdict == Verdict::Undecided && value < PASSES_FROM {
-            verdict = Verdict::Fail;
-            self.record(number).error = Some(format!("the judge fails it: {failed}"));
+        let request = self.request;
+        let (Some(intent), Some(mut given)) = (&request.intent, self.flights[number].given.take()) else {
+            return silent;
+        };
+        let result = said(intent, &given.output, &heard);
+        let (value, failed) = (result.value(), result.failed());
+        let judge = self.record(number).judged.as_mut().and_then(|judged| {
+            judged.result = result;
+            judged.judge
+        });
+        let opinion = opinion_of(&intent.plan);
+        if opinion.is_some() && value.is_some() {
+            self.opinion = judge.zip(heard.ok());
+        }
+        let mut verdict = Verdict::Undecided;
+        let place = self.flights[number].place;
+        if let Some(value) = value.filter(|_| !stands_alone(&intent.plan, &self.records, place)) {
+            verdict = self.learnt(number, &mut given, (Verdict::Undecided, Some(value)));
+            // Where labels do not say from which score on answers are good enough, its word is taken as it is.
+            if verdict == Verdict::Undecided && !failed.is_empty() {
+                verdict = Verdict::Fail;
+                self.record(number).error = Some(match &opinion {
+                    Some(opinion) => format!("the {opinion} differs in {failed}"),
+                    None => format!("the judge fails it: {failed}"),
+                });
+            }
         }
         self.flights[number].given = Some(given);
         Event::Judged { attempt: number, verdict }
@@ -128,10 +146,3 @@ impl Drive<'_> {
 }
 
 const NO_TIME: &str = "the deadline has no room for a judge";
-
-/// The criteria that a judge finds an answer to fail.
-fn failed(result: &ScoreResult) -> String {
-    let ScoreResult::Scored { criteria, .. } = result else { return String::new() };
-    let failed = criteria.iter().filter(|(_, value)| **value < PASSES_FROM).map(|(id, _)| id.as_str());
-    failed.collect::<Vec<_>>().join(", ")
-}

@@ -8,7 +8,7 @@ use baton_config::Plan;
 use baton_core::{CallConfig, Moment, NanoUsd, Record, ScoreResult};
 
 use super::path::apart;
-use super::{Judges, Spending, heard, question};
+use super::{Judges, Spending, heard, question, said};
 use crate::call::{Call, Caller};
 use crate::engine::Engine;
 use crate::intent::Intent;
@@ -34,7 +34,7 @@ pub(crate) async fn again(engine: &Arc<Engine>, intent: &Intent, record: &Record
         ..Call::of(question(intent, input, output))
     };
     let (_, events) = apart(engine, call);
-    Some(heard(engine, &intent.plan.name, events).await)
+    Some(said(intent, output, &heard(engine, &intent.plan.name, events).await))
 }
 
 impl Judges {

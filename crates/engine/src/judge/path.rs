@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{CallConfig, ExecutionId, Moment, ScoreResult};
+use baton_core::{CallConfig, ExecutionId, Moment};
 use futures_util::FutureExt as _;
 use serde_json::Value;
 
-use super::{call_of, heard, judge_of};
+use super::{Heard, call_of, heard, judge_of};
 use crate::call::Call;
 use crate::close::crashed;
 use crate::engine::Engine;
@@ -24,7 +24,7 @@ pub(crate) struct Asking {
     /// The execution that judges.
     pub(crate) judge: ExecutionId,
     pub(crate) since: Moment,
-    pub(crate) said: Pin<Box<dyn Future<Output = ScoreResult> + Send>>,
+    pub(crate) said: Pin<Box<dyn Future<Output = Heard> + Send>>,
 }
 
 /// Has this answer of this execution judged within this time: an execution like any other, in a task of

@@ -50,7 +50,7 @@ fn judged() -> House {
     House::sort(&format!("{SORT}{JUDGED}"))
 }
 
-fn scores(house: &Open) -> Vec<Score> {
+pub(crate) fn scores(house: &Open) -> Vec<Score> {
     let score = |entry| if let Entry::Score(score) = entry { Some(*score) } else { None };
     house.entries().into_iter().filter_map(score).collect()
 }

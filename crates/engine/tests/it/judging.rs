@@ -1,10 +1,9 @@
 //! A judge in the path: answers are given on its word, and no word is no fail.
 
-use baton_core::{Record, Score, ScoreResult, Status, Via};
-use baton_store::Entry;
+use baton_core::{Record, ScoreResult, Status, Via};
 use serde_json::{Value, json};
 
-use crate::evaluation::verdict;
+use crate::evaluation::{scores, verdict};
 use crate::house::{House, Open, SORT, WRITE, read, sort, within, write};
 use crate::models::Says;
 
@@ -27,11 +26,6 @@ fn open(policy: &str) -> Open {
     house.models.say("a", &[Says::Text(3, "bug")]);
     house.models.say("b", &[Says::Text(3, "billing")]);
     house
-}
-
-fn scores(house: &Open) -> Vec<Score> {
-    let score = |entry| if let Entry::Score(score) = entry { Some(*score) } else { None };
-    house.entries().into_iter().filter_map(score).collect()
 }
 
 /// Of the one call of the intent itself.

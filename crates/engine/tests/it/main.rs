@@ -17,6 +17,7 @@ mod jobs;
 mod journal;
 mod judging;
 mod models;
+mod opinion;
 mod paced;
 mod redacted;
 mod reload;

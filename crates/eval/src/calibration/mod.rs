@@ -27,8 +27,8 @@ const WINDOW_MAX: u64 = 200_000;
 pub struct LabelledAnswer {
     /// What is known of it besides, a judge's score included, whenever it came.
     pub features: Features,
-    /// Whether it was given on that score: then it is no sample of answers that nobody judged.
-    pub by_judge: bool,
+    /// On what it was given.
+    pub given: GivenOn,
     /// Whether a reviewer passes it.
     pub good: bool,
     /// The probability with which it was drawn for review, in (0, 1]; `None` where somebody spoke of
@@ -36,6 +36,18 @@ pub struct LabelledAnswer {
     pub probability: Option<f64>,
     /// Picks its half: one teaches how to rank, the other tests. From the execution's id.
     pub half: bool,
+}
+
+/// On what an answer was given: what it is a sample of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenOn {
+    /// Nobody judged it before. A score that came later says something of those that are judged, too.
+    Checks,
+    /// A judge's score: it is no sample of answers that nobody judged.
+    Judge,
+    /// Nothing: a second opinion differed from it, and from another answer before it, which was held back.
+    /// It is no sample of the others from which an opinion differs: those are not given.
+    Nothing,
 }
 
 /// What judges said of a window's answers.

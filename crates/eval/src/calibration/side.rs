@@ -4,7 +4,7 @@ use baton_core::Verdict;
 use baton_stats::{Example, Fusion, GateHistory, Labelled, Promise, Quality, Weighted};
 use serde::{Deserialize, Serialize};
 
-use super::{Features, Known, LabelledAnswer};
+use super::{Features, GivenOn, Known, LabelledAnswer};
 
 /// From so many labels on the ranking is learnt: one half of the labels teaches it, the other tests
 /// the threshold. With fewer, all of them are needed for the test.
@@ -38,7 +38,12 @@ impl Side {
             false => Some(features.clone().with_judge(None)),
         };
         let label = |label: &LabelledAnswer| {
-            let features = seen(&label.features).filter(|_| judged || !label.by_judge)?;
+            let sample = match label.given {
+                GivenOn::Checks => true,
+                GivenOn::Judge => judged,
+                GivenOn::Nothing => false,
+            };
+            let features = seen(&label.features).filter(|_| sample)?;
             Some(LabelledAnswer { features, ..label.clone() })
         };
         let labels: Vec<LabelledAnswer> = known.labels.iter().filter_map(label).collect();

@@ -19,7 +19,7 @@ fn world(seed: u64, labels: usize) -> Known {
     let mut rng = SplitMix64::new(seed);
     let label = |rng: &mut SplitMix64, n: usize| {
         let (features, good) = answer(rng, true);
-        LabelledAnswer { features, by_judge: true, good, probability: Some(0.2), half: n.is_multiple_of(2) }
+        LabelledAnswer { features, given: GivenOn::Judge, good, probability: Some(0.2), half: n.is_multiple_of(2) }
     };
     let labels = (0..labels).map(|n| label(&mut rng, n)).collect();
     let traffic = (0..300).map(|_| answer(&mut rng, true).0).collect();
@@ -122,7 +122,7 @@ fn it_survives_being_written_down() {
 }
 
 /// Answers that a check tells apart, and that a judge tells apart better.
-fn told_apart(by_judge: bool) -> Known {
+fn told_apart(given: GivenOn) -> Known {
     let mut rng = SplitMix64::new(3);
     let mut known = Known::default();
     for n in 0..120 {
@@ -131,7 +131,7 @@ fn told_apart(by_judge: bool) -> Known {
         let signals = vec![f64::from(good)];
         let features = Features { judge, repaired: false, signals, model: Some(0), models: 1 };
         let half = n % 2 == 0;
-        known.labels.push(LabelledAnswer { features, by_judge, good, probability: Some(1.0), half });
+        known.labels.push(LabelledAnswer { features, given, good, probability: Some(1.0), half });
     }
     known
 }
@@ -140,18 +140,30 @@ fn told_apart(by_judge: bool) -> Known {
 fn a_judge_is_asked_where_its_word_counts() {
     let answer = |signal| Features { judge: None, repaired: false, signals: vec![signal], model: Some(0), models: 1 };
     // Nobody spoke of answers without a judge: it is asked, whatever the check says.
-    let judged = Calibration::fit(&told_apart(true), 0.2, 0.1);
+    let judged = Calibration::fit(&told_apart(GivenOn::Judge), 0.2, 0.1);
     assert!(judged.judged.threshold.is_some() && judged.plain.threshold.is_none());
     for signal in [0.0, 1.0] {
         assert_eq!(judged.before_judge(&answer(signal)).1, Verdict::Undecided);
     }
     // Where the check says enough, it is not.
-    let both = Calibration::fit(&told_apart(false), 0.2, 0.1);
+    let both = Calibration::fit(&told_apart(GivenOn::Checks), 0.2, 0.1);
     let (quality, verdict) = both.before_judge(&answer(1.0));
     assert_eq!((verdict, quality.verified, quality.basis.as_str()), (Verdict::Pass, true, "checks"));
     assert_eq!(both.before_judge(&answer(0.0)).1, Verdict::Undecided);
     assert_eq!(both.decide(&answer(0.0)).1, Verdict::Fail);
     assert_eq!(both.decide(&answer(0.0).with_judge(Some(1.0))).1, Verdict::Pass);
+}
+
+/// What was given though a second opinion differed, because it had differed before.
+#[test]
+fn what_was_given_on_nothing_is_no_sample_of_what_is_held_back() {
+    let known = told_apart(GivenOn::Nothing);
+    let fitted = Calibration::fit(&known, 0.2, 0.1);
+    assert!(!fitted.gates() && fitted.labels == 120, "{fitted:?}");
+    // Beside others it changes nothing.
+    let (mut both, alone) = (told_apart(GivenOn::Judge), told_apart(GivenOn::Judge));
+    both.labels.extend(known.labels.into_iter().map(|label| LabelledAnswer { good: true, ..label }));
+    assert_eq!(Calibration::fit(&both, 0.2, 0.1).judged, Calibration::fit(&alone, 0.2, 0.1).judged);
 }
 
 /// All answers were drawn, and people have come to a quarter of them.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod kinds;
+mod opinion;
 mod parse;
 mod plan;
 mod promptfoo;

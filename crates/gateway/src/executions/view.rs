@@ -246,14 +246,15 @@ impl From<SemanticLook> for SemanticView {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Score)]
 pub(crate) struct ScoreView {
-    /// Who judged, and which version of it.
+    /// Who judged, and which version of it: `b/cheap@3f9a0c11`, `second opinion of b/cheap@3f9a0c11`.
     evaluator: String,
     /// `scored`, `errored` or `skipped`.
     status: &'static str,
-    /// The probability that the answer passes, where there is a verdict.
+    /// The probability that the answer passes, where there is a verdict; of a second opinion the share of
+    /// fields of which both say the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<f64>,
-    /// By criterion, likewise.
+    /// By criterion, likewise; of a second opinion by field, 1 where both say the same, else 0.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
     criteria: BTreeMap<String, f64>,

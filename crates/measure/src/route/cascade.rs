@@ -23,28 +23,31 @@ const FOLDS: usize = 5;
 const PRICES: u32 = 40;
 
 /// Quality and cost of each item under each policy: single models first, then what asks in turn.
-type Outcomes = Vec<Vec<(f64, f64)>>;
+pub(super) type Outcomes = Vec<Vec<(f64, f64)>>;
+
+/// What comes of the second part under policies that are made of the first, with a seed.
+pub(super) type Policies = fn(Part<'_>, Part<'_>, u64) -> Outcomes;
 
 /// Some items of a set.
 #[derive(Clone, Copy)]
-struct Part<'a> {
+pub(super) struct Part<'a> {
     set: &'a Set,
     places: &'a [usize],
 }
 
 impl Part<'_> {
     /// What comes of each of its items, by quality and cost of each model.
-    fn each(self, came: impl Fn(&[f64], &[f64]) -> (f64, f64)) -> Vec<(f64, f64)> {
+    pub(super) fn each(self, came: impl Fn(&[f64], &[f64]) -> (f64, f64)) -> Vec<(f64, f64)> {
         self.places.iter().map(|place| came(&self.set.quality[*place], &self.set.cost[*place])).collect()
     }
 }
 
 /// What came of it on the test part with each seed's folds, where the tasks without options go as `means`.
-pub(super) fn routers(bench: &Bench, means: &Came, seeds: u64) -> Vec<Came> {
+pub(super) fn routers(bench: &Bench, means: &Came, seeds: u64, policies: Policies) -> Vec<Came> {
     let all: Vec<u64> = (0..seeds).collect();
     parallel(&all, |_, seed| {
-        crate::report::progress(&format!("route: asking in turn, seed {seed}"));
-        tasks(bench).fold(means.clone(), |came, task| router(bench, task, *seed, came))
+        crate::report::progress(&format!("route: asking others, seed {seed}"));
+        tasks(bench).fold(means.clone(), |came, task| router(bench, task, (*seed, policies), came))
     })
 }
 
@@ -57,7 +60,7 @@ fn places(set: &Set, task: usize) -> Vec<usize> {
 }
 
 /// At each price the policy that was best of the items that it had not been fitted on.
-fn router(bench: &Bench, task: usize, seed: u64, came: Came) -> Came {
+fn router(bench: &Bench, task: usize, (seed, policies): (u64, Policies), came: Came) -> Came {
     let (train, test) = (&bench.train, &bench.test);
     let mut order = places(train, task);
     SplitMix64::new(seed).shuffle(&mut order);
@@ -67,7 +70,7 @@ fn router(bench: &Bench, task: usize, seed: u64, came: Came) -> Came {
             order.iter().enumerate().filter(|(at, _)| (at % FOLDS == fold) == inside).map(|(_, place)| *place).collect()
         };
         let (fitted, left_out) = (among(false), among(true));
-        let all = outcomes(Part { set: train, places: &fitted }, Part { set: train, places: &left_out }, seed);
+        let all = policies(Part { set: train, places: &fitted }, Part { set: train, places: &left_out }, seed);
         expected.resize(all.len(), (0.0, 0.0));
         for (sum, policy) in expected.iter_mut().zip(&all) {
             policy.iter().for_each(|one| *sum = (sum.0 + one.0, sum.1 + one.1));
@@ -76,17 +79,16 @@ fn router(bench: &Bench, task: usize, seed: u64, came: Came) -> Came {
     let count = order.len() as f64;
     expected.iter_mut().for_each(|sum| *sum = (sum.0 / count, sum.1 / count));
     let items = places(test, task);
-    let all = outcomes(Part { set: train, places: &order }, Part { set: test, places: &items }, seed);
+    let all = policies(Part { set: train, places: &order }, Part { set: test, places: &items }, seed);
     came.instead(&items, &expected, &all)
 }
 
-fn outcomes(fitted: Part<'_>, run: Part<'_>, seed: u64) -> Outcomes {
+/// Asking as many as pays.
+pub(super) fn outcomes(fitted: Part<'_>, run: Part<'_>, seed: u64) -> Outcomes {
     let (joint, costs) = learnt(fitted, seed);
-    let mut all: Outcomes =
-        (0..costs.len()).map(|model| run.each(|quality, cost| (quality[model], cost[model]))).collect();
+    let mut all = singles(run, costs.len());
     for cascade in joint.iter().flat_map(|joint| ASKED.map(|asked| Cascade::new(joint, asked))) {
-        for step in 0..=PRICES {
-            let price = 0.002 * 150_f64.powf(f64::from(step) / f64::from(PRICES));
+        for price in prices() {
             let policy = cascade.policy(&costs, price);
             all.push(run.each(|quality, cost| walk(&policy, quality, cost)));
         }
@@ -94,8 +96,18 @@ fn outcomes(fitted: Part<'_>, run: Part<'_>, seed: u64) -> Outcomes {
     all
 }
 
+/// Each model alone.
+pub(super) fn singles(run: Part<'_>, models: usize) -> Outcomes {
+    (0..models).map(|model| run.each(|quality, cost| (quality[model], cost[model]))).collect()
+}
+
+/// Those that policies are made for.
+pub(super) fn prices() -> impl Iterator<Item = f64> {
+    (0..=PRICES).map(|step| 0.002 * 150_f64.powf(f64::from(step) / f64::from(PRICES)))
+}
+
 /// Who is right together, and what each model costs.
-fn learnt(fitted: Part<'_>, seed: u64) -> (Option<LatentClasses>, Vec<f64>) {
+pub(super) fn learnt(fitted: Part<'_>, seed: u64) -> (Option<LatentClasses>, Vec<f64>) {
     let right = |place: &usize| fitted.set.quality[*place].iter().map(|quality| *quality >= 0.5).collect();
     let rows: Vec<Vec<bool>> = fitted.places.iter().map(right).collect();
     let mut costs = vec![0.0; rows.first().map_or(0, Vec::len)];

@@ -1,4 +1,4 @@
-//! Random judges and reviews: of answers that are drawn, and of answers that wait for the judge's word.
+//! Random judges, those who give a second opinion among them, and reviews: of answers that are drawn, and of answers that wait for the judge's word.
 
 use std::fmt::Write as _;
 
@@ -27,7 +27,8 @@ pub(crate) fn random(dice: &mut Dice, folders: &mut [Folder]) -> Option<Bench> {
     }
     for folder in folders.iter_mut() {
         if dice.chance(0.7) {
-            policy(dice, folder.policy());
+            let kind = folder.kind;
+            policy(dice, kind, folder.policy());
         }
     }
     let mut toml = format!("[models.{JUDGE}]\nid = \"sim/{JUDGE}\"\n");
@@ -38,7 +39,7 @@ pub(crate) fn random(dice: &mut Dice, folders: &mut [Folder]) -> Option<Bench> {
     Some(Bench { toml, behaviour: models::behaviour(dice), cases: cases.collect() })
 }
 
-fn policy(dice: &mut Dice, toml: &mut String) {
+fn policy(dice: &mut Dice, kind: Kind, toml: &mut String) {
     let in_path = dice.chance(0.6) && !toml.contains("unproven");
     if in_path {
         *toml = toml.replace("[objective]\n", "[objective]\nunproven = \"judge\"\n");
@@ -47,7 +48,10 @@ fn policy(dice: &mut Dice, toml: &mut String) {
     // Writing to a string cannot fail.
     let _ = writeln!(toml, "[judge]\nmodel = \"{JUDGE}\"\nrate_max = {rate:?}");
     let _ = writeln!(toml, "latency_ms = {}", dice.magnitude(50, 8000));
-    let _ = writeln!(toml, "[[criteria]]\nid = \"right\"\nask = \"Is it right?\"");
+    // Who gives a second opinion is asked what the others are, and knows what they know.
+    let opinion = kind != Kind::Generation && dice.chance(0.4);
+    let by = if opinion { "second_opinion = true" } else { "[[criteria]]\nid = \"right\"\nask = \"Is it right?\"" };
+    let _ = writeln!(toml, "{by}");
     if dice.chance(0.4) {
         let _ = writeln!(toml, "[review]\nper_day = {}", dice.magnitude(10, 100_000));
     }

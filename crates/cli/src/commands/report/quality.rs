@@ -15,6 +15,8 @@ pub(super) struct Line {
     version: CalibrationVersion,
     calibration: Calibration,
     promised: f64,
+    /// What answers are called that its judge spoke of.
+    judged: &'static str,
 }
 
 /// The latest version of each intent that people label.
@@ -30,7 +32,9 @@ pub(super) async fn lines(
     let line = |version: CalibrationVersion| {
         let plan = snapshot.plan(&version.intent).filter(|plan| plan.hashes.lineage == version.lineage)?;
         let (calibration, promised) = (fitted(&version)?, plan.objective.quality);
-        Some(Line { version, calibration, promised })
+        let opinion = plan.judge.as_ref().is_some_and(|judge| judge.second_opinion);
+        let judged = if opinion { "those with a second opinion" } else { "the judged" };
+        Some(Line { version, calibration, promised, judged })
     };
     Ok(wanted.filter_map(line).collect())
 }
@@ -67,7 +71,7 @@ pub(super) fn print(lines: &[Line]) {
         "passes the gate",
         "version",
     ]);
-    for Line { version, calibration, promised } in lines {
+    for Line { version, calibration, promised, judged } in lines {
         let (value, interval) = match &calibration.estimate {
             Some(said) => (percent(said.value), format!("{} to {}", percent(said.lower), percent(said.upper))),
             None => ("not known yet".to_owned(), "-".to_owned()),
@@ -83,21 +87,21 @@ pub(super) fn print(lines: &[Line]) {
             interval,
             labels,
             percent(*promised),
-            gate(calibration),
+            gate(calibration, judged),
             format!("{}{}", version.version, if version.pinned { " (pinned)" } else { "" }),
         ]);
     }
     say!("\n{table}");
 }
 
-fn gate(calibration: &Calibration) -> String {
+fn gate(calibration: &Calibration, judged: &str) -> String {
     let side = |name: &str, side: &baton_eval::Side| {
         side.threshold.map(|_| match side.passing {
             Some(passing) => format!("{} of {name}", percent(passing)),
             None => format!("some of {name}"),
         })
     };
-    let sides = [side("the judged", &calibration.judged), side("the others", &calibration.plain)];
+    let sides = [side(judged, &calibration.judged), side("the others", &calibration.plain)];
     let sides: Vec<String> = sides.into_iter().flatten().collect();
     if sides.is_empty() { "undecided".to_owned() } else { sides.join(", ") }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use baton_config::Plan;
-use baton_core::{AttemptOutcome, ExecutionId, Record, ScoreResult, Status, Unproven, Via};
+use baton_core::{AttemptOutcome, AttemptRecord, ExecutionId, Record, ScoreResult, Status, Unproven, Via};
 
 use super::{Case, Verdict, View, hold};
 use crate::simulate::run::{Ran, ended_us, started_us};
@@ -48,6 +48,16 @@ fn is_judged(plan: &Plan, record: &Record) -> bool {
     plan.judge.is_some() && (record.judged.is_some() || (answered && (seen || waited)))
 }
 
+/// Whether a second opinion held back another answer of the same execution.
+fn held_before(plan: &Plan, record: &Record, given: &AttemptRecord) -> bool {
+    let held = |attempt: &&AttemptRecord| {
+        let said = attempt.judged.as_ref().is_some_and(|judged| !judged.result.failed().is_empty());
+        attempt.outcome == AttemptOutcome::BadAnswer && said
+    };
+    let opinion = plan.judge.as_ref().is_some_and(|judge| judge.second_opinion);
+    opinion && record.attempts.iter().filter(held).any(|held| held != given)
+}
+
 pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
     let Some(plan) = case.plan else { return Ok(()) };
     for attempt in &case.record.attempts {
@@ -60,8 +70,10 @@ pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
         let failed = attempt.outcome == AttemptOutcome::BadAnswer;
         match judged.value() {
             Some(value) => {
-                let right = failed == (value < 0.5) || attempt.outcome == AttemptOutcome::Cancelled;
-                hold!(right, "the judge said {value}, and it {:?}", attempt.outcome);
+                let said = !judged.result.failed().is_empty();
+                let right = failed == said || attempt.outcome == AttemptOutcome::Cancelled;
+                let despite = !failed && said && held_before(plan, case.record, attempt);
+                hold!(right || despite, "the judge said {value}, and it {:?}", attempt.outcome);
             }
             None => hold!(!failed, "without a verdict ({:?}) it was held back", judged.result),
         }
