@@ -6,3 +6,4 @@ pub mod cell;
 pub mod index;
 pub mod pair;
 pub mod refuse;
+pub mod words;

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     shuffles: u64,
     /// Orders by topic for each promise and embedding
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     drifts: u64,
     /// Embeddings, the best one first
     #[arg(long, value_delimiter = ',', default_value = "minilm,wordllama,hashed")]

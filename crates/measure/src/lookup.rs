@@ -98,16 +98,16 @@ fn cell(embedder: &Arc<dyn Embedder>, texts: &Texts<'_>, entries: usize, lookups
 fn recall(partition: &Partition, embedder: &dyn Embedder, texts: &Texts<'_>, entries: usize) -> [f64; 2] {
     /// What bytes may be off.
     const OFF: f32 = 0.002;
-    let asked: Vec<Vec<f32>> = texts.asked().take(COMPARED).map(|text| embedder.embed(text)).collect();
+    let asked: Vec<(&str, Vec<f32>)> = texts.asked().take(COMPARED).map(|text| (text, embedder.embed(text))).collect();
     let mut truth = vec![Vec::with_capacity(entries); asked.len()];
     for entry in 0..entries as u64 {
         let vector = texts.vector(entry);
-        truth.iter_mut().zip(&asked).for_each(|(truth, asked)| truth.push(cosine(asked, &vector)));
+        truth.iter_mut().zip(&asked).for_each(|(truth, (_, asked))| truth.push(cosine(asked, &vector)));
     }
     let mut found = [0.0; 2];
-    for (mut truth, asked) in truth.into_iter().zip(&asked) {
+    for (mut truth, (text, asked)) in truth.into_iter().zip(&asked) {
         truth.sort_by(|a, b| b.total_cmp(a));
-        let near = partition.near(asked, None);
+        let near = partition.near((text, asked), false);
         for (found, count) in found.iter_mut().zip([1, 10]) {
             let hits = near.iter().take(count).filter(|near| near.cosine > truth[count - 1] - OFF).count();
             *found += hits as f64 / (count * COMPARED) as f64;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::accept::Neighbour;
 use super::index::Index;
+use super::words::{Counts, Words};
 use crate::{Entry, Key};
 
 /// Inputs that one partition remembers; past it those that were not asked for longest go.
@@ -64,6 +65,7 @@ impl Held {
 pub struct Cell {
     entries_max: usize,
     index: Index,
+    counts: Counts,
     entries: HashMap<u64, Held>,
     by_key: HashMap<Key, u64>,
     held_bytes: u64,
@@ -78,18 +80,26 @@ impl Cell {
     /// Without entries, for vectors of so many numbers and at most this many entries, as a rule [`ENTRIES_MAX`].
     #[must_use]
     pub fn new(dimensions: usize, entries_max: usize) -> Self {
-        let (entries, by_key, held_bytes, ticks) = Default::default();
+        let (counts, entries, by_key, held_bytes, ticks) = Default::default();
         let index = Index::new(dimensions, entries_max);
-        Self { entries_max, index, entries, by_key, held_bytes, oldest_us: None, nths: (1, 0), ticks }
+        Self { entries_max, index, counts, entries, by_key, held_bytes, oldest_us: None, nths: (1, 0), ticks }
     }
 
-    /// The nearest entries of those that are `accepted`, nearest first, at most `k`.
-    pub fn near(&self, vector: &[f32], k: usize, accepted: impl Fn(&Held) -> bool) -> Vec<Neighbour> {
+    /// The nearest entries to a text of those that are `accepted`, nearest first, at most `k`.
+    pub fn near(&self, (text, vector): (&str, &[f32]), k: usize, accepted: impl Fn(&Held) -> bool) -> Vec<Neighbour> {
         let near = self.index.nearest(vector, k);
+        let words = Words::of(text);
+        let mut words = self.counts.under(&words);
         let neighbour = |near: &super::index::Near| {
             let held = self.entries.get(&near.entry).filter(|held| accepted(held))?;
             let age = u32::try_from(self.nths.1 - held.nth).unwrap_or(u32::MAX);
-            Some(Neighbour { entry: near.entry, cosine: near.cosine, answer: held.answer, age })
+            Some(Neighbour {
+                entry: near.entry,
+                cosine: near.cosine,
+                answer: held.answer,
+                age,
+                words: words(held.answer),
+            })
         };
         near.iter().filter_map(neighbour).collect()
     }
@@ -128,6 +138,7 @@ impl Cell {
         held.used.store(self.tick(), Ordering::Relaxed);
         held.nth = self.nth(held.at_us);
         self.held_bytes += held.bytes();
+        self.counts.add(&Words::of(&held.text), held.answer);
         self.by_key.insert(held.key, entry);
         self.entries.insert(entry, held);
         gone
@@ -138,6 +149,7 @@ impl Cell {
         let held = self.entries.remove(&entry)?;
         self.by_key.remove(&held.key);
         self.index.remove(entry);
+        self.counts.remove(&Words::of(&held.text), held.answer);
         self.held_bytes = self.held_bytes.saturating_sub(held.bytes());
         Some(held)
     }
@@ -172,7 +184,7 @@ impl Cell {
     /// Bytes in use, estimated.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        CELL_BYTES + self.held_bytes + self.index.bytes() as u64
+        CELL_BYTES + self.held_bytes + (self.index.bytes() + self.counts.bytes()) as u64
     }
 
     /// The number of an answer that was given then. What is read back at a start comes newest first, and is

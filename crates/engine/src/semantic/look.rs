@@ -348,7 +348,7 @@ fn scan(seen: Seen, cell: Option<&Shared>, accepts: &Accepts) -> Result<Found, S
     }
     let (neighbours, entries) = cell.map_or((Vec::new(), 0), |cell| {
         let cell = read(cell);
-        (cell.near(&vector, NEIGHBOURS, |held| accepts.accepts(held)), cell.len())
+        (cell.near((&accepts.text, &vector), NEIGHBOURS, |held| accepts.accepts(held)), cell.len())
     });
     Ok(Found { vector, neighbours, entries })
 }

@@ -90,7 +90,7 @@ pub(super) fn play(queries: &Queries, vectors: &Vectors, way: Way, order: Order,
                 run.hits += 1;
                 run.wrong += u64::from(!right);
             }
-            Outcome::Asked { insert: true } => cache.insert(text),
+            Outcome::Asked { insert: true } => cache.insert(text, (&vectors.words[text], queries.labels[text])),
             Outcome::Asked { insert: false } => {}
         }
     }

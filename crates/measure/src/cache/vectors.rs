@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use baton_cache::semantic::accept::{NEIGHBOURS, Neighbour};
+use baton_cache::semantic::words::{Counts, Words};
 
 use crate::parallel::parallel;
 use crate::report::progress;
@@ -22,6 +23,7 @@ pub(super) struct Vectors {
     values: Vec<f32>,
     /// `KEPT` for each text, nearest first.
     near: Vec<Vec<(u32, f32)>>,
+    pub(super) words: Vec<Words>,
 }
 
 impl Vectors {
@@ -43,7 +45,8 @@ impl Vectors {
             }
         };
         progress(&format!("cache: {name}: nearest neighbours"));
-        Ok(Self::near(name, dimensions, values))
+        let words = texts.iter().map(|text| Words::of(text)).collect();
+        Ok(Self { words, ..Self::near(name, dimensions, values) })
     }
 
     fn near(name: &str, dimensions: usize, values: Vec<f32>) -> Self {
@@ -64,19 +67,20 @@ impl Vectors {
             (*start..count.min(start + BLOCK)).map(nearest).collect()
         };
         let near = parallel(&starts, block).into_iter().flatten().collect();
-        Self { name: name.to_owned(), dimensions, values, near }
+        Self { name: name.to_owned(), dimensions, values, near, words: vec![Words::default(); count] }
     }
 
     /// The nearest that `cache` holds, as a look-up reads them.
     pub(super) fn nearest(&self, text: usize, cache: &Present, labels: &[u64]) -> Vec<Neighbour> {
+        let mut words = cache.counts.under(&self.words[text]);
         let neighbour = |(entry, cosine): (u32, f32)| {
-            let age = cache.entries.len() as u32 - cache.taken[entry as usize];
-            Neighbour { entry: u64::from(entry), cosine, answer: labels[entry as usize], age }
+            let (age, answer) = (cache.entries.len() as u32 - cache.taken[entry as usize], labels[entry as usize]);
+            Neighbour { entry: u64::from(entry), cosine, answer, age, words: words(answer) }
         };
         let known = self.near[text].iter().filter(|(entry, _)| cache.taken[*entry as usize] > 0);
-        let found: Vec<Neighbour> = known.take(NEIGHBOURS).copied().map(neighbour).collect();
+        let found: Vec<(u32, f32)> = known.take(NEIGHBOURS).copied().collect();
         if found.len() == NEIGHBOURS || found.len() == cache.entries.len() {
-            return found;
+            return found.into_iter().map(neighbour).collect();
         }
         let row = |at: usize| &self.values[at * self.dimensions..(at + 1) * self.dimensions];
         let mut all: Vec<(u32, f32)> =
@@ -91,14 +95,16 @@ pub(super) struct Present {
     /// For each text, which in order it was taken in, from 1 up; 0 where it was not.
     taken: Vec<u32>,
     entries: Vec<u32>,
+    counts: Counts,
 }
 
 impl Present {
     pub(super) fn none(of: usize) -> Self {
-        Self { taken: vec![0; of], entries: Vec::new() }
+        Self { taken: vec![0; of], entries: Vec::new(), counts: Counts::default() }
     }
 
-    pub(super) fn insert(&mut self, text: usize) {
+    pub(super) fn insert(&mut self, text: usize, (words, answer): (&Words, u64)) {
+        self.counts.add(words, answer);
         self.entries.push(text as u32);
         self.taken[text] = self.entries.len() as u32;
     }
@@ -156,7 +162,11 @@ mod tests {
         let labels: Vec<u64> = (0..count as u64).collect();
         for share in [0.01, 0.1, 0.9] {
             let mut cache = Present::none(count);
-            (1..count).filter(|_| rng.next_f64() < share).collect::<Vec<_>>().into_iter().for_each(|i| cache.insert(i));
+            (1..count)
+                .filter(|_| rng.next_f64() < share)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|i| cache.insert(i, (&vectors.words[i], labels[i])));
             let row = |at: usize| &vectors.values[at * dimensions..(at + 1) * dimensions];
             let mut all: Vec<(u32, f32)> =
                 cache.entries.iter().map(|entry| (*entry, dot(row(0), row(*entry as usize)))).collect();

@@ -50,7 +50,7 @@ impl Partition {
         let acceptance = Mutex::new(Acceptance::new(0.02));
         let partition = Self { embedder: Arc::clone(embedder), cell, acceptance };
         for (n, text) in texts.asked().cycle().take(LEARNT).enumerate() {
-            let near = partition.near(&partition.embedder.embed(text), None);
+            let near = partition.near((text, &partition.embedder.embed(text)), false);
             let look = Look::of(&near, partition.cell.len());
             look.into_iter().for_each(|look| partition.evidence().learn(look, n % 3 != 0, 1.0));
         }
@@ -61,10 +61,11 @@ impl Partition {
         self.acceptance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn near(&self, vector: &[f32], told_apart: Option<&str>) -> Vec<Neighbour> {
-        let facts = told_apart.map(|text| (Facts::of(text), text));
-        let alike = |held: &Held| !facts.as_ref().is_some_and(|(facts, text)| facts.keep_apart(text, &held.text));
-        self.cell.near(vector, NEIGHBOURS, alike)
+    /// Where `told_apart`, those that agree on facts.
+    pub(super) fn near(&self, (text, vector): (&str, &[f32]), told_apart: bool) -> Vec<Neighbour> {
+        let facts = told_apart.then(|| Facts::of(text));
+        let alike = |held: &Held| !facts.as_ref().is_some_and(|facts| facts.keep_apart(text, &held.text));
+        self.cell.near((text, vector), NEIGHBOURS, alike)
     }
 
     /// All that a look-up computes: for classification, or with the facts on which texts of other intents must
@@ -73,7 +74,7 @@ impl Partition {
         let start = Instant::now();
         let vector = self.embedder.embed(text);
         let embedded = start.elapsed();
-        let near = self.near(&vector, facts.then_some(text));
+        let near = self.near((text, &vector), facts);
         let found = start.elapsed();
         std::hint::black_box(self.decide(&near));
         let all = start.elapsed();

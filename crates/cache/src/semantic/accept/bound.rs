@@ -20,10 +20,11 @@ const Z: f64 = 0.3;
 /// [`TRIED_FEW`], where the model itself is uncertain, and the second from [`TRIED_ENOUGH`] on.
 const CHANCE: [f64; 2] = [0.05, 0.3];
 /// A smaller promise than this has less of the second chance, for fewer audits tell of it.
-const PROMISE_EASY: f64 = 0.02;
+const PROMISE_EASY: f64 = 0.05;
 const TRIED_FEW: f64 = 500.0;
 pub(super) const TRIED_ENOUGH: f64 = 2_000.0;
-/// How far that looks ahead: hits enough for so many wrong ones, and as many as were served.
+/// How far that looks ahead: hits enough for so many wrong ones, as many as were served, and as many as would
+/// have been served of what it was tried on since [`TRIED_ENOUGH`]: early bad luck does not close it for good.
 const AHEAD: f64 = 3.0;
 /// Standard errors between the plain count of labels and its upper bound, before anything opens: 95 %,
 /// and 99 % while there are too few labels, for it is asked again at each fit.
@@ -203,7 +204,6 @@ pub(super) fn open(curve: &Curve, mut seen: Seen, promise: f64) -> Option<Open> 
     let before = curve.expected(&seen.served, seen.hits);
     seen.traffic.retain(|score| *score >= floor);
     seen.traffic.sort_by(|a, b| b.total_cmp(a));
-    let ahead = (AHEAD / promise).max(seen.hits);
     let step = (seen.traffic.len() / STEPS).max(1);
     let grown = ((seen.tried - TRIED_FEW) / (TRIED_ENOUGH - TRIED_FEW)).clamp(0.0, 1.0);
     let most = CHANCE[1] * (promise / PROMISE_EASY).min(1.0).powi(2);
@@ -211,6 +211,8 @@ pub(super) fn open(curve: &Curve, mut seen: Seen, promise: f64) -> Option<Open> 
     let z_first = if seen.tried < TRIED_ENOUGH { Z_FEW } else { Z_FIRST };
     let mut best = None;
     for upto in (step..=seen.traffic.len()).step_by(step) {
+        let part = upto as f64 / seen.traffic.len() as f64;
+        let ahead = (AHEAD / promise).max(seen.hits).max((seen.tried - TRIED_ENOUGH) * part);
         let share = curve.expected(&seen.traffic[..upto], 1.0);
         let (rate, variance) = curve.wrong(share.iter().copied());
         let bound = rate + Z * variance.sqrt();
@@ -303,5 +305,19 @@ mod tests {
         };
         assert!(open(&curve, Seen { hits: 0.0, ..seen(3.0) }, 0.14).is_some());
         assert!(open(&curve, seen(-3.0), 0.1).is_none());
+    }
+
+    /// A hundred of the first 200 hits were wrong; what comes now is right.
+    #[test]
+    fn early_bad_luck_does_not_close_it_for_good() {
+        let one = |at: usize| {
+            let score = 6.0 * at as f64 / 4_000.0;
+            Labelled { score, right: !at.is_multiple_of(if score > 3.0 { 500 } else { 2 }), weight: 1.0 }
+        };
+        let curve = Curve::of((0..4_000).map(one).collect(), 0.05, 1.0);
+        let tried =
+            |tried: f64| Seen { traffic: vec![5.0; 1_000], served: vec![1.0; 10], hits: 200.0, tried, first: None };
+        assert!(open(&curve, tried(2_000.0), 0.05).is_none());
+        assert!(open(&curve, tried(20_000.0), 0.05).is_some());
     }
 }

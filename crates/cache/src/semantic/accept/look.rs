@@ -13,12 +13,15 @@ pub struct Neighbour {
     pub answer: u64,
     /// How many were remembered after it.
     pub age: u32,
+    /// How likely the new input's words are under its answer, the logarithm
+    /// ([`Counts::under`](crate::semantic::words::Counts::under)): of the answers of the nearest, minus infinity of others.
+    pub words: f32,
 }
 
 /// How many of the nearest a [`Look`] reads.
 pub const NEIGHBOURS: usize = 50;
 /// Numbers of one look.
-pub(super) const FEATURES: usize = 19;
+pub(super) const FEATURES: usize = 20;
 /// The neighbours that vote.
 const VOTERS: usize = 20;
 /// A neighbour this much nearer has e times the vote.
@@ -27,6 +30,13 @@ const TEMPERATURE: f32 = 0.05;
 const SHARE_MIN: f32 = 0.001;
 /// An entry that so many were remembered after has 1/e of a newcomer's vote among the recent.
 const RECENT: f32 = 200.0;
+/// What a log-odds by words weighs beside one by the neighbours' votes: the words of a text are not
+/// independent, as naive Bayes takes them to be.
+const WORDS_WEIGHT: f32 = 0.07;
+/// Stands for the words of an answer where no other one is near.
+const WORDS_LEAST: f32 = -1e3;
+/// Log-odds by words beyond this say no more.
+const WORDS_MOST: f32 = 40.0;
 /// Votes on either side whose log-odds among the recent are still told apart.
 const VOTES_MIN: f32 = 0.01;
 
@@ -49,12 +59,12 @@ impl Look {
             return None;
         }
         let votes = votes(near, VOTERS);
-        let (answer, share) = votes[0];
+        let (answer, share) = chosen(near, &votes)?;
         let best = near.iter().find(|n| n.answer == answer)?;
         let rival = near.iter().find(|n| n.answer != answer);
         let farthest = near[near.len() - 1].cosine;
         let rival_cosine = rival.map_or(farthest, |n| n.cosine);
-        let second = votes.get(1).map_or(0.0, |vote| vote.1);
+        let second = votes.iter().filter(|vote| vote.0 != answer).map(|vote| vote.1).fold(0.0, f32::max);
         let agreeing = || near.iter().filter(|n| n.answer == answer).map(|n| n.cosine);
         let others = || near.iter().filter(|n| n.answer != answer).map(|n| n.cosine);
         let share_of = |count| votes_for(near, count, answer);
@@ -90,6 +100,7 @@ impl Look {
             odds * margin,
             odds * best.cosine,
             (answers(near) as f32).ln(),
+            words_odds(near, answer),
         ];
         Some(Self { entry: best.entry, answer, rival: rival.map(|n| n.answer), features })
     }
@@ -145,6 +156,28 @@ fn recent_odds(near: &[Neighbour], answer: u64) -> f32 {
         *votes += vote(near, n) * (-(n.age as f32) / RECENT).exp();
     }
     (ours / others).ln()
+}
+
+/// The answer that neighbours and words together speak for, with its share of the neighbours' votes.
+fn chosen(near: &[Neighbour], votes: &[(u64, f32)]) -> Option<(u64, f32)> {
+    let words = |answer| near.iter().find(|n| n.answer == answer).map_or(WORDS_LEAST, |n| n.words);
+    let score = |(answer, share): &(u64, f32)| (share + SHARE_MIN).ln() + WORDS_WEIGHT * words(*answer);
+    votes.iter().copied().max_by(|a, b| score(a).total_cmp(&score(b)))
+}
+
+/// The log-odds of an answer by the words alone, among those of the neighbours.
+fn words_odds(near: &[Neighbour], answer: u64) -> f32 {
+    let mut seen: Vec<u64> = Vec::new();
+    let (mut ours, mut others) = (WORDS_LEAST, Vec::new());
+    for n in near {
+        if !seen.contains(&n.answer) {
+            seen.push(n.answer);
+            if n.answer == answer { ours = n.words } else { others.push(n.words) }
+        }
+    }
+    let most = others.iter().copied().fold(WORDS_LEAST, f32::max);
+    let all: f32 = others.iter().map(|words| (words - most).exp()).sum();
+    (ours - most - all.max(1.0).ln()).clamp(-WORDS_MOST, WORDS_MOST)
 }
 
 /// How many answers there are among these.

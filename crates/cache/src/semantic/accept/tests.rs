@@ -16,7 +16,13 @@ fn aged(near: f64, answer: u64, age: u32) -> Look {
     let neighbour = |at: u64| {
         let agrees = (at as f64) < 20.0 * near.sqrt();
         let (answer, age) = if agrees { (answer, age) } else { (answer + 1, 10) };
-        Neighbour { entry: 100 * answer + at, cosine: (0.4 + 0.6 * near - 0.01 * at as f64) as f32, answer, age }
+        Neighbour {
+            entry: 100 * answer + at,
+            cosine: (0.4 + 0.6 * near - 0.01 * at as f64) as f32,
+            answer,
+            age,
+            words: 0.0,
+        }
     };
     let neighbours: Vec<Neighbour> = (0..20).map(neighbour).collect();
     Look::of(&neighbours, 1_000).unwrap()
@@ -111,7 +117,7 @@ fn what_cannot_be_kept_is_not_promised() {
 
 #[test]
 fn a_look_needs_neighbours_that_are_numbers() {
-    let one = Neighbour { entry: 7, cosine: 0.9, answer: 1, age: 0 };
+    let one = Neighbour { entry: 7, cosine: 0.9, answer: 1, age: 0, words: 0.0 };
     assert_eq!(Look::of(&[], 0), None);
     assert_eq!(Look::of(&[Neighbour { cosine: f32::NAN, ..one }], 1), None);
     let look = Look::of(&[one], 1).unwrap();
@@ -121,7 +127,7 @@ fn a_look_needs_neighbours_that_are_numbers() {
 /// The answer with most votes is served from its nearest entry, though another one is nearer.
 #[test]
 fn neighbours_vote() {
-    let of = |entry, cosine, answer| Neighbour { entry, cosine, answer, age: 0 };
+    let of = |entry, cosine, answer| Neighbour { entry, cosine, answer, age: 0, words: 0.0 };
     let look = Look::of(&[of(1, 0.92, 5), of(2, 0.91, 6), of(3, 0.91, 6)], 3).unwrap();
     assert_eq!((look.entry(), look.answer()), (2, 6));
 }
@@ -184,4 +190,14 @@ fn memory_is_bounded() {
     }
     let kept = &acceptance.kept;
     assert_eq!((kept.points.len(), kept.traffic.len(), kept.served.len()), (POINTS_MAX, TRAFFIC_MAX, SERVED_MAX));
+}
+
+/// Two answers that are equally near: the words tell which.
+#[test]
+fn words_choose_between_near_answers() {
+    let of = |answer, words| Neighbour { entry: answer, cosine: 0.9, answer, age: 0, words };
+    let said = |first, second| Look::of(&[of(5, first), of(6, second)], 2).unwrap().answer();
+    assert_eq!([said(-20.0, -30.0), said(-30.0, -20.0)], [5, 6]);
+    // What nothing was asked about is not chosen.
+    assert_eq!(said(f32::NEG_INFINITY, -90.0), 6);
 }
