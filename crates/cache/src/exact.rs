@@ -4,7 +4,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use baton_core::{ExecutionId, IntentName, ModelId, Moment};
+use baton_core::{ExecutionId, IntentName, ModelId, Moment, SubjectHash};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
@@ -122,6 +122,11 @@ impl ExactCache {
         self.keep_if(|entry| entry.source != *execution);
     }
 
+    /// Forgets the answers of all calls about a person; how many. Looks at every key.
+    pub fn evict_subject(&self, subject: SubjectHash) -> usize {
+        self.keep_if(|entry| entry.subject != Some(subject))
+    }
+
     /// Forgets all answers of an intent. Looks at every key.
     pub fn evict_intent(&self, intent: &IntentName) {
         self.keep_if(|entry| entry.intent != *intent);
@@ -155,16 +160,21 @@ impl ExactCache {
         self.table.shard_capacity() / 100 * 97
     }
 
-    fn keep_if(&self, keep: impl Fn(&Entry) -> bool) {
+    /// How many answers went.
+    fn keep_if(&self, keep: impl Fn(&Entry) -> bool) -> usize {
+        let mut gone = 0;
         let _writer = self.lock();
         let changed: Vec<_> = self.table.iter().filter(|(_, slot)| !slot.answers().all(|entry| keep(entry))).collect();
         for (key, slot) in changed {
-            let mut left = slot.answers().filter(|entry| keep(entry)).cloned();
-            match left.next() {
-                None => drop(self.table.remove(&key)),
-                Some(newest) => self.table.insert(key, Slot::of(newest, left.collect())),
+            let mut left: Vec<_> = slot.answers().filter(|entry| keep(entry)).cloned().collect();
+            gone += 1 + slot.others.len() - left.len();
+            if left.is_empty() {
+                self.table.remove(&key);
+            } else {
+                self.table.insert(key, Slot::of(left.remove(0), left));
             }
         }
+        gone
     }
 
     /// The lock guards no data that a panic could have left half changed.

@@ -10,7 +10,6 @@ use baton_core::{
     ScoreResult, Status, Trace, Usage, Via,
 };
 use baton_eval::Redaction;
-use baton_store::Entry;
 use baton_wire::{Block, Delta};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 use crate::call::{Call, Target};
 use crate::drive::{Drive, micros};
 use crate::engine::Engine;
+use crate::erase::About;
 use crate::intent::{Intent, text_of_output};
 use crate::judge::opinion_of;
 use crate::live::Live;
@@ -216,7 +216,7 @@ pub(crate) async fn recorded(
     }
     // A stream's deadline bounded its commit.
     let until = if outcome.released { request.stream_end() } else { request.deadline };
-    write(engine, log, record, outcome, until).await
+    write(engine, log, (record, &request.about), outcome, until).await
 }
 
 /// Replaces the personal data in a record's content. What was told otherwise than it is stored, the record
@@ -255,18 +255,19 @@ fn waited(attempts: &[AttemptRecord]) -> u64 {
 async fn write(
     engine: &Engine,
     log: &EventLog,
-    record: Box<Record>,
+    (mut record, about): (Box<Record>, &About),
     outcome: Outcome,
     deadline: baton_core::Moment,
 ) -> (Box<Record>, Outcome) {
+    if let Some(at_us) = engine.erasures.since(about) {
+        record.erase(at_us);
+    }
     if let Some(observer) = &engine.on_record {
         observer(&record);
     }
     log.set_recorded();
-    let entry = Entry::Finished(record);
-    let written = engine.acknowledged(&entry, deadline).await;
-    let Entry::Finished(record) = entry else { unreachable!("made above") };
-    let outcome = match written {
+    let (record, appended) = engine.journal_record(record, about);
+    let outcome = match engine.acknowledged(appended, deadline).await {
         Err(failure) if outcome.status == Status::Succeeded => {
             Outcome { released: outcome.released, ..Outcome::failed(failure) }
         }
@@ -354,6 +355,7 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         review: None,
         content_dropped: false,
         redacted: false,
+        erased_at_us: None,
     })
 }
 
@@ -371,7 +373,8 @@ pub(crate) async fn refused(engine: &Engine, live: &Live, call: &Call, (log, fai
     // Its limits may be what was wrong with it; what it asked for bounds the wait all the same.
     let asked = call.config.max_latency_ms.filter(|ms| *ms > 0).map_or(REFUSAL_MAX, Duration::from_millis);
     let soon = engine.clock.moment(call.received) + asked.min(REFUSAL_MAX);
-    let (record, outcome) = write(engine, log, record, outcome, soon).await;
+    let about = About::call(call, &engine.clock);
+    let (record, outcome) = write(engine, log, (record, &about), outcome, soon).await;
     answer(call, None, log, &record, &outcome);
 }
 

@@ -30,12 +30,14 @@ const CACHE_PAGES: &str = "1024";
 /// Connections that questions share.
 const READERS_MAX: u32 = 4;
 
-/// How every database of the store is opened for writing.
+/// How every database of the store is opened for writing. What is deleted is overwritten: it would else stay
+/// in the file until its place is needed.
 pub(crate) fn write_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
+        .pragma("secure_delete", "ON")
         .busy_timeout(Duration::from_secs(5))
 }
 

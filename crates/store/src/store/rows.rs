@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, LazyLock};
 
-use baton_core::{ErrorCode, ExecutionId, ReviewItem, Score};
+use baton_core::{ErrorCode, ExecutionId, Record, ReviewItem, Score};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, Sqlite, Transaction};
@@ -63,7 +63,7 @@ impl Batch {
             }
             match raw.entry() {
                 Ok(Entry::Finished(record)) => {
-                    batch.reviews.extend(record.review.as_ref().and_then(|_| ReviewItem::of(&record)));
+                    batch.reviews.extend(drawn(&record));
                     batch.add(sequence, Digest::of(&record), packer.pack(&raw.payload));
                 }
                 Ok(Entry::Opened(opened)) => {
@@ -71,6 +71,8 @@ impl Batch {
                 }
                 Ok(Entry::Feedback(feedback)) => batch.feedback.push(feedback),
                 Ok(Entry::Score(score)) => batch.scores.push(*score),
+                // A batch ends before one: it has a step of its own.
+                Ok(Entry::Erased(_)) => {}
                 Ok(Entry::Control(_)) => {
                     batch.events.push((sequence, String::from_utf8_lossy(&raw.payload).into_owned()));
                 }
@@ -150,6 +152,12 @@ impl Batch {
     }
 }
 
+/// What people are to see of a record: not what was erased, of which there is nothing to see.
+pub(super) fn drawn(record: &Record) -> Option<ReviewItem> {
+    record.review.as_ref().filter(|_| record.erased_at_us.is_none())?;
+    ReviewItem::of(record)
+}
+
 fn intent(record: &Digest) -> &str {
     record.intent.as_ref().map_or("", |intent| intent.as_str())
 }
@@ -164,8 +172,8 @@ struct Insert {
 
 static EXECUTIONS: LazyLock<Insert> = LazyLock::new(|| {
     let into = "executions (row, id, team, intent, started_at_us, duration_us, status, via, model, error, cost, \
-                cost_known, input_tokens, output_tokens, lineage, judged)";
-    Insert::new(into, 16)
+                cost_known, input_tokens, output_tokens, lineage, judged, subject)";
+    Insert::new(into, 17)
 });
 static BODIES: LazyLock<Insert> = LazyLock::new(|| Insert::new("bodies", 2));
 
@@ -238,6 +246,7 @@ fn bound(query: Query<'static, Sqlite, SqliteArguments>, rows: &[Row]) -> Query<
             .bind(record.usage.output_tokens.cast_signed())
             .bind(record.lineage.as_str())
             .bind(record.judged)
+            .bind(record.subject.map(|subject| subject.as_bytes().to_vec()))
     })
 }
 
@@ -330,8 +339,6 @@ pub(crate) async fn sync(writer: &mut SqliteConnection) -> Result<(), StoreError
 
 #[cfg(test)]
 mod tests {
-    use baton_core::Record;
-
     use super::super::tests::record;
     use super::*;
 
