@@ -191,7 +191,7 @@ pub(crate) async fn recorded(
     request: &Request,
     log: &EventLog,
     (attempts, outcome): (Vec<AttemptRecord>, Outcome),
-) -> (Record, Outcome) {
+) -> (Box<Record>, Outcome) {
     let mut record = record(engine, call, request, log, &outcome);
     record.overhead_us = record.duration_us.saturating_sub(waited(&attempts));
     let answered = attempts.iter().filter(|a| a.outcome == AttemptOutcome::Passed);
@@ -255,10 +255,10 @@ fn waited(attempts: &[AttemptRecord]) -> u64 {
 async fn write(
     engine: &Engine,
     log: &EventLog,
-    (mut record, about): (Record, &About),
+    (mut record, about): (Box<Record>, &About),
     outcome: Outcome,
     deadline: baton_core::Moment,
-) -> (Record, Outcome) {
+) -> (Box<Record>, Outcome) {
     if let Some(at_us) = engine.erasures.since(about) {
         record.erase(at_us);
     }
@@ -276,7 +276,7 @@ async fn write(
     (record, outcome)
 }
 
-fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outcome: &Outcome) -> Record {
+fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outcome: &Outcome) -> Box<Record> {
     let plan = request.intent.as_ref().map(|intent| &intent.plan);
     let content = plan.is_some_and(|plan| plan.privacy.store != StoreContent::Nothing);
     let hash = |of: fn(&baton_config::Hashes) -> &str| plan.map(|p| of(&p.hashes).to_owned()).unwrap_or_default();
@@ -309,9 +309,10 @@ fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outco
     record
 }
 
-fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Moment) -> Record {
+/// Boxed: it is large, and goes from hand to hand.
+fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Moment) -> Box<Record> {
     let duration_us = micros(engine.clock.now() - started);
-    Record {
+    Box::new(Record {
         execution: log.execution,
         intent: None,
         team: call.caller.team.clone(),
@@ -355,7 +356,7 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         content_dropped: false,
         redacted: false,
         erased_at_us: None,
-    }
+    })
 }
 
 /// A call that was refused before anything was asked: recorded too, without its input.

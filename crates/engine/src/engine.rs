@@ -132,15 +132,19 @@ impl Engine {
     }
 
     /// Journals a record, without its content where whom it is about was erased meanwhile.
-    pub(crate) fn journal_record(&self, mut record: Record, about: &About) -> (Record, Result<Ack, JournalError>) {
+    pub(crate) fn journal_record(
+        &self,
+        mut record: Box<Record>,
+        about: &About,
+    ) -> (Box<Record>, Result<Ack, JournalError>) {
         self.erasures.journalling(about, |erased| {
             if let Some(at_us) = erased.filter(|_| record.erased_at_us.is_none()) {
                 record.erase(at_us);
             }
-            let entry = Entry::Finished(Box::new(record));
+            let entry = Entry::Finished(record);
             let ack = self.store.journal().append(&entry);
             let Entry::Finished(record) = entry else { unreachable!("made above") };
-            (*record, ack)
+            (record, ack)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use baton_core::{
     ErrorCode, ExecutionId, Failure, IntentName, KeyId, NanoUsd, Quality, Record, Score, Status, SubjectHash, TeamId,
-    Usage,
+    Usage, write_json,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -239,12 +239,12 @@ impl Entry {
     /// Appends the payload, as JSON, to `out`.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         match self {
-            Self::Opened(opened) => serde_json::to_writer(out, opened),
-            Self::Finished(record) => serde_json::to_writer(out, record),
-            Self::Feedback(feedback) => serde_json::to_writer(out, feedback),
-            Self::Control(control) => serde_json::to_writer(out, control),
-            Self::Score(score) => serde_json::to_writer(out, score),
-            Self::Erased(erased) => serde_json::to_writer(out, erased),
+            Self::Opened(opened) => write_json(out, opened),
+            Self::Finished(record) => write_json(out, record),
+            Self::Feedback(feedback) => write_json(out, feedback),
+            Self::Control(control) => write_json(out, control),
+            Self::Score(score) => write_json(out, score),
+            Self::Erased(erased) => write_json(out, erased),
         }
     }
 

@@ -162,7 +162,8 @@ fn intent(record: &Digest) -> &str {
     record.intent.as_ref().map_or("", |intent| intent.as_str())
 }
 
-/// An `INSERT` of some columns, named where some were added, with the texts of [`ROWS`].
+/// An `INSERT` of some columns, named where some were added, with the texts of [`ROWS`]. It leaves what it
+/// inserted before it failed: to undo that, SQLite would copy every page that it changes.
 struct Insert {
     into: &'static str,
     columns: usize,
@@ -178,13 +179,13 @@ static BODIES: LazyLock<Insert> = LazyLock::new(|| Insert::new("bodies", 2));
 
 impl Insert {
     fn new(into: &'static str, columns: usize) -> Self {
-        let text = |rows| Self::text(into, columns, rows).into();
+        let text = |rows| format!("INSERT OR FAIL {}", Self::text(into, columns, rows)).into();
         Self { into, columns, texts: ROWS.map(text) }
     }
 
     fn text(into: &str, columns: usize, rows: usize) -> String {
         let row = format!("({})", vec!["?"; columns].join(", "));
-        format!("INSERT INTO {into} VALUES {}", vec![row; rows].join(", "))
+        format!("INTO {into} VALUES {}", vec![row; rows].join(", "))
     }
 
     /// Of as many rows as [`ROWS`] has.
@@ -195,13 +196,13 @@ impl Insert {
 
     /// One that passes over what is there, and returns the others' `row`.
     fn of_new(&self, rows: usize) -> Query<'static, Sqlite, SqliteArguments> {
-        let text = Self::text(self.into, self.columns, rows) + " ON CONFLICT DO NOTHING RETURNING row";
-        sqlx::query(AssertSqlSafe(text)).persistent(false)
+        let into = Self::text(self.into, self.columns, rows);
+        sqlx::query(AssertSqlSafe(format!("INSERT {into} ON CONFLICT DO NOTHING RETURNING row"))).persistent(false)
     }
 }
 
 /// Inserts those that are not there yet, and returns them. That some are is rare, so it is asked only
-/// where the plain statement, which leaves nothing behind when it fails, meets one.
+/// where the plain statement meets one, of those from that one on.
 async fn insert_executions<'a>(
     transaction: &mut Transaction<'_, Sqlite>,
     rows: &'a mut [Row],
@@ -212,9 +213,11 @@ async fn insert_executions<'a>(
         Err(error) if is_constraint(&error) => {}
         Err(error) => return Err(error),
     }
-    let new = bound(EXECUTIONS.of_new(rows.len()), rows).fetch_all(&mut **transaction).await?;
+    let before: i64 = sqlx::query_scalar("SELECT changes()").fetch_one(&mut **transaction).await?;
+    let (before, rest) = rows.split_at_mut(usize::try_from(before).unwrap_or_default());
+    let new = bound(EXECUTIONS.of_new(rest.len()), rest).fetch_all(&mut **transaction).await?;
     let new: HashSet<i64> = new.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    Ok(rows.iter_mut().filter(|row| new.contains(&row.sequence)).collect())
+    Ok(before.iter_mut().chain(rest.iter_mut().filter(|row| new.contains(&row.sequence))).collect())
 }
 
 /// Whether SQLite refused a row: any of its constraint codes, whose low byte is `SQLITE_CONSTRAINT`.
