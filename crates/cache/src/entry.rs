@@ -1,6 +1,6 @@
 //! A remembered answer, and how many bytes it takes.
 
-use baton_core::{ExecutionId, IntentName, ModelId, Moment, NanoUsd, Usage};
+use baton_core::{ExecutionId, IntentName, ModelId, Moment, NanoUsd, SubjectHash, Usage};
 use serde_json::Value;
 
 /// An answer that was complete and passed its gates.
@@ -30,6 +30,8 @@ pub struct Entry {
     pub usage: Usage,
     /// What it cost then, where that is known.
     pub cost: Option<NanoUsd>,
+    /// Whom the call was about, for deletion.
+    pub subject: Option<SubjectHash>,
 }
 
 impl Entry {

@@ -4,7 +4,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use baton_core::{ExecutionId, IntentName, ModelId, Moment};
+use baton_core::{ExecutionId, IntentName, ModelId, Moment, SubjectHash};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
@@ -36,21 +36,28 @@ pub enum Lookup {
 /// Remembered answers: for each key one per model, within a bound of bytes. What is used least goes
 /// first.
 pub struct ExactCache {
-    table: Cache<Key, Arc<Slot>, SlotWeight, BuildHasherDefault<KeyHasher>>,
+    table: Cache<Key, Slot, SlotWeight, BuildHasherDefault<KeyHasher>>,
     /// Held by writers, since a slot is read, changed and put back. Readers never wait for it.
     writer: Mutex<()>,
 }
 
-/// The answers of one key, newest first, at most one per model.
+/// The answers of one key, at most one per model. Most keys have one, which takes no list.
+#[derive(Clone)]
 struct Slot {
-    answers: Vec<Arc<Entry>>,
+    newest: Arc<Entry>,
+    /// Newest first.
+    others: Vec<Arc<Entry>>,
     bytes: u64,
 }
 
 impl Slot {
-    fn of(answers: Vec<Arc<Entry>>) -> Self {
-        let bytes = SLOT_BYTES + answers.iter().map(|entry| entry.bytes()).sum::<u64>();
-        Self { answers, bytes }
+    fn of(newest: Arc<Entry>, others: Vec<Arc<Entry>>) -> Self {
+        let bytes = SLOT_BYTES + newest.bytes() + others.iter().map(|entry| entry.bytes()).sum::<u64>();
+        Self { newest, others, bytes }
+    }
+
+    fn answers(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        std::iter::once(&self.newest).chain(&self.others)
     }
 }
 
@@ -79,7 +86,7 @@ impl ExactCache {
         let Some(slot) = self.table.get(key) else { return Lookup::Miss };
         let accepted = |entry: &&Arc<Entry>| models.is_none_or(|models| models.contains(&entry.model));
         let young = |entry: &Entry| max_age.is_none_or(|max_age| now - entry.stored_at < max_age);
-        let find = |wanted: &dyn Fn(&Entry) -> bool| slot.answers.iter().filter(accepted).find(|e| wanted(e)).cloned();
+        let find = |wanted: &dyn Fn(&Entry) -> bool| slot.answers().filter(accepted).find(|e| wanted(e)).cloned();
         if let Some(entry) = find(&|entry| now < entry.expires_at && young(entry)) {
             return Lookup::Hit(entry);
         }
@@ -92,19 +99,15 @@ impl ExactCache {
         let _writer = self.lock();
         let now = entry.stored_at;
         let old = self.table.peek(&key);
-        let others = old.iter().flat_map(|slot| &slot.answers);
+        let others = old.iter().flat_map(Slot::answers);
         let others = others.filter(|other| other.model != entry.model && is_kept(other, now)).cloned();
-        let mut answers: Vec<_> = others.collect();
-        answers.insert(0, Arc::new(entry));
-        answers.truncate(MODELS_MAX);
-        while answers.len() > 1 && Slot::of(answers.clone()).bytes > self.slot_bytes_max() {
-            answers.pop();
+        let others = others.take(MODELS_MAX - 1).collect();
+        let mut slot = Slot::of(Arc::new(entry), others);
+        while slot.bytes > self.slot_bytes_max() {
+            let Some(oldest) = slot.others.pop() else { return false };
+            slot.bytes -= oldest.bytes();
         }
-        let slot = Slot::of(answers);
-        if slot.bytes > self.slot_bytes_max() {
-            return false;
-        }
-        self.table.insert(key, Arc::new(slot));
+        self.table.insert(key, slot);
         true
     }
 
@@ -117,6 +120,11 @@ impl ExactCache {
     /// Forgets the answer of an execution, as a bad label demands. Looks at every key.
     pub fn evict_execution(&self, execution: &ExecutionId) {
         self.keep_if(|entry| entry.source != *execution);
+    }
+
+    /// Forgets the answers of all calls about a person; how many. Looks at every key.
+    pub fn evict_subject(&self, subject: SubjectHash) -> usize {
+        self.keep_if(|entry| entry.subject != Some(subject))
     }
 
     /// Forgets all answers of an intent. Looks at every key.
@@ -152,18 +160,21 @@ impl ExactCache {
         self.table.shard_capacity() / 100 * 97
     }
 
-    fn keep_if(&self, keep: impl Fn(&Entry) -> bool) {
+    /// How many answers went.
+    fn keep_if(&self, keep: impl Fn(&Entry) -> bool) -> usize {
+        let mut gone = 0;
         let _writer = self.lock();
-        let changed: Vec<_> =
-            self.table.iter().filter(|(_, slot)| !slot.answers.iter().all(|entry| keep(entry))).collect();
+        let changed: Vec<_> = self.table.iter().filter(|(_, slot)| !slot.answers().all(|entry| keep(entry))).collect();
         for (key, slot) in changed {
-            let left: Vec<_> = slot.answers.iter().filter(|entry| keep(entry)).cloned().collect();
+            let mut left: Vec<_> = slot.answers().filter(|entry| keep(entry)).cloned().collect();
+            gone += 1 + slot.others.len() - left.len();
             if left.is_empty() {
                 self.table.remove(&key);
             } else {
-                self.table.insert(key, Arc::new(Slot::of(left)));
+                self.table.insert(key, Slot::of(left.remove(0), left));
             }
         }
+        gone
     }
 
     /// The lock guards no data that a panic could have left half changed.
@@ -179,8 +190,8 @@ fn is_kept(entry: &Entry, now: Moment) -> bool {
 #[derive(Clone)]
 struct SlotWeight;
 
-impl Weighter<Key, Arc<Slot>> for SlotWeight {
-    fn weight(&self, _: &Key, slot: &Arc<Slot>) -> u64 {
+impl Weighter<Key, Slot> for SlotWeight {
+    fn weight(&self, _: &Key, slot: &Slot) -> u64 {
         slot.bytes
     }
 }

@@ -23,7 +23,7 @@ impl Key {
     /// The key of a call. `answer_hash` is the plan's; `input` has its schema's defaults filled in.
     #[must_use]
     pub fn of(scope: &Scope, intent: &IntentName, answer_hash: &str, input: &Value) -> Self {
-        let mut framed = Vec::with_capacity(512);
+        let mut framed = Vec::with_capacity(2048);
         put_text(&mut framed, FORMAT);
         put_text(&mut framed, scope.team.as_str().as_bytes());
         put_length(&mut framed, scope.partition.len());

@@ -127,7 +127,7 @@ pub(crate) fn warn(warnings: &[Diagnostic]) {
 const KEYS_HINT: &str = "no call was made; a model whose key you do not have can be taken out of `models`";
 
 /// Why the store could not be opened, and what to do.
-fn opening(error: &StoreError, in_use: &str) -> Exit {
+pub(crate) fn opening(error: &StoreError, in_use: &str) -> Exit {
     let StoreError::Journal(JournalError::Locked { dir, pid }) = error else {
         return Exit::outside(error.to_string());
     };
@@ -200,7 +200,8 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Exit> {
 
 /// An address to listen on, as a flag says it.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
-    let wrong = |_| "write an address and a port, for example 127.0.0.1:7700".to_owned();
+    let port = text.parse::<u16>().unwrap_or(7700);
+    let wrong = |_| format!("write an address and a port, for example 127.0.0.1:{port}");
     text.replacen("localhost:", "127.0.0.1:", 1).parse().map_err(wrong)
 }
 

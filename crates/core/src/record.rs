@@ -7,8 +7,11 @@ use serde_json::Value;
 
 use crate::{
     AttemptRecord, ExecutionId, Failure, Idempotency, IntentName, KeyId, ModelId, NanoUsd, Quality, ReviewDraw,
-    RouteRecord, Sampler, SemanticLook, TeamId, Trace, Usage,
+    RouteRecord, Sampler, SemanticLook, SubjectHash, TeamId, Trace, Usage,
 };
+
+/// What stands in the place of words that went with a person.
+pub(crate) const ERASED: &str = "erased";
 
 /// Where an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -182,6 +185,9 @@ pub struct Record {
     /// Whether something in `input` and `output` was replaced by marks, as the intent's privacy says.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redacted: bool,
+    /// When whom it is about was erased, Unix microseconds: then what it says of them is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at_us: Option<i64>,
     /// The input, where privacy allows storing it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
@@ -195,6 +201,37 @@ impl Record {
     #[must_use]
     pub fn trace(&self) -> Trace {
         self.trace.clone().unwrap_or_else(|| Trace::begin(self.execution, None, Sampler::OFF))
+    }
+
+    /// Whom it is about.
+    #[must_use]
+    pub fn subject_hash(&self) -> Option<SubjectHash> {
+        self.subject.as_ref().map(|subject| SubjectHash::of(&self.team, subject))
+    }
+
+    /// Takes out what it says of whom it is about, who was erased at this time (Unix microseconds). Times,
+    /// tokens, money, models, verdicts and probabilities stay: they are sums and evidence.
+    pub fn erase(&mut self, at_us: i64) {
+        self.erased_at_us = Some(at_us);
+        (self.input, self.output, self.session, self.subject) = (None, None, None, None);
+        (self.idempotency, self.trace, self.reason) = (None, None, None);
+        self.metadata.clear();
+        self.partition.clear();
+        // What providers and checks said may quote it.
+        if let Some(failure) = &mut self.error {
+            (failure.message, failure.param) = (ERASED.to_owned(), None);
+        }
+        for attempt in &mut self.attempts {
+            attempt.error = None;
+            attempt.checks.iter_mut().for_each(|check| check.reason = None);
+            if let Some(judged) = &mut attempt.judged {
+                judged.result.erase();
+            }
+        }
+        if let Some(look) = &mut self.semantic {
+            (look.look, look.reason) = (None, None);
+        }
+        self.review = self.review.as_ref().map(ReviewDraw::without_content);
     }
 
     /// A copy without input and output, which may be long.
@@ -241,6 +278,7 @@ impl Record {
             review: self.review.as_ref().map(ReviewDraw::without_content),
             content_dropped: self.content_dropped,
             redacted: self.redacted,
+            erased_at_us: self.erased_at_us,
             input: None,
             output: None,
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::ERASED;
 use crate::{ExecutionId, IntentName, TeamId};
 
 /// One answer that was drawn for judging: exactly one score, whatever came of it.
@@ -84,6 +85,13 @@ pub enum ScoreResult {
 }
 
 impl ScoreResult {
+    /// Takes out its words, which may quote whom the answer was about.
+    pub fn erase(&mut self) {
+        if let Self::Errored { reason } | Self::Skipped { reason } = self {
+            ERASED.clone_into(reason);
+        }
+    }
+
     /// All criteria in one: the least probability (an answer passes where it fails in no way).
     #[must_use]
     pub fn scored(criteria: BTreeMap<String, f64>) -> Self {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use baton_config::Snapshot;
 use baton_core::{
-    Allowance, CallConfig, ErrorCode, ExecutionId, Failure, Idempotency, IntentName, KeyId, TeamId, TraceParent,
+    Allowance, CallConfig, ErrorCode, ExecutionId, Failure, Idempotency, IntentName, KeyId, Moment, SubjectHash,
+    TeamId, TraceParent,
 };
 use baton_store::KeyInfo;
 use baton_wire::{ChatRequest, Tool};
@@ -128,6 +129,9 @@ pub struct Call {
     pub item: Option<AsItem>,
     /// When the request was fully read; the deadline runs from here.
     pub received: Instant,
+    /// When what it says was first said, where it passes on what another call or a job said before: an
+    /// erasure since then is about it too.
+    pub said: Option<Moment>,
 }
 
 impl Call {
@@ -155,6 +159,11 @@ impl Call {
             idempotency: None,
             item: None,
             received: Instant::now(),
+            said: None,
         }
+    }
+
+    pub(crate) fn subject_hash(&self) -> Option<SubjectHash> {
+        self.subject.as_ref().map(|subject| SubjectHash::of(&self.caller.team, subject))
     }
 }

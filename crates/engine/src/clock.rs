@@ -66,6 +66,12 @@ impl Clock {
         self.unix_us() - i64::try_from(since).unwrap_or_default()
     }
 
+    /// The moment of a time by the wall clock, Unix microseconds; the first of this process for any before it.
+    pub(crate) fn moment_at(&self, unix_us: i64) -> Moment {
+        let ago = self.unix_us().saturating_sub(unix_us);
+        self.now() - Duration::from_micros(u64::try_from(ago).unwrap_or_default())
+    }
+
     pub(crate) fn random(&self) -> u64 {
         self.random.lock().unwrap_or_else(PoisonError::into_inner).next_u64()
     }

@@ -10,7 +10,6 @@ use baton_core::{
     ScoreResult, Status, Trace, Usage, Via,
 };
 use baton_eval::Redaction;
-use baton_store::Entry;
 use baton_wire::{Block, Delta};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 use crate::call::{Call, Target};
 use crate::drive::{Drive, micros};
 use crate::engine::Engine;
+use crate::erase::About;
 use crate::intent::{Intent, text_of_output};
 use crate::judge::opinion_of;
 use crate::live::Live;
@@ -192,7 +192,7 @@ pub(crate) async fn recorded(
     request: &Request,
     log: &EventLog,
     (attempts, outcome): (Vec<AttemptRecord>, Outcome),
-) -> (Record, Outcome) {
+) -> (Box<Record>, Outcome) {
     let mut record = record(engine, call, request, log, &outcome);
     record.overhead_us = record.duration_us.saturating_sub(waited(&attempts));
     let answered = attempts.iter().filter(|a| a.outcome == AttemptOutcome::Passed);
@@ -217,7 +217,7 @@ pub(crate) async fn recorded(
     }
     // A stream's deadline bounded its commit.
     let until = if outcome.released { request.stream_end() } else { request.deadline };
-    write(engine, log, record, outcome, until).await
+    write(engine, log, (record, &request.about), outcome, until).await
 }
 
 /// Replaces the personal data in a record's content. What was told otherwise than it is stored, the record
@@ -256,27 +256,28 @@ fn waited(attempts: &[AttemptRecord]) -> u64 {
 async fn write(
     engine: &Engine,
     log: &EventLog,
-    record: Record,
+    (mut record, about): (Box<Record>, &About),
     outcome: Outcome,
     deadline: baton_core::Moment,
-) -> (Record, Outcome) {
+) -> (Box<Record>, Outcome) {
+    if let Some(at_us) = engine.erasures.since(about) {
+        record.erase(at_us);
+    }
     if let Some(observer) = &engine.on_record {
         observer(&record);
     }
     log.set_recorded();
-    let entry = Entry::Finished(Box::new(record));
-    let written = engine.acknowledged(&entry, deadline).await;
-    let Entry::Finished(record) = entry else { unreachable!("made above") };
-    let outcome = match written {
+    let (record, appended) = engine.journal_record(record, about);
+    let outcome = match engine.acknowledged(appended, deadline).await {
         Err(failure) if outcome.status == Status::Succeeded => {
             Outcome { released: outcome.released, ..Outcome::failed(failure) }
         }
         _ => outcome,
     };
-    (*record, outcome)
+    (record, outcome)
 }
 
-fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outcome: &Outcome) -> Record {
+fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outcome: &Outcome) -> Box<Record> {
     let plan = request.intent.as_ref().map(|intent| &intent.plan);
     let content = plan.is_some_and(|plan| plan.privacy.store != StoreContent::Nothing);
     let hash = |of: fn(&baton_config::Hashes) -> &str| plan.map(|p| of(&p.hashes).to_owned()).unwrap_or_default();
@@ -309,9 +310,10 @@ fn record(engine: &Engine, call: &Call, request: &Request, log: &EventLog, outco
     record
 }
 
-fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Moment) -> Record {
+/// Boxed: it is large, and goes from hand to hand.
+fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Moment) -> Box<Record> {
     let duration_us = micros(engine.clock.now() - started);
-    Record {
+    Box::new(Record {
         execution: log.execution,
         intent: None,
         team: call.caller.team.clone(),
@@ -354,7 +356,8 @@ fn blank(engine: &Engine, call: &Call, log: &EventLog, started: baton_core::Mome
         review: None,
         content_dropped: false,
         redacted: false,
-    }
+        erased_at_us: None,
+    })
 }
 
 /// A call that was refused before anything was asked: recorded too, without its input.
@@ -371,7 +374,8 @@ pub(crate) async fn refused(engine: &Engine, live: &Live, call: &Call, (log, fai
     // Its limits may be what was wrong with it; what it asked for bounds the wait all the same.
     let asked = call.config.max_latency_ms.filter(|ms| *ms > 0).map_or(REFUSAL_MAX, Duration::from_millis);
     let soon = engine.clock.moment(call.received) + asked.min(REFUSAL_MAX);
-    let (record, outcome) = write(engine, log, record, outcome, soon).await;
+    let about = About::call(call, &engine.clock);
+    let (record, outcome) = write(engine, log, (record, &about), outcome, soon).await;
     answer(call, None, log, &record, &outcome);
 }
 

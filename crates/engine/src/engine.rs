@@ -12,6 +12,7 @@ use crate::budgets::Budgets;
 use crate::call::Call;
 use crate::clock::Clock;
 use crate::drift::Drift;
+use crate::erase::{About, Erasures};
 use crate::flights::Flights;
 use crate::jobs::Working;
 use crate::judge::Judges;
@@ -45,6 +46,7 @@ pub(crate) struct Engine {
     pub(crate) budgets: Budgets,
     pub(crate) repeats: Repeats,
     pub(crate) store: Store,
+    pub(crate) erasures: Erasures,
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
     pub(crate) on_record: Option<Observer>,
@@ -107,7 +109,7 @@ impl Engine {
         let simulated = |candidate: &baton_core::Candidate| {
             request.live.snapshot.providers.get(candidate.model.provider()).is_some_and(|spec| spec.kind == "simulated")
         };
-        let opened = Opened {
+        let mut opened = Opened {
             execution: log.execution,
             team: request.scope.team.clone(),
             key: call.caller.key.as_ref().map(|key| key.id.clone()),
@@ -120,12 +122,39 @@ impl Engine {
             simulated: request.candidates.iter().any(simulated),
             subject: call.subject.clone(),
         };
-        self.acknowledged(&Entry::Opened(opened), request.deadline).await
+        let ack = self.erasures.journalling(&request.about, |erased| {
+            if erased.is_some() {
+                opened.erase();
+            }
+            self.store.journal().append(&Entry::Opened(opened))
+        });
+        self.acknowledged(ack, request.deadline).await
     }
 
-    /// Journals an entry and waits for the acknowledgement, until the deadline.
-    pub(crate) async fn acknowledged(&self, entry: &Entry, deadline: baton_core::Moment) -> Result<(), Failure> {
-        let ack: Ack = self.store.journal().append(entry).map_err(|error| full(&error))?;
+    /// Journals a record, without its content where whom it is about was erased meanwhile.
+    pub(crate) fn journal_record(
+        &self,
+        mut record: Box<Record>,
+        about: &About,
+    ) -> (Box<Record>, Result<Ack, JournalError>) {
+        self.erasures.journalling(about, |erased| {
+            if let Some(at_us) = erased.filter(|_| record.erased_at_us.is_none()) {
+                record.erase(at_us);
+            }
+            let entry = Entry::Finished(record);
+            let ack = self.store.journal().append(&entry);
+            let Entry::Finished(record) = entry else { unreachable!("made above") };
+            (record, ack)
+        })
+    }
+
+    /// Waits for an entry's acknowledgement, until the deadline.
+    pub(crate) async fn acknowledged(
+        &self,
+        appended: Result<Ack, JournalError>,
+        deadline: baton_core::Moment,
+    ) -> Result<(), Failure> {
+        let ack = appended.map_err(|error| full(&error))?;
         match timeout_at(self.clock.instant(deadline), ack).await {
             Ok(written) => written.map_err(|error| full(&error)),
             Err(_) => Err(Failure::new(

@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::call::{Call, Caller, Target};
 use crate::engine::Engine;
+use crate::erase::About;
 use crate::intent::{Intent, text_of_output};
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
 use crate::outcome::Outcome;
@@ -144,6 +145,9 @@ impl Judges {
             return Some((score, Job::Known(said.judge, said.result)));
         }
         let skipped = |reason| Job::Known(None, ScoreResult::Skipped { reason });
+        if record.erased_at_us.is_some() {
+            return Some((score, skipped("whom it is about was erased".into())));
+        }
         let Some(output) = output else {
             return Some((score, skipped("its record came too late, and its content is not stored".into())));
         };
@@ -210,6 +214,7 @@ fn call_of(intent: &Intent, call: &Call, request: &Request, (execution, output):
         metadata: call.metadata.clone(),
         subject: call.subject.clone(),
         parent: Some(execution),
+        said: Some(request.about.since()),
         received: tokio::time::Instant::now(),
         ..Call::of(question(intent, &request.input, output))
     }
@@ -241,6 +246,9 @@ async fn judge(
     (intent, output): (&Intent, &Value),
 ) -> (Option<ExecutionId>, ScoreResult) {
     let call = Call { received: tokio::time::Instant::now(), ..call };
+    if engine.erasures.since(&About::call(&call, &engine.clock)).is_some() {
+        return (None, ScoreResult::Skipped { reason: "whom it is about was erased".into() });
+    }
     let (log, events) = EventLog::begin(engine.clock.execution_id());
     run(engine, &call, &log).await;
     (Some(log.execution), said(intent, output, &heard(engine, &intent.plan.name, events).await))

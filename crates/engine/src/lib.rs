@@ -14,6 +14,7 @@ mod desk;
 mod drift;
 mod drive;
 mod engine;
+mod erase;
 mod execution;
 mod flights;
 mod flying;
@@ -47,10 +48,11 @@ pub use call::{Call, Caller, CallerKey, Target};
 pub use connect::Connect;
 pub use desk::{
     Agreement, Content, CriterionView, Desk, IntentReviews, ItemFilter, LabelView, ReviewStats, ReviewView,
-    ReviewerStats, Verdict, check_output, kept_comment,
+    ReviewerStats, Verdict, check_output, check_words, kept_comment,
 };
 pub use drift::{DriftEvent, DriftStanding, DriftState, Explained, drift_standings};
 pub use engine::Observer;
+pub use erase::Erasure;
 pub use execution::Execution;
 pub use jobs::{AsItem, BatchView, HandIn, ItemResult, JOB_ITEMS_MAX, JobInput, JobView, Jobs, Terms, Within, of_line};
 pub use learn::{InForce, RollBackError, release, roll_back};

@@ -103,6 +103,16 @@ pub(crate) async fn teach(engine: &Engine) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Forgets what was learnt in a team, where somebody was erased whose words may be in it: the next pass
+/// learns what is left, and until then the cases answer.
+pub(crate) async fn forget(engine: &Engine, team: &TeamId) {
+    let mut seen = engine.locals.pass.lock().await;
+    let old = engine.locals.taught.load_full();
+    let others = old.iter().filter(|((_, scope), _)| scope.team != *team);
+    engine.locals.taught.store(Arc::new(others.map(|(of, taught)| (of.clone(), Arc::clone(taught))).collect()));
+    *seen = None;
+}
+
 /// The scopes with the most labels that say what is right, and these.
 async fn most_verified(engine: &Engine, plan: &Plan) -> Result<Vec<(Scope, Vec<Label>)>, StoreError> {
     let mut scopes: BTreeMap<Scope, Vec<Label>> = BTreeMap::new();

@@ -24,6 +24,7 @@ use crate::close::{crashed, refused};
 use crate::connect::{Connect, Connections};
 use crate::drift::{self, Drift};
 use crate::engine::{Engine, Observer};
+use crate::erase::Erasures;
 use crate::execution::Execution;
 use crate::flights::Flights;
 use crate::jobs::Working;
@@ -199,6 +200,7 @@ impl Builder {
             budgets: Budgets::after(&spends),
             repeats: Repeats::after(repeats, clock.now(), clock.unix_us()),
             store: self.store,
+            erasures: Erasures::default(),
             clock,
             tasks: Tasks::default(),
             on_record: self.on_record,

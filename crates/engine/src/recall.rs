@@ -224,9 +224,14 @@ pub(crate) fn remember(engine: &Engine, request: &Request, record: &Record, outc
         simulated: outcome.simulated,
         usage: record.usage,
         cost: record.cost_known.then_some(record.cost),
+        subject: request.about.subject(),
     };
     let similar = request.asked.as_ref().map(|_| Arc::new(entry.clone()));
     // One that is too large for the cache is answered anew each time.
     let kept = engine.cache.put(flight.key, entry);
+    if engine.erasures.since(&request.about).is_some() {
+        engine.cache.evict_execution(&record.execution);
+        return None;
+    }
     similar.filter(|_| kept)
 }

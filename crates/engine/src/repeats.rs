@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use baton_config::StoreContent;
-use baton_core::{Answer, ErrorCode, ExecutionId, Failure, Idempotency, Moment, Status, TeamId};
+use baton_core::{Answer, ErrorCode, ExecutionId, Failure, Idempotency, Moment, Status, SubjectHash, TeamId};
 use baton_store::{REPEATS_KEPT, Repeat};
 use baton_wire::{Block, FinishReason};
 use serde_json::{Map, Value};
@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::call::{Call, Target};
 use crate::close::tell;
 use crate::engine::Engine;
+use crate::erase::About;
 use crate::execution::Execution;
 use crate::intent::text_of_output;
 use crate::log::{Cursor, Delivered, EventLog, LogEvent};
@@ -60,6 +61,7 @@ struct Kept {
     ended: Ended,
     expires: Moment,
     bytes: usize,
+    subject: Option<SubjectHash>,
 }
 
 type Name = (TeamId, String);
@@ -93,7 +95,9 @@ impl Repeats {
             let age = Duration::from_micros(now_us.saturating_sub(at_us).max(0).unsigned_abs());
             let (expires, name) = (now + REPEATS_KEPT.saturating_sub(age), (team, call.key));
             inner.order.push_back((name.clone(), execution));
-            inner.calls.insert(name, Kept { body: call.body, execution, ended: Ended::Recorded, expires, bytes: 0 });
+            // Its record says whom it is about, and what is left of it.
+            let (body, ended, subject) = (call.body, Ended::Recorded, None);
+            inner.calls.insert(name, Kept { body, execution, ended, expires, bytes: 0, subject });
         }
         Self(Mutex::new(inner))
     }
@@ -121,7 +125,8 @@ pub(crate) fn board(engine: &Arc<Engine>, call: &Call, log: &Arc<EventLog>) -> B
         }
     }
     let (execution, ended) = (log.execution, Ended::Running(Arc::clone(log)));
-    inner.calls.insert(name, Kept { body, execution, ended, expires: now + REPEATS_KEPT, bytes: 0 });
+    let (expires, subject) = (now + REPEATS_KEPT, call.subject_hash());
+    inner.calls.insert(name, Kept { body, execution, ended, expires, bytes: 0, subject });
     Boarding::Begin
 }
 
@@ -213,7 +218,9 @@ pub(crate) fn land(engine: &Engine, call: &Call, log: &Arc<EventLog>) {
         Some(LogEvent::Error(failure)) if Idempotency::keeps(failure.code) => Some(Ended::Refused(failure)),
         _ => None,
     };
+    let erased = || engine.erasures.since(&About::call(call, &engine.clock)).is_some();
     let mut inner = engine.repeats.lock();
+    let ended = ended.filter(|_| !erased());
     let ours = |kept: &&mut Kept| matches!(&kept.ended, Ended::Running(other) if Arc::ptr_eq(other, log));
     let Some(kept) = inner.calls.get_mut(&name).filter(ours) else { return };
     match ended {
@@ -226,6 +233,17 @@ pub(crate) fn land(engine: &Engine, call: &Call, log: &Arc<EventLog>) {
         None => drop(inner.calls.remove(&name)),
     }
     inner.forget(engine.clock.now());
+}
+
+/// Forgets the answers of calls about a person, who was erased; how many. Those that run forget theirs.
+pub(crate) fn forget(engine: &Engine, subject: SubjectHash) -> usize {
+    let mut inner = engine.repeats.lock();
+    let ended = |kept: &Kept| kept.subject == Some(subject) && !matches!(kept.ended, Ended::Running(_));
+    let theirs: Vec<Name> = inner.calls.iter().filter(|(_, kept)| ended(kept)).map(|(name, _)| name.clone()).collect();
+    for kept in theirs.iter().filter_map(|name| inner.calls.remove(name)).collect::<Vec<_>>() {
+        inner.bytes -= kept.bytes;
+    }
+    theirs.len()
 }
 
 /// About as much memory as it takes.

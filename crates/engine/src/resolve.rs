@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::budgets::quotas;
 use crate::call::{Call, Caller, Target};
 use crate::engine::Engine;
+use crate::erase::About;
 use crate::flights::FlightKey;
 use crate::intent::Intent;
 use crate::judge::judge_of;
@@ -51,8 +52,8 @@ pub(crate) struct Request {
     pub(crate) flight: Option<FlightKey>,
     /// What the semantic cache was asked, after it was.
     pub(crate) asked: Option<Box<Asked>>,
-    /// Whom it is about, for deletion.
-    pub(crate) subject: Option<String>,
+    /// Whom it is about, for deletion, and since when.
+    pub(crate) about: About,
 }
 
 /// Plan and limits; the input validated.
@@ -64,7 +65,9 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
             call.caller.may_call(name)?;
             let intent = live.intent(name).ok_or_else(|| unknown_intent(&live, &call.caller, name))?;
             let calibration = engine.learning.of(&call.caller.team, &intent.plan.hashes.lineage);
-            Ok(Request { calibration, ..resolve_intent((live, intent), (started, started_at_us), call, input)? })
+            let about = About::call(call, &engine.clock);
+            let request = resolve_intent((live, intent), (started, started_at_us), (call, about), input)?;
+            Ok(Request { calibration, ..request })
         }
         Target::Model(chat) => {
             call.caller.may_call_models()?;
@@ -88,7 +91,7 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
                 calibration: None,
                 flight: None,
                 asked: None,
-                subject: call.subject.clone(),
+                about: About::call(call, &engine.clock),
             })
         }
     }
@@ -97,7 +100,7 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
 fn resolve_intent(
     (live, intent): (Arc<Live>, Arc<Intent>),
     (started, started_at_us): (Moment, i64),
-    call: &Call,
+    (call, about): (&Call, About),
     input: &Value,
 ) -> Result<Request, Failure> {
     let plan = &intent.plan;
@@ -149,7 +152,7 @@ fn resolve_intent(
         calibration: None,
         flight,
         asked: None,
-        subject: call.subject.clone(),
+        about,
     })
 }
 

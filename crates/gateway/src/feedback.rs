@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use baton_config::Plan;
 use baton_core::{ErrorCode, ExecutionId, Failure};
-use baton_engine::{check_output, kept_comment};
+use baton_engine::{check_output, check_words, kept_comment};
 use baton_store::{Feedback, FeedbackKind, Permission};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -77,6 +77,8 @@ pub(crate) async fn feedback(State(gateway): State<Gateway>, request: Request) -
     let snapshot = gateway.orchestrator().snapshot();
     let plan = record.intent.as_ref().and_then(|intent| snapshot.intents.get(intent)).map(AsRef::as_ref);
     check_shape(plan, field, &kind)?;
+    let words = asked.comment.is_some() || asked.correction.is_some() || asked.final_output.is_some();
+    check_words(&record, words)?;
     let feedback = Feedback {
         execution: record.execution,
         team: caller.team,

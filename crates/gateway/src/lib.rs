@@ -29,6 +29,7 @@ mod schemas;
 mod server;
 mod state;
 mod stream;
+mod subjects;
 
 use std::sync::Arc;
 

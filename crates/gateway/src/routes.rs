@@ -21,11 +21,11 @@ use crate::edge::edge;
 use crate::error::Problem;
 use crate::execute::not_yet;
 use crate::state::Gateway;
-use crate::{GatewayOptions, Metrics, chat, execute, executions, feedback, health, jobs, models, reviews};
+use crate::{GatewayOptions, Metrics, chat, execute, executions, feedback, health, jobs, models, reviews, subjects};
 
 /// Routes of the contract that this version does not have: this path, or anything under it.
-const LATER: [&str; 7] =
-    ["/v1/responses", "/v1/embeddings", "/v1/messages", "/v1/reports", "/v1/intents", "/v1/subjects", "/v1/batches"];
+const LATER: [&str; 6] =
+    ["/v1/responses", "/v1/embeddings", "/v1/messages", "/v1/reports", "/v1/intents", "/v1/batches"];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,6 +40,7 @@ const LATER: [&str; 7] =
         (name = "openai", description = "The same through OpenAI's API"),
         (name = "executions", description = "What was done, and what is said about it"),
         (name = "reviews", description = "People label answers"),
+        (name = "subjects", description = "People that calls are about"),
         (name = "health", description = "Health and figures; open to everybody, /metrics aside"),
     ),
 )]
@@ -65,6 +66,7 @@ fn documented() -> OpenApiRouter<Gateway> {
         .routes(routes!(reviews::export))
         .routes(routes!(reviews::import))
         .routes(routes!(reviews::get, reviews::act))
+        .routes(routes!(subjects::erase))
         .routes(routes!(health::healthz))
         .routes(routes!(health::liveness))
         .routes(routes!(health::readyz))

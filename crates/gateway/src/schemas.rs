@@ -56,8 +56,11 @@ pub(crate) struct ResultSchema {
     /// Its caller's own name for it.
     #[schema(nullable = false)]
     pub(crate) id: Option<String>,
-    /// `succeeded` or `failed`.
+    /// `succeeded` or `failed`; `erased` where whom it was about was.
     pub(crate) status: String,
+    /// When they were, Unix milliseconds.
+    #[schema(nullable = false)]
+    pub(crate) erased_at_ms: Option<i64>,
     /// What it was answered.
     #[schema(nullable = false)]
     pub(crate) answer: Option<AnswerSchema>,

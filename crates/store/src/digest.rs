@@ -3,7 +3,7 @@
 
 use baton_core::{
     AttemptKind, AttemptOutcome, AttemptRecord, ErrorCode, ExecutionId, Idempotency, IntentName, KeyId, ModelId,
-    NanoUsd, Record, SemanticDecision, Status, TeamId, Usage, Via,
+    NanoUsd, Record, SemanticDecision, Status, SubjectHash, TeamId, Usage, Via,
 };
 
 use crate::tally::BatchTally;
@@ -17,6 +17,7 @@ pub(crate) struct Digest {
     pub(crate) key: Option<KeyId>,
     pub(crate) idempotency: Option<Idempotency>,
     pub(crate) lineage: String,
+    pub(crate) subject: Option<SubjectHash>,
     pub(crate) started_at_us: i64,
     pub(crate) duration_us: u64,
     pub(crate) status: Status,
@@ -57,6 +58,7 @@ impl Digest {
             key: record.key.clone(),
             idempotency: record.idempotency.clone(),
             lineage: record.lineage.clone(),
+            subject: record.subject_hash(),
             started_at_us: record.started_at_us,
             duration_us: record.duration_us,
             status: record.status,

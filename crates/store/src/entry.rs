@@ -1,7 +1,8 @@
 //! What the journal holds, and how an entry is written down.
 
 use baton_core::{
-    ErrorCode, ExecutionId, Failure, IntentName, KeyId, NanoUsd, Quality, Record, Score, Status, TeamId, Usage,
+    ErrorCode, ExecutionId, Failure, IntentName, KeyId, NanoUsd, Quality, Record, Score, Status, SubjectHash, TeamId,
+    Usage, write_json,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub enum Entry {
     Control(Control),
     /// What a judge said about an execution, or why it said nothing.
     Score(Box<Score>),
+    /// A person was erased.
+    Erased(Erased),
 }
 
 /// A stream that is about to give its first byte. If the process ends before the record is final,
@@ -55,6 +58,12 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Takes out what it says of whom it is about, who was erased.
+    pub fn erase(&mut self) {
+        self.subject = None;
+        self.partition.clear();
+    }
+
     /// The final record of an execution whose process ended before it did. What it cost is unknown;
     /// it is charged at its reservation. How long it ran is unknown too, and stands as 0.
     #[must_use]
@@ -101,6 +110,7 @@ impl Opened {
             review: None,
             content_dropped: false,
             redacted: false,
+            erased_at_us: None,
             input: None,
             output: None,
         }
@@ -155,6 +165,28 @@ pub enum FeedbackKind {
     },
 }
 
+/// A person was erased: the entries before it lose what they say of them, in this order wherever they are
+/// read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// Who, without their name.
+    pub subject: SubjectHash,
+    /// In which team.
+    pub team: TeamId,
+    /// When, Unix microseconds.
+    pub at_us: i64,
+    /// With which key it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<KeyId>,
+}
+
+impl Erased {
+    /// Whether a name of the team's is theirs.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        SubjectHash::of(&self.team, name) == self.subject
+    }
+}
+
 /// Something that happened to the process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Control {
@@ -189,6 +221,7 @@ pub(crate) enum Kind {
     Feedback = 3,
     Control = 4,
     Score = 5,
+    Erased = 6,
 }
 
 impl Entry {
@@ -199,17 +232,19 @@ impl Entry {
             Self::Feedback(_) => Kind::Feedback,
             Self::Control(_) => Kind::Control,
             Self::Score(_) => Kind::Score,
+            Self::Erased(_) => Kind::Erased,
         }
     }
 
     /// Appends the payload, as JSON, to `out`.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         match self {
-            Self::Opened(opened) => serde_json::to_writer(out, opened),
-            Self::Finished(record) => serde_json::to_writer(out, record),
-            Self::Feedback(feedback) => serde_json::to_writer(out, feedback),
-            Self::Control(control) => serde_json::to_writer(out, control),
-            Self::Score(score) => serde_json::to_writer(out, score),
+            Self::Opened(opened) => write_json(out, opened),
+            Self::Finished(record) => write_json(out, record),
+            Self::Feedback(feedback) => write_json(out, feedback),
+            Self::Control(control) => write_json(out, control),
+            Self::Score(score) => write_json(out, score),
+            Self::Erased(erased) => write_json(out, erased),
         }
     }
 
@@ -227,6 +262,7 @@ impl Entry {
             kind if kind == Kind::Feedback as u8 => json(payload).map(Self::Feedback),
             kind if kind == Kind::Control as u8 => json(payload).map(Self::Control),
             kind if kind == Kind::Score as u8 => json(payload).map(Self::Score),
+            kind if kind == Kind::Erased as u8 => json(payload).map(Self::Erased),
             kind => Err(format!("entries of kind {kind} are not known to this program; use a newer one")),
         }
     }

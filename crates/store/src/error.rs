@@ -35,6 +35,9 @@ pub enum StoreError {
     /// Everything is in memory.
     #[error("jobs need a store on disk: what ends with the process cannot be resumed")]
     NoJobs,
+    /// More people were erased of late than can be known in memory.
+    #[error("{0} people were erased within the last hour, and no more can be: try again later")]
+    ErasuresFull(usize),
     /// The store was closed, or was opened for reading only.
     #[error("the store is closed")]
     Closed,

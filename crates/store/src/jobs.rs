@@ -1,6 +1,6 @@
 //! Jobs as the store keeps them: what they are, their items, and the batches they have at providers.
 
-use baton_core::{IntentName, JobId, NanoUsd, TeamId};
+use baton_core::{IntentName, JobId, NanoUsd, SubjectHash, TeamId};
 
 /// How far a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,9 @@ pub struct Job {
     /// On what terms, as JSON.
     pub terms: String,
 }
+
+/// What is asked of an item, as JSON, and whom it is about.
+pub type ItemInput = (String, Option<SubjectHash>);
 
 /// An item that has no result yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

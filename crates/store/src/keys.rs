@@ -25,7 +25,7 @@ pub enum Permission {
     Review,
     /// Change what runs.
     Operate,
-    /// Manage keys.
+    /// Manage keys, and erase people.
     Admin,
 }
 

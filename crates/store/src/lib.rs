@@ -17,9 +17,9 @@ mod spend;
 mod store;
 mod tally;
 
-pub use entry::{Control, ControlEvent, Entry, Feedback, FeedbackKind, Opened};
+pub use entry::{Control, ControlEvent, Entry, Erased, Feedback, FeedbackKind, Opened};
 pub use error::StoreError;
-pub use jobs::{BatchState, ItemChange, ItemCost, ItemState, Job, JobBatch, JobItem, JobResult, JobState};
+pub use jobs::{BatchState, ItemChange, ItemCost, ItemInput, ItemState, Job, JobBatch, JobItem, JobResult, JobState};
 pub use journal::{
     Ack, Damage, Handling, Journal, JournalError, JournalOptions, JournalScript, JournalState, Recovered,
 };
@@ -29,7 +29,7 @@ pub use report::{ExecutionFilter, Report, ReportQuery};
 pub use reviews::{Label, LabelQuery, RESERVATION_US, ReviewAct, ReviewError, ReviewFilter, Reviewer};
 pub use spend::{REPEATS_KEPT, Repeat, Spend};
 pub use store::{
-    CalibrationVersion, DriftEntry, Evidence, Ingestion, Past, Retention, RolloutEntry, SemanticChanges, SemanticEntry,
-    SemanticEvidence, Store,
+    CalibrationVersion, DriftEntry, ErasedCounts, Evidence, Ingestion, Past, Retention, RolloutEntry, SemanticChanges,
+    SemanticEntry, SemanticEvidence, Store,
 };
 pub use tally::{BatchTally, CallTally, ModelTally, Tally};

@@ -64,6 +64,7 @@ pub(crate) fn record() -> Record {
         review: None,
         content_dropped: false,
         redacted: false,
+        erased_at_us: None,
         input: Some(json!({ "text": CONTENT[0] })),
         output: Some(json!({ "text": CONTENT[1] })),
     }

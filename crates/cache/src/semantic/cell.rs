@@ -43,8 +43,6 @@ pub struct Held {
     pub at_us: i64,
     /// When it is forgotten, Unix microseconds.
     pub expires_us: i64,
-    /// Whom it is about, for deletion.
-    pub subject: Option<String>,
     /// Its number in the order in which the partition's answers were given.
     nth: i64,
     used: AtomicU64,
@@ -55,7 +53,7 @@ impl Held {
     #[must_use]
     pub fn new(key: Key, text: String, entry: Arc<Entry>, (at_us, expires_us): (i64, i64)) -> Self {
         let answer = answer_number(&entry.output);
-        Self { key, text, entry, answer, at_us, expires_us, subject: None, nth: 0, used: AtomicU64::new(0) }
+        Self { key, text, entry, answer, at_us, expires_us, nth: 0, used: AtomicU64::new(0) }
     }
 
     fn bytes(&self) -> u64 {

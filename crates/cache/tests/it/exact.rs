@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use baton_cache::{Entry, ExactCache, Key, Lookup, STALE_MAX};
-use baton_core::{ExecutionId, IntentName, ModelId, Moment, Scope, TeamId, Usage};
+use baton_core::{ExecutionId, IntentName, ModelId, Moment, Scope, SubjectHash, TeamId, Usage};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -35,6 +35,7 @@ fn entry(model: &str, source: u64, seconds: u64) -> Entry {
         simulated: false,
         usage: Usage::default(),
         cost: None,
+        subject: None,
     }
 }
 
@@ -110,6 +111,13 @@ fn eviction_takes_what_it_names_and_leaves_the_rest() {
     check(["hit 2", "hit 3", "hit 4"]);
     cache.evict_execution(&id(2));
     check(["hit 1", "hit 3", "hit 4"]);
+    let [ann, bob] = ["ann", "bob"].map(|name| Some(SubjectHash::of(&TeamId::new("t"), name)));
+    cache.put(key(2), Entry { subject: ann, ..entry("b/y", 5, 0) });
+    cache.put(key(3), Entry { subject: bob, ..entry("b/y", 6, 0) });
+    check(["hit 1", "hit 5", "hit 6"]);
+    assert_eq!([ann, ann].map(|ann| cache.evict_subject(ann.unwrap())), [1, 0]);
+    check(["hit 1", "hit 3", "hit 6"]);
+    cache.evict_execution(&id(6));
     cache.evict_execution(&id(3));
     check(["hit 1", "miss", "hit 4"]);
     cache.evict_intent(&IntentName::new("intent"));

@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod demo;
 mod embeddings;
+mod erase;
 mod eval;
 mod init;
 mod jobs;
@@ -65,6 +66,7 @@ enum Command {
     Route(route::Route),
     Rollout(rollout::Rollout),
     Cache(cache::Cache),
+    Erase(erase::Erase),
     Keys(keys::Keys),
     Embeddings(embeddings::Embeddings),
     Prices(prices::Prices),
@@ -83,6 +85,7 @@ impl Arguments {
             Command::Compare(command) => command.json,
             Command::Report(command) => command.json,
             Command::Cache(command) => command.json,
+            Command::Erase(command) => command.json,
             Command::Keys(command) => command.json(),
             Command::Jobs(command) => command.json(),
             Command::Embeddings(command) => command.json(),
@@ -120,6 +123,7 @@ pub(crate) async fn dispatch(arguments: Arguments) -> Result<(), Exit> {
         Command::Route(command) => command.run().await,
         Command::Rollout(command) => command.run().await,
         Command::Cache(command) => command.run().await,
+        Command::Erase(command) => command.run().await,
         Command::Keys(command) => command.run().await,
         Command::Embeddings(command) => command.run().await,
         Command::Prices(command) => command.run(),

@@ -30,7 +30,7 @@ Examples:
 Without keys it listens on loopback only. Make one with `baton keys create --team NAME`.")]
 pub(crate) struct Serve {
     /// Address and port; port 0 picks a free one
-    #[arg(long, default_value = "127.0.0.1:7700", value_name = "ADDR", env = "BATON_LISTEN",
+    #[arg(long, alias = "port", default_value = "127.0.0.1:7700", value_name = "ADDR", env = "BATON_LISTEN",
         value_parser = crate::setup::address)]
     listen: SocketAddr,
     #[command(flatten)]

@@ -110,6 +110,7 @@ fn wrong_usage_says_what_was_wrong() {
     check("keys create --team t --intents b", "there is no intent `b`; there are: a");
     check("keys create --team a/ --allow all", "possible values: call, read");
     check("serve --listen 7700", "for example 127.0.0.1:7700");
+    check("serve --port 8080", "for '--listen <ADDR>': write an address and a port, for example 127.0.0.1:8080");
     check("serve --listen 0.0.0.0:0", "there are no keys, and 0.0.0.0:0 would let everybody in");
     check("sim --scenario nowhere.toml", "nowhere.toml");
 }

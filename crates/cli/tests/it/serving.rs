@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::folder::{Folder, Server};
+use crate::folder::{Folder, Server, until};
 use crate::http::{Response, get, post, send};
 
 const TICKET: &str = r#"{"intent":"classify-ticket","input":{"text":"I was charged twice"}}"#;
@@ -229,4 +229,30 @@ fn a_standard_error_that_nobody_reads_holds_nothing_up() {
     let metrics = get(&server.address, "/metrics").is(200).body;
     assert!(metrics.contains("baton_telemetry_items_total{outlet=\"log\",result=\"dropped\"} 0"), "{metrics}");
     server.stop().done();
+}
+
+#[test]
+fn a_person_is_erased_by_the_server_or_without_one() {
+    let (folder, server) = served();
+    let url = format!("http://{}", server.address);
+    let call = |subject: &str| {
+        let body = TICKET.replace("\"input\"", &format!("\"subject\":\"{subject}\",\"input\""));
+        post(&server.address, "/v1/execute", &body).is(200)
+    };
+    for subject in ["ann/o'x", "bob", "bob"] {
+        call(subject);
+    }
+    folder.run(&["erase", "bob"]).ends(3, "have it do so with --server URL, or stop it");
+    // Once it is ingested.
+    until("bob is counted", || folder.run(&["erase", "bob", "--dry-run", "--json"]).done().json()["records"] == 2);
+    let erased = folder.run(&["erase", "ann/o'x", "--server", &url, "--json"]).done().json();
+    assert_eq!((&erased["records"], &erased["labels"]), (&json!(1), &json!(0)), "{erased}");
+    folder.run(&["erase", "cid", "--server", &url]).ends(0, "there is nothing about them");
+    server.stop().done();
+    let told = folder.run(&["erase", "bob"]).ends(0, "backups are yours to look through");
+    assert_eq!(told.out, "       2 records, whose figures stay\n");
+    folder.run(&["erase", "bob"]).ends(0, "there is nothing about them");
+    folder.run(&["erase", "", "--team", "x"]).ends(2, "a subject has 1 to 256 characters");
+    let report = folder.run(&["report", "--json"]).done().json();
+    assert_eq!(report["intents"][0]["calls"], 3);
 }

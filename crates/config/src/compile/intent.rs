@@ -80,10 +80,8 @@ pub(crate) fn compile_intent(
     let forms = Forms { kind: &kind, input: input_schema.as_ref(), output: output_schema.as_ref() };
     let checks = checks::compile(document, &file.checks, &forms, sink);
     let on_exhausted = on_exhausted(document, &file.on_exhausted, &forms, sink);
-    let cases = sources.cases.as_ref().map(|source| cases::read(source, &forms, sink)).unwrap_or_default();
-    let examples = examples(document, file, &cases, &kind, sink);
+    let (cases, examples) = cases_of((document, file), sources, &forms, sink);
     let prompt = prompts::compile(sources, &forms, &examples, &cases, sink);
-    local(document, file, &kind, &cases, sink);
     let criteria = review::criteria(document, &file.criteria, sink);
     let judge = judge::spec(document, file, (candidates.as_deref().unwrap_or_default(), &kind), house, sink);
 
@@ -302,27 +300,34 @@ fn on_exhausted(
     None
 }
 
-fn examples(document: &Document, file: &IntentFile, cases: &[Case], kind: &IntentKind, sink: &mut Sink) -> Vec<Case> {
-    let chosen = cases::choose(cases, file.examples, kind);
-    if chosen.len() < file.examples {
-        let message = format!("{} examples are asked for, the examples share has {}", file.examples, chosen.len());
+/// The cases, and those that are examples; whether there are those that the intent asks for.
+fn cases_of(
+    (document, file): (&Document, &IntentFile),
+    sources: &IntentSources,
+    forms: &Forms<'_>,
+    sink: &mut Sink,
+) -> (Vec<Case>, Vec<Case>) {
+    let errors = sink.errors();
+    let cases = sources.cases.as_ref().map(|source| cases::read(source, forms, sink)).unwrap_or_default();
+    let examples = cases::choose(&cases, file.examples, forms.kind);
+    // What is missing among cases that are wrong is not known.
+    let whole = sink.errors() == errors;
+    if whole && examples.len() < file.examples {
+        let message = format!("{} examples are asked for, the examples share has {}", file.examples, examples.len());
         let help = "add cases (about six of ten belong to that share), or mark some with \"share\": \"examples\"";
         sink.error(document.at("/examples"), message, help);
     }
-    chosen
-}
-
-fn local(document: &Document, file: &IntentFile, kind: &IntentKind, cases: &[Case], sink: &mut Sink) {
-    let asked = file.models.iter().position(|name| name == LOCAL);
-    match asked {
+    let learns = *forms.kind != IntentKind::Generation;
+    match file.models.iter().position(|name| name == LOCAL) {
         None if file.local.is_some() && !file.models.is_empty() => {
             let help = "add \"local\" to `models`, or remove [local]";
             sink.error(document.key("/local"), "[local] is set, and `local` is not among the models", help);
         }
-        Some(n) if *kind != IntentKind::Generation && !cases.iter().any(|c| c.share == Share::Examples) => {
+        Some(n) if whole && learns && !cases.iter().any(|case| case.share == Share::Examples) => {
             let help = "add cases.jsonl; until then `local` answers nothing";
             sink.warn(document.at(&format!("/models/{n}")), "`local` has no cases to learn from", help);
         }
         _ => {}
     }
+    (cases, examples)
 }

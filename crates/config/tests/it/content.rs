@@ -166,6 +166,19 @@ fn few_shot_and_local_need_cases() {
     "#);
 }
 
+/// What is wrong with the cases is said, and not that there are none.
+#[test]
+fn cases_that_are_wrong_are_cases() {
+    let folder = intent("models = [\"openai/x\", \"local\"]\nexamples = 1\n[labels]\na = \"\"\nb = \"\"\n");
+    let schema = r#"{"type":"object","properties":{"t":{"type":"string"}},"required":["t"]}"#;
+    let folder = folder.with("intents/a/input.schema.json", schema);
+    let folder = folder.with("intents/a/cases.jsonl", "{\"input\":{\"t\":7},\"expected\":{\"label\":\"a\"}}\n");
+    assert_snapshot!(folder.diagnostics(), @r#"
+    intents/a/cases.jsonl:1:15: input: `/t`: value is not of type "string"
+        correct the case, or input.schema.json
+    "#);
+}
+
 #[test]
 fn folders() {
     let folder = Folder::smallest()

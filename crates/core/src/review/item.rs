@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{ReviewDraw, ReviewLabel, ReviewRefusal, ReviewState, ReviewVerdict};
+use crate::record::ERASED;
 use crate::{ExecutionId, IntentName, LabelSource, Record, TeamId, Via};
 
 /// One answer, who has it, and what they said. It holds no content: that stays in the record, for as
@@ -264,6 +265,18 @@ impl ReviewItem {
         // Its place may be another's by now: then there is nothing to give.
         let _taken = self.hold(reviewer, now_us, until_us);
         Ok(())
+    }
+
+    /// The same where whom it is about was erased: their own names for where it belongs go too, and theirs as
+    /// a reviewer.
+    pub fn erase(&mut self, is: impl Fn(&str) -> bool) {
+        self.forget_content();
+        self.partition.clear();
+        for label in self.labels.iter_mut().filter(|label| is(&label.reviewer)) {
+            ERASED.clone_into(&mut label.reviewer);
+        }
+        self.skips.retain(|(reviewer, _)| !is(reviewer));
+        self.holds.retain(|(reviewer, _)| !is(reviewer));
     }
 
     /// Drops what people wrote, once their execution's content has gone; verdicts are evidence and

@@ -4,7 +4,7 @@ use baton_core::{ErrorCode, ExecutionId, Failure, LabelSource, Record, ReviewLab
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Desk, NAME_CHARS_MAX, Verdict, failed};
+use super::{Desk, NAME_CHARS_MAX, Verdict, check_words, failed, words};
 
 /// Lines of one import at most.
 const LINES_MAX: usize = 10_000;
@@ -97,6 +97,7 @@ impl Desk {
         let intent = record.intent.as_ref().ok_or_else(|| Failure::new(ErrorCode::UnknownIntent, "no intent"))?;
         let verdict = Verdict { pass, criteria, correction, comment };
         let label = self.checked(intent, verdict, LabelSource::Import)?;
+        check_words(record, words(&label))?;
         // Without its time it is as old as its answer, so that the same file again says the same.
         let at_us = at_ms.map_or(record.started_at_us, |ms| ms.saturating_mul(1000)).min(self.now_us);
         Ok(ReviewLabel { reviewer, at_us, ..label })

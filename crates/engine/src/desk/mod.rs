@@ -92,6 +92,10 @@ impl Desk {
     pub async fn label(&self, id: ExecutionId, verdict: Verdict) -> Result<ReviewView, Failure> {
         let item = self.item(id).await?;
         let label = self.checked(&item.intent, verdict, LabelSource::Review)?;
+        if words(&label) {
+            let record = self.store.execution(&item.team, id).await.map_err(failed)?;
+            record.map_or(Ok(()), |record| check_words(&record, true))?;
+        }
         self.act(id, ReviewAct::Label(Box::new(label))).await
     }
 
@@ -206,6 +210,23 @@ pub fn check_output(plan: &Plan, field: &str, output: &Value) -> Result<(), Fail
         let message = format!("{field}{violation}; it must have the shape of the intent's output");
         Failure::new(ErrorCode::InputInvalid, message).at(format!("/{field}{}", violation.pointer))
     })
+}
+
+/// Whether what people say of an execution may hold words of theirs (`words`: it does): of one whose person
+/// was erased they would stay, and nothing would lead to them any more.
+///
+/// # Errors
+/// `input_invalid`.
+pub fn check_words(record: &Record, words: bool) -> Result<(), Failure> {
+    if !words || record.erased_at_us.is_none() {
+        return Ok(());
+    }
+    let message = "whom this execution is about was erased: say pass or fail alone, without a comment or an output";
+    Err(Failure::new(ErrorCode::InputInvalid, message))
+}
+
+fn words(label: &ReviewLabel) -> bool {
+    label.comment.is_some() || label.correction.is_some()
 }
 
 /// What is kept of a comment, as the intent's privacy says.

@@ -62,6 +62,8 @@ pub enum Content {
     Dropped,
     /// The record is as old as the intent keeps them, and gone.
     Gone,
+    /// Whom it is about was erased.
+    Erased,
 }
 
 /// A criterion of the intent.
@@ -158,6 +160,7 @@ impl ReviewView {
         self.content = Some(match (&self.input, record.content_dropped) {
             (Some(_), _) if record.redacted => Content::Redacted,
             (Some(_), _) => Content::Stored,
+            (None, _) if record.erased_at_us.is_some() => Content::Erased,
             (None, true) => Content::Dropped,
             (None, false) => Content::NotStored,
         });

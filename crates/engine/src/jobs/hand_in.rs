@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use baton_config::{Plan, StoreContent};
-use baton_core::{ErrorCode, Failure, Idempotency, IntentName, JobId};
-use baton_store::{Job, JobState};
+use baton_core::{ErrorCode, Failure, Idempotency, IntentName, JobId, SubjectHash};
+use baton_store::{ItemInput, Job, JobState};
 use uuid::Uuid;
 
 use crate::repeats::idempotency;
@@ -32,7 +32,7 @@ pub struct HandIn<'a> {
     body: blake3::Hasher,
     items: u32,
     bytes: u64,
-    page: Vec<String>,
+    page: Vec<ItemInput>,
     page_bytes: usize,
 }
 
@@ -124,7 +124,8 @@ impl HandIn<'_> {
         }
         self.body.update(b"\n").update(text.as_bytes());
         self.page_bytes += text.len();
-        self.page.push(text);
+        let subject = item.subject.as_ref().map(|subject| SubjectHash::of(&self.job.team, subject));
+        self.page.push((text, subject));
         self.items += 1;
         if self.page.len() >= PAGE_ITEMS || self.page_bytes >= PAGE_BYTES { self.write().await } else { Ok(()) }
     }

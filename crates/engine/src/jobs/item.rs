@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use baton_core::{
-    Answer, Candidate, ErrorCode, ExecutionId, Failure, ModelId, NanoUsd, Prices, Record, Service, Status,
+    Answer, Candidate, ErrorCode, ExecutionId, Failure, ModelId, NanoUsd, Prices, Record, Service, Status, SubjectHash,
 };
 use baton_provider::Reply;
 use baton_store::{ItemCost, Job, JobItem, JobResult, StoreError};
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{JobInput, KeptTerms};
 use crate::call::{Call, Caller};
+use crate::erase::About;
 use crate::live::Live;
 use crate::orchestrator::Orchestrator;
 
@@ -116,8 +117,12 @@ pub(super) async fn ask(
             item.round += 1;
             continue;
         }
+        if let Some(at_us) = baton.0.erasures.since(&about(&baton, &job, &asked)) {
+            return Ok(Ended { came: Came::Answered(erased(&item, at_us)), item, cost: ItemCost::default() });
+        }
         let as_item = AsItem { execution: id, reply: reply.clone().filter(|_| item.round == 0) };
-        let call = Call { item: Some(as_item), ..call(&job, (&terms, &caller), &asked) };
+        let said = Some(baton.0.clock.moment_at(job.created_us));
+        let call = Call { item: Some(as_item), said, ..call(&job, (&terms, &caller), &asked) };
         return match baton.execute(call).await {
             Ok(delivered) => {
                 let came = Came::Answered(answered(&item, &asked, &delivered.answer));
@@ -159,8 +164,11 @@ pub struct ItemResult<'a> {
     /// Its caller's own name for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<&'a str>,
-    /// `succeeded` or `failed`.
+    /// `succeeded` or `failed`; `erased` where whom it was about was.
     pub status: &'static str,
+    /// When they were, Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased_at_ms: Option<i64>,
     /// What it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<&'a Answer>,
@@ -173,7 +181,7 @@ impl<'a> ItemResult<'a> {
     /// One that was answered.
     #[must_use]
     pub fn answered((place, id): (u32, Option<&'a str>), answer: &'a Answer) -> Self {
-        Self { place, id, status: "succeeded", answer: Some(answer), error: None }
+        Self { place, id, status: "succeeded", erased_at_ms: None, answer: Some(answer), error: None }
     }
 
     /// One that was not, with the execution that says so, where one was begun.
@@ -192,7 +200,7 @@ impl<'a> ItemResult<'a> {
                 error[name] = value;
             }
         }
-        Self { place, id, status: "failed", answer: None, error: Some(error) }
+        Self { place, id, status: "failed", erased_at_ms: None, answer: None, error: Some(error) }
     }
 }
 
@@ -205,6 +213,19 @@ pub(super) fn unanswered(item: &JobItem, failure: &Failure, execution: Execution
     let asked = input(item).ok();
     let id = asked.as_ref().and_then(|asked| asked.id.as_deref());
     result(item, false, &ItemResult::failed((item.place, id), failure, Some(execution)))
+}
+
+/// What an item says, since its job was handed in.
+fn about(baton: &Orchestrator, job: &Job, asked: &JobInput) -> About {
+    let subject = asked.subject.as_ref().map(|subject| SubjectHash::of(&job.team, subject));
+    About::since_us(subject, job.created_us, &baton.0.clock)
+}
+
+/// The store has ended it already, with the same, unless it arrived too late for that.
+fn erased(item: &JobItem, at_us: i64) -> JobResult {
+    let (id, answer, error) = Default::default();
+    let line = ItemResult { place: item.place, id, status: "erased", erased_at_ms: Some(at_us / 1000), answer, error };
+    result(item, false, &line)
 }
 
 fn result(item: &JobItem, succeeded: bool, line: &ItemResult<'_>) -> JobResult {

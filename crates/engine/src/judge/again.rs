@@ -30,6 +30,7 @@ pub(crate) async fn again(engine: &Arc<Engine>, intent: &Intent, record: &Record
         metadata: record.metadata.clone(),
         subject: record.subject.clone(),
         parent: Some(record.execution),
+        said: Some(engine.clock.moment_at(record.started_at_us)),
         ..Call::of(question(intent, input, output))
     };
     let (_, events) = apart(engine, call);

@@ -10,7 +10,6 @@ use baton_store::StoreError;
 
 use super::Of;
 use crate::engine::Engine;
-use crate::review::seed;
 
 /// Labels that come late, from another process, are still heard so long after.
 const LATE_US: i64 = 60 * 1_000_000;
@@ -76,10 +75,7 @@ pub(crate) async fn hear(engine: &Engine) -> Result<usize, StoreError> {
 fn disbelieve(engine: &Engine, record: &Record, at_us: i64) {
     for execution in [Some(record.execution), record.source].into_iter().flatten() {
         engine.cache.evict_execution(&execution);
-        let gone = engine.semantic.shelves.remove(seed(execution), |held| held.entry.source == execution);
-        // Also where it is not in memory: it may be in the store alone.
-        engine.semantic.pending().gone_execution(execution);
-        drop(gone);
+        engine.semantic.forget_execution(execution);
     }
     let served = record.semantic.as_ref().filter(|look| look.decision == SemanticDecision::Served);
     let look: Option<Look> = served.and_then(|look| serde_json::from_value(look.look.clone()?).ok());

@@ -9,7 +9,7 @@ use baton_cache::semantic::accept::Acceptance;
 use baton_cache::semantic::cell::Held;
 use baton_cache::{Entry, Key};
 use baton_config::Embedding;
-use baton_core::{ExecutionId, ModelId, Moment, NanoUsd, Scope, Usage};
+use baton_core::{ExecutionId, ModelId, Moment, NanoUsd, Scope, SubjectHash, Usage};
 use baton_store::{SemanticChanges, SemanticEntry, SemanticEvidence, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::Of;
 use super::look::{Asked, cell_key};
 use crate::engine::Engine;
+use crate::erase::About;
 use crate::live::Live;
 use crate::review::seed;
 
@@ -61,8 +62,6 @@ struct Body {
     simulated: bool,
     usage: Usage,
     cost: Option<NanoUsd>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<String>,
 }
 
 impl Pending {
@@ -91,7 +90,6 @@ impl Pending {
             simulated: entry.simulated,
             usage: entry.usage,
             cost: entry.cost,
-            subject: held.subject.clone(),
         };
         let Ok(body) = serde_json::to_string(&body) else { return };
         let row = SemanticEntry {
@@ -103,6 +101,7 @@ impl Pending {
             expires_us: held.expires_us,
             vector: vector.to_vec(),
             body,
+            subject: entry.subject,
         };
         self.gone.remove(&row.execution);
         self.entries.insert(row.execution, row);
@@ -119,6 +118,13 @@ impl Pending {
             self.entries.remove(&execution);
             self.gone.insert(execution);
         }
+    }
+
+    /// Nothing of an erased person is to be written; how many entries that were to be.
+    fn forget(&mut self, subject: SubjectHash) -> usize {
+        let before = self.entries.len();
+        self.entries.retain(|_, entry| entry.subject != Some(subject));
+        before - self.entries.len()
     }
 
     /// There is new evidence.
@@ -149,6 +155,7 @@ pub(crate) async fn keep(engine: &Engine, written: Written) -> Result<(), StoreE
     if !semantic.is_ready() {
         return Ok(());
     }
+    let _keeping = semantic.keeping().await;
     let at_us = engine.clock.unix_us();
     let (entries, gone, learnt, heard_us) = {
         let mut pending = semantic.pending();
@@ -299,6 +306,7 @@ fn read(engine: &Engine, live: &Live, row: SemanticEntry) {
         simulated: body.simulated,
         usage: body.usage,
         cost: body.cost,
+        subject: row.subject,
     };
     let key = Key::from_bytes(body.key);
     // Newer ones were read before it, or came since the start.
@@ -306,10 +314,20 @@ fn read(engine: &Engine, live: &Live, row: SemanticEntry) {
     if known {
         return engine.semantic.pending().gone_execution(row.execution);
     }
-    let mut held = Held::new(key, body.text, Arc::new(entry), (row.at_us, row.expires_us));
-    held.subject = body.subject;
+    let held = Held::new(key, body.text, Arc::new(entry), (row.at_us, row.expires_us));
     let gone = engine.semantic.shelves.insert((cell, &of), (seed(row.execution), held), &row.vector);
     engine.semantic.pending().gone(&gone);
+    if engine.erasures.since(&About::before(row.subject)).is_some() {
+        engine.semantic.forget_execution(row.execution);
+    }
+}
+
+/// Forgets an erased person in memory; how many entries that the store does not have. Those that it has it
+/// forgets itself.
+pub(crate) fn forget(engine: &Engine, subject: SubjectHash) -> usize {
+    let gone = engine.semantic.shelves.retain(|_, held| held.entry.subject != Some(subject));
+    let unwritten = engine.semantic.pending().forget(subject);
+    if engine.store.is_durable() { unwritten } else { gone.len() }
 }
 
 /// Forgets what is past its time, in memory and in the store.

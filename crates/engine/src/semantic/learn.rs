@@ -9,10 +9,12 @@ use baton_cache::Entry;
 use baton_cache::semantic::accept::Look;
 use baton_cache::semantic::cell::{Held, answer_number};
 use baton_config::Privacy;
+use baton_core::ExecutionId;
 
 use super::Semantic;
 use super::look::Asked;
 use crate::engine::Engine;
+use crate::erase::{About, Erasures};
 use crate::resolve::Request;
 use crate::review::seed;
 
@@ -34,7 +36,7 @@ struct Job {
     entry: Arc<Entry>,
     /// When it was given and when it goes, Unix microseconds.
     times: (i64, i64),
-    subject: Option<String>,
+    about: About,
 }
 
 /// Learns from an answer that a model just gave, and that is worth remembering.
@@ -47,9 +49,9 @@ pub(crate) fn learn(engine: &Arc<Engine>, request: &mut Request, entry: Option<A
     let stay = intent.plan.ceilings.ttl.min(keep);
     let times = (now_us, now_us.saturating_add(i64::try_from(stay.as_micros()).unwrap_or(i64::MAX)));
     let team = asked.of.team.clone();
-    let job = Job { asked, vector, entry, times, subject: request.subject.clone() };
+    let job = Job { asked, vector, entry, times, about: request.about };
     if engine.clock.is_simulated() {
-        return engine.semantic.take_in(job);
+        return engine.semantic.take_in(job, &engine.erasures);
     }
     if !engine.semantic.is_first(job) {
         return;
@@ -57,7 +59,7 @@ pub(crate) fn learn(engine: &Arc<Engine>, request: &mut Request, entry: Option<A
     let (engine, running) = (Arc::clone(engine), engine.tasks.begin(&team));
     tokio::task::spawn_blocking(move || {
         while let Some(job) = engine.semantic.next() {
-            if catch_unwind(AssertUnwindSafe(|| engine.semantic.take_in(job))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| engine.semantic.take_in(job, &engine.erasures))).is_err() {
                 tracing::error!("a fault of Baton's own: the semantic cache did not learn from an answer");
             }
         }
@@ -83,17 +85,29 @@ impl Semantic {
         job
     }
 
-    fn take_in(&self, job: Job) {
-        let Job { mut asked, vector, entry, times, subject } = job;
+    fn take_in(&self, job: Job, erasures: &Erasures) {
+        let Job { mut asked, vector, entry, times, about } = job;
+        if erasures.since(&about).is_some() {
+            return;
+        }
         if let Some(look) = asked.look.take() {
             self.compare(&asked, look, &entry);
         }
         let id = seed(entry.source);
-        let mut held = Held::new(asked.place.key, std::mem::take(&mut asked.text), entry, times);
-        held.subject = subject;
+        let execution = entry.source;
+        let held = Held::new(asked.place.key, std::mem::take(&mut asked.text), entry, times);
         self.pending().add(&asked, &held, &vector);
         let gone = self.shelves.insert((asked.place.cell, &asked.of), (id, held), &vector);
         self.pending().gone(&gone);
+        if erasures.since(&about).is_some() {
+            self.forget_execution(execution);
+        }
+    }
+
+    /// Forgets the answer of an execution, in memory and in the store, which may have it alone.
+    pub(super) fn forget_execution(&self, execution: ExecutionId) {
+        drop(self.shelves.remove(seed(execution), |held| held.entry.source == execution));
+        self.pending().gone_execution(execution);
     }
 
     fn compare(&self, asked: &Asked, look: Look, entry: &Entry) {

@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 pub use state::SemanticState;
 
 pub(crate) use hear::hear;
-pub(crate) use keep::{Written, begin_loading, end_loading, keep, sweep};
+pub(crate) use keep::{Written, begin_loading, end_loading, forget, keep, sweep};
 pub(crate) use learn::learn;
 pub(crate) use look::{Asked, look};
 pub(crate) use state::states;
@@ -63,6 +63,8 @@ pub(crate) struct Semantic {
     places: Arc<Semaphore>,
     jobs: Mutex<Jobs>,
     pending: Mutex<Pending>,
+    /// Held while it is written.
+    keeping: tokio::sync::Mutex<()>,
     heard: tokio::sync::Mutex<Heard>,
     /// Whether what an earlier process learnt is here. Before, nothing is looked up: it would be learnt
     /// twice.
@@ -81,6 +83,7 @@ impl Semantic {
             places: Arc::new(Semaphore::new(at_a_time())),
             jobs: Mutex::default(),
             pending: Mutex::new(Pending::new(durable)),
+            keeping: tokio::sync::Mutex::default(),
             heard: tokio::sync::Mutex::default(),
             ready: AtomicBool::new(!durable),
             loading: Mutex::default(),
@@ -118,6 +121,11 @@ impl Semantic {
                 evidence.lock().unwrap_or_else(PoisonError::into_inner).keep_to(spec.error_max);
             }
         }
+    }
+
+    /// Nothing is written until this is dropped.
+    pub(crate) async fn keeping(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.keeping.lock().await
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {

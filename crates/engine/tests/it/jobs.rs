@@ -452,3 +452,38 @@ async fn a_batch_that_fails_or_is_cancelled_is_over() {
     store.close().await;
     assert_eq!(place.vendor.made().0, 1);
 }
+
+/// Whether an item waits, is asked just now or was answered: of an erased person nothing is left, and the job
+/// ends all the same.
+#[tokio::test]
+async fn items_about_somebody_who_was_erased_are_over() {
+    let place = Place::new(bugs());
+    let store = place.store().await;
+    let baton = place.over(&store);
+    let all = jobs(&baton, "default");
+    let mut handing_in = all.hand_in(&"sort".into(), Terms::default(), None).await.unwrap();
+    for n in 0..6 {
+        let subject = Some(if n % 2 == 0 { "ann" } else { "bob" }.to_owned());
+        handing_in.add(JobInput { subject, ..item(n) }).await.unwrap();
+    }
+    let id = handing_in.finish().await.unwrap().id.to_string();
+    let erasure = baton.erase(&"default".into(), "ann", None).await.unwrap();
+    assert_eq!((erasure.job_items, erasure.records), (3, 0));
+    store.close().await;
+    let done = place.until(&id, |job| job.status == "done").await;
+    assert_eq!((done.succeeded, done.failed), (3, 3));
+    let (lines, records) = place.read(&id).await;
+    let told: Vec<_> = lines.iter().map(|line| (line["status"].as_str().unwrap(), line["id"].as_str())).collect();
+    let (gone, bob) = (("erased", None), |id| ("succeeded", Some(id)));
+    assert_eq!(told, [gone, bob("t1"), gone, bob("t3"), gone, bob("t5")]);
+    assert_eq!((records.len(), place.asked()), (3, 3), "nobody is asked about them");
+
+    // What was answered goes too.
+    let store = place.store().await;
+    let erasure = place.over(&store).erase(&"default".into(), "bob", None).await.unwrap();
+    assert_eq!((erasure.job_items, erasure.records), (3, 3));
+    store.close().await;
+    let (lines, _) = place.read(&id).await;
+    let erased = lines.iter().filter(|line| line["status"] == "erased" && line["erasedAtMs"].is_i64()).count();
+    assert_eq!((erased, lines.len()), (6, 6), "{lines:?}");
+}

@@ -8,6 +8,7 @@ mod budgets;
 mod departures;
 mod drawing;
 mod drift;
+mod erase;
 mod evaluation;
 mod flights;
 mod house;

@@ -49,6 +49,9 @@ pub(crate) struct ExecutionView {
     content_dropped: bool,
     /// Whether something in input and output was replaced by marks, as the intent's privacy says.
     redacted: bool,
+    /// When whom it is about was erased, Unix milliseconds: then what it says of them is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased_at_ms: Option<i64>,
     #[schema(value_type = QualitySchema)]
     quality: Quality,
     /// Where the answer came from; absent where there is none.
@@ -167,6 +170,7 @@ impl From<Record> for ExecutionView {
             output: record.output,
             content_dropped: record.content_dropped,
             redacted: record.redacted,
+            erased_at_ms: record.erased_at_us.map(|us| us / 1000),
             quality: record.quality,
             via: record.via,
             model: record.model,

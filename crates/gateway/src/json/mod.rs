@@ -5,7 +5,7 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-use baton_core::{ErrorCode, Failure};
+use baton_core::{ErrorCode, Failure, write_json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -22,13 +22,16 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8], depth_max: usize) -> Result
     serde_json::from_slice(body).map_err(|error| explain(body, &error))
 }
 
+/// Bytes that most answers fit into.
+const ROOM: usize = 2 << 10;
+
 /// Writes a response's body.
 ///
 /// # Errors
 /// `internal`: our types can be written.
 pub(crate) fn written(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
-    let mut json = Vec::with_capacity(1024);
-    match serde_json::to_writer(&mut json, body) {
+    let mut json = Vec::with_capacity(ROOM);
+    match write_json(&mut json, body) {
         Ok(()) => Ok(json),
         Err(error) => Err(Failure::new(ErrorCode::Internal, format!("the answer could not be written: {error}"))),
     }

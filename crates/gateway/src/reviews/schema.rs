@@ -36,8 +36,8 @@ pub(crate) struct ReviewSchema {
     /// Until when the reviewer has it, Unix milliseconds; absent where they have not.
     #[schema(nullable = false)]
     held_until_ms: Option<i64>,
-    /// `stored`, `not_stored` (the intent's privacy), `dropped` (the journal had no room) or `gone`
-    /// (older than the intent keeps records). Not in lists.
+    /// `stored`, `not_stored` (the intent's privacy), `dropped` (the journal had no room), `gone`
+    /// (older than the intent keeps records) or `erased` (whom it was about). Not in lists.
     #[schema(nullable = false, examples("stored"))]
     content: Option<String>,
     /// What was asked, where it is stored.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::house::Guest;
 
-const ROUTES: [(&str, &str); 15] = [
+const ROUTES: [(&str, &str); 16] = [
     ("POST", "/v1/execute"),
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
@@ -16,6 +16,7 @@ const ROUTES: [(&str, &str); 15] = [
     ("GET", "/v1/executions/01980000-0000-7000-8000-000000000000"),
     ("POST", "/v1/feedback"),
     ("GET", "/metrics"),
+    ("DELETE", "/v1/subjects/ann"),
     ("GET", "/v1/reviews"),
     ("GET", "/v1/reviews/stats"),
     ("GET", "/v1/reviews/export"),
@@ -46,6 +47,7 @@ async fn each_route_takes_its_permission() {
             let allowed = match path {
                 "/v1/feedback" => matches!(permission, Call | Review),
                 "/metrics" => permission == Operate,
+                "/v1/subjects/ann" => permission == Admin,
                 path if path.starts_with("/v1/reviews") => permission == Review,
                 path if path.starts_with("/v1/executions") => permission == Read,
                 _ => permission == Call,

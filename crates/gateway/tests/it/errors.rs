@@ -52,12 +52,9 @@ async fn what_the_request_gets_wrong() {
 #[tokio::test]
 async fn what_is_not_there_yet_is_named() {
     let guest = Guest::new();
-    for (method, path) in [
-        (Method::POST, "/v1/messages"),
-        (Method::GET, "/v1/reports"),
-        (Method::GET, "/v1/intents/classify"),
-        (Method::DELETE, "/v1/subjects/anna"),
-    ] {
+    for (method, path) in
+        [(Method::POST, "/v1/messages"), (Method::GET, "/v1/reports"), (Method::GET, "/v1/intents/classify")]
+    {
         let reply = guest.send(Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await;
         let error = check(&reply, 400, "invalid_request", "unsupported_feature");
         assert!(path.starts_with(error["param"].as_str().unwrap()), "{error}");

@@ -13,4 +13,5 @@ mod jobs;
 mod openapi;
 mod reviews;
 mod server;
+mod subjects;
 mod surface;

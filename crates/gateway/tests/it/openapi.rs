@@ -235,8 +235,14 @@ fn jobs_are_described_as_they_are() {
         subject: Some("anna".into()),
     };
     let answer = full();
-    let result =
-        ItemResult { place: 0, id: Some("x"), status: "failed", answer: Some(&answer), error: Some(json!({"a": 1})) };
+    let result = ItemResult {
+        place: 0,
+        id: Some("x"),
+        status: "failed",
+        erased_at_ms: Some(1),
+        answer: Some(&answer),
+        error: Some(json!({"a": 1})),
+    };
     let document = document();
     describes(&document, "Job", &serde_json::to_value(&view).unwrap());
     describes(&document, "ProviderBatch", &serde_json::to_value(&batch).unwrap());
@@ -248,6 +254,6 @@ fn jobs_are_described_as_they_are() {
     requires(&document, "ProviderBatch", &serde_json::to_value(&bare).unwrap());
     let bare = JobInput { id: None, metadata: Default::default(), subject: None, ..item };
     requires(&document, "Item", &serde_json::to_value(&bare).unwrap());
-    let bare = ItemResult { id: None, answer: None, error: None, ..result };
+    let bare = ItemResult { id: None, erased_at_ms: None, answer: None, error: None, ..result };
     requires(&document, "ItemResult", &serde_json::to_value(&bare).unwrap());
 }

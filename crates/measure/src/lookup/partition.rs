@@ -109,5 +109,6 @@ fn answered(answer: u64) -> Entry {
         simulated: true,
         usage: Usage::default(),
         cost: None,
+        subject: None,
     }
 }

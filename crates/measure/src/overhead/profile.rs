@@ -78,7 +78,8 @@ impl<'a> Sample<'a> {
             Some((krate @ ("core" | "alloc" | "std" | "hashbrown"), _)) => inner(name).unwrap_or(krate),
             Some((krate, _)) => krate,
             None if name.starts_with("sqlite3") || name.contains("Btree") || name.contains("pager") => "sqlite",
-            None if name.starts_with("_rjem_") || name.starts_with("je_") => "jemalloc",
+            None if name.starts_with("_rjem_") || name.starts_with("tcache_") => "jemalloc",
+            None if matches!(name, "malloc" | "calloc" | "realloc" | "mallocx" | "sdallocx" | "free") => "jemalloc",
             None if name.starts_with("mem") || name.starts_with("__mem") => "memcpy and the like",
             None => "C and others",
         }

@@ -80,7 +80,9 @@ impl Appends {
             let (execution, finished) = match entry {
                 Some(Entry::Finished(record)) => (record.execution, true),
                 Some(Entry::Opened(opened)) => (opened.execution, false),
-                Some(Entry::Feedback(_) | Entry::Control(_) | Entry::Score(_)) | None => return handling,
+                Some(Entry::Feedback(_) | Entry::Control(_) | Entry::Score(_) | Entry::Erased(_)) | None => {
+                    return handling;
+                }
             };
             let acknowledged_us = (!handling.refuse).then(|| at_us + handling.ack_after.as_micros() as u64);
             appends.push(Append { execution, finished, at_us, acknowledged_us });

@@ -111,7 +111,7 @@ async fn traffic_of(seed: u64, calls: usize, world: World, snapshot: baton_confi
                 journal.push(serde_json::to_string(&score)?);
                 scores.push(*score);
             }
-            Entry::Feedback(_) | Entry::Control(_) => {}
+            Entry::Feedback(_) | Entry::Control(_) | Entry::Erased(_) => {}
         }
     }
     let observed = notes.into_iter().map(|(_, observed)| observed).collect();

@@ -1,13 +1,14 @@
 //! A journal without files: bounded, acknowledged at once, the same on every run.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use baton_core::ExecutionId;
 use tokio::sync::watch;
 
 use super::{JournalError, JournalState};
-use crate::Entry;
+use crate::{Entry, Erased, Feedback, FeedbackKind};
 
 /// Older entries are forgotten.
 const ENTRIES_MAX: usize = 65_536;
@@ -33,6 +34,8 @@ pub(crate) struct Memory {
 #[derive(Default)]
 struct Kept {
     entries: VecDeque<(u64, Entry)>,
+    /// The records of those who were erased, until somebody asks.
+    erased: Vec<(Erased, Vec<ExecutionId>)>,
     closed: bool,
 }
 
@@ -71,6 +74,10 @@ impl Memory {
         if kept.entries.len() == ENTRIES_MAX {
             kept.entries.pop_front();
         }
+        if let Entry::Erased(erased) = entry {
+            let theirs = erase(&mut kept.entries, erased);
+            kept.erased.push((erased.clone(), theirs));
+        }
         kept.entries.push_back((sequence, entry.clone()));
         self.written.send_replace(sequence);
         Ok(handling.ack_after)
@@ -85,6 +92,13 @@ impl Memory {
 
     pub(crate) fn entries(&self, after: u64) -> Vec<(u64, Entry)> {
         self.lock().entries.iter().filter(|(sequence, _)| *sequence > after).cloned().collect()
+    }
+
+    /// The records that lost their content with this entry; once.
+    pub(crate) fn take_erased(&self, erased: &Erased) -> Vec<ExecutionId> {
+        let mut kept = self.lock();
+        let place = kept.erased.iter().position(|(of, _)| of == erased);
+        place.map(|place| kept.erased.swap_remove(place).1).unwrap_or_default()
     }
 
     pub(crate) fn close(&self) {
@@ -106,4 +120,39 @@ impl Memory {
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What ingestion does with the databases.
+fn erase(entries: &mut VecDeque<(u64, Entry)>, erased: &Erased) -> Vec<ExecutionId> {
+    let mut theirs = HashSet::new();
+    for (_, entry) in entries.iter_mut() {
+        match entry {
+            Entry::Finished(record) if record.subject_hash() == Some(erased.subject) => {
+                theirs.insert(record.execution);
+                record.erase(erased.at_us);
+            }
+            Entry::Opened(opened)
+                if opened.team == erased.team && opened.subject.as_deref().is_some_and(|s| erased.is(s)) =>
+            {
+                opened.erase();
+            }
+            _ => {}
+        }
+    }
+    let wrote = |feedback: &Feedback| {
+        matches!(feedback.kind, FeedbackKind::Correction { .. } | FeedbackKind::FinalOutput { .. })
+    };
+    entries.retain_mut(|(_, entry)| match entry {
+        Entry::Feedback(feedback) if theirs.contains(&feedback.execution) => {
+            feedback.comment = None;
+            feedback.by = feedback.by.take().filter(|by| !erased.is(by));
+            !wrote(feedback)
+        }
+        Entry::Score(score) if theirs.contains(&score.execution) => {
+            score.result.erase();
+            true
+        }
+        _ => true,
+    });
+    theirs.into_iter().collect()
 }

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use baton_config::Durability;
 use tokio::sync::oneshot;
@@ -370,7 +371,25 @@ impl Journal {
             shared.renew();
         }
     }
+
+    /// The same, and waits until it is, so that what is ingested can go at once. Gives up where the disk
+    /// refuses a new one: what is there goes with the next.
+    pub(crate) async fn rotated(&self) {
+        if let Inner::File(shared) = &*self.0 {
+            let mut written = shared.written.subscribe();
+            let Some(before) = shared.unrotated(0) else { return };
+            shared.renew();
+            while shared.unrotated(before).is_some() && shared.refusal().is_none() {
+                if tokio::time::timeout(ROTATING, written.changed()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
 }
+
+/// How long a new segment may take: more than a disk needs.
+const ROTATING: Duration = Duration::from_secs(5);
 
 /// What lies in a journal is nobody else's business.
 fn create_private(dir: &Path) -> io::Result<()> {

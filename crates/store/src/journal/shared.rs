@@ -266,6 +266,13 @@ impl Shared {
         segments.range(number..).next().map(|(&number, segment)| (number, segment.length, number == current))
     }
 
+    /// The segment being written, where it holds entries and is still this one, or any for 0.
+    pub(crate) fn unrotated(&self, number: u64) -> Option<u64> {
+        let segments = lock(&self.segments);
+        let (&current, segment) = segments.last_key_value()?;
+        (segment.length > segment::HEADER && (number == 0 || number == current)).then_some(current)
+    }
+
     pub(crate) fn mark_damaged(&self, number: u64) {
         if let Some(segment) = lock(&self.segments).get_mut(&number) {
             segment.damaged = true;

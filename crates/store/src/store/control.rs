@@ -6,10 +6,11 @@ use baton_core::{ExecutionId, TeamId};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
+use super::erase::ErasedCounts;
 use super::prune::Old;
 use super::records::write_options;
 use crate::keys::StoredKey;
-use crate::{Feedback, FeedbackKind, KeyInfo, StoreError};
+use crate::{Erased, Feedback, FeedbackKind, KeyInfo, StoreError};
 
 #[derive(Clone)]
 pub(crate) struct Control(SqlitePool);
@@ -63,9 +64,18 @@ impl Control {
     /// Deletes what people wrote about these executions (corrections, final outputs); scores and
     /// labels are evidence and stay, without their comments.
     pub(crate) async fn forget_content(&self, executions: &[Old]) -> Result<(), StoreError> {
+        self.forget(executions, None).await.map(drop)
+    }
+
+    /// The same of what was said about an erased person's executions: how much of it there was.
+    pub(crate) async fn erase(&self, executions: &[Old], erased: &Erased) -> Result<ErasedCounts, StoreError> {
+        self.forget(executions, Some(erased)).await
+    }
+
+    async fn forget(&self, executions: &[Old], erased: Option<&Erased>) -> Result<ErasedCounts, StoreError> {
         let failed = StoreError::database("delete feedback");
         let mut connection = self.0.acquire().await.map_err(&failed)?;
-        let done = forget(&mut connection, executions).await;
+        let done = forget(&mut connection, executions, erased).await;
         if done.is_err() {
             // SQLite may have ended the transaction by itself (a full disk); the connection cannot know.
             drop(connection.detach());
@@ -121,17 +131,46 @@ fn kind(kind: &FeedbackKind) -> &'static str {
     }
 }
 
-async fn forget(connection: &mut SqliteConnection, executions: &[Old]) -> Result<(), StoreError> {
+async fn forget(
+    connection: &mut SqliteConnection,
+    executions: &[Old],
+    erased: Option<&Erased>,
+) -> Result<ErasedCounts, StoreError> {
     let failed = StoreError::database("delete feedback");
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+    let mut counts = ErasedCounts::default();
     for (_, id) in executions {
         for statement in [
             "DELETE FROM feedback WHERE execution = ? AND kind IN ('correction', 'final_output')",
-            "UPDATE feedback SET feedback = json_remove(feedback, '$.comment') WHERE execution = ?",
+            "UPDATE feedback SET feedback = json_remove(feedback, '$.comment')
+             WHERE execution = ? AND json_extract(feedback, '$.comment') IS NOT NULL",
         ] {
-            sqlx::query(statement).bind(id).execute(&mut *transaction).await.map_err(&failed)?;
+            let done = sqlx::query(statement).bind(id).execute(&mut *transaction).await.map_err(&failed)?;
+            counts.feedback += done.rows_affected();
+        }
+        if let Some(erased) = erased {
+            forget_sayer(&mut transaction, id, erased).await?;
         }
     }
-    Control::forget_reviews(&mut transaction, executions).await?;
-    transaction.commit().await.map_err(&failed)
+    Control::forget_reviews(&mut transaction, executions, (erased, &mut counts)).await?;
+    transaction.commit().await.map_err(&failed)?;
+    Ok(counts)
+}
+
+/// Where they spoke themselves, nobody did.
+async fn forget_sayer(on: &mut SqliteConnection, id: &[u8], erased: &Erased) -> Result<(), StoreError> {
+    let failed = StoreError::database("delete who gave feedback");
+    let said: Vec<(Vec<u8>, String)> = sqlx::query_as(
+        "SELECT id, json_extract(feedback, '$.by') FROM feedback
+         WHERE execution = ? AND json_extract(feedback, '$.by') IS NOT NULL",
+    )
+    .bind(id)
+    .fetch_all(&mut *on)
+    .await
+    .map_err(&failed)?;
+    for (id, _) in said.iter().filter(|(_, by)| erased.is(by)) {
+        let update = sqlx::query("UPDATE feedback SET feedback = json_remove(feedback, '$.by') WHERE id = ?");
+        update.bind(id).execute(&mut *on).await.map_err(&failed)?;
+    }
+    Ok(())
 }

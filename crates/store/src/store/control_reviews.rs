@@ -5,9 +5,10 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::control::Control;
+use super::erase::ErasedCounts;
 use super::prune::Old;
 use crate::reviews::{Change, ITEMS_MAX, rank};
-use crate::{LabelQuery, ReviewError, ReviewFilter, Reviewer, StoreError};
+use crate::{Erased, LabelQuery, ReviewError, ReviewFilter, Reviewer, StoreError};
 
 /// Items that are looked at together.
 const PAGE: usize = 200;
@@ -240,8 +241,12 @@ impl Control {
         Ok(count)
     }
 
-    /// Lets go what people wrote about these executions, and items that nobody can label any more.
-    pub(super) async fn forget_reviews(on: &mut SqliteConnection, executions: &[Old]) -> Result<(), StoreError> {
+    /// Lets go what people wrote about these executions, and items that nobody can label any more; counts it.
+    pub(super) async fn forget_reviews(
+        on: &mut SqliteConnection,
+        executions: &[Old],
+        (erased, counts): (Option<&Erased>, &mut ErasedCounts),
+    ) -> Result<(), StoreError> {
         let failed = StoreError::database("delete what reviewers wrote");
         for (_, id) in executions {
             let rows: Vec<String> = sqlx::query_scalar("SELECT item FROM reviews WHERE execution = ?")
@@ -255,7 +260,7 @@ impl Control {
                     let delete = sqlx::query("DELETE FROM reviews WHERE team = ? AND execution = ?");
                     delete.bind(item.team.as_str()).bind(id).execute(&mut *on).await.map_err(&failed)?;
                 } else {
-                    item.forget_content();
+                    counts.forget(&mut item, erased);
                     write(on, &item).await?;
                 }
             }

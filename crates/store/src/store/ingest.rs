@@ -11,12 +11,16 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::control::Control;
+use super::erase;
+use super::jobs::Jobs;
 use super::prune::{self, Retention};
 use super::records;
 use super::rows::{self, Batch};
+use super::semantic::Semantic;
 use crate::digest::Digest;
+use crate::entry::Kind;
 use crate::journal::{Raw, Reader};
-use crate::{Entry, StoreError};
+use crate::{Entry, Erased, StoreError};
 
 /// Bytes of the journal that one batch holds, about.
 const BATCH_BYTES: usize = 8 << 20;
@@ -34,6 +38,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 enum Command {
     /// Ingest all there is now.
     CatchUp(oneshot::Sender<Result<(), StoreError>>),
+    /// The same, and lets go what is only left over: segments that are ingested, the database's log.
+    Settle(oneshot::Sender<Result<(), StoreError>>),
     Prune(Retention, i64, oneshot::Sender<Result<u64, StoreError>>),
     Close(oneshot::Sender<()>),
 }
@@ -49,6 +55,13 @@ struct Progress {
     error: Option<StoreError>,
 }
 
+/// The databases beside `records.db` that hold what records lead to.
+pub(crate) struct Others {
+    pub(crate) control: Control,
+    pub(crate) semantic: Semantic,
+    pub(crate) jobs: Jobs,
+}
+
 /// The handle of the thread; it ends when the handle is dropped.
 pub(crate) struct Ingest {
     commands: mpsc::Sender<Command>,
@@ -60,7 +73,7 @@ impl Ingest {
         dir: &Path,
         reader: Reader,
         writer: SqliteConnection,
-        control: Control,
+        others: Others,
     ) -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| StoreError::Database {
             action: "start the ingesting thread",
@@ -73,7 +86,7 @@ impl Ingest {
         let before = reader.clone();
         let dir = dir.to_owned();
         let worker =
-            Worker { dir, reader, writer, control, progress, pending: Vec::new(), digests: VecDeque::new(), before };
+            Worker { dir, reader, writer, others, progress, pending: Vec::new(), digests: VecDeque::new(), before };
         let spawned = std::thread::Builder::new().name("baton-ingest".into());
         spawned.spawn(move || runtime.block_on(worker.run(receiver))).map_err(failed)?;
         Ok(handle)
@@ -97,6 +110,13 @@ impl Ingest {
         }
         let (answer, receiver) = oneshot::channel();
         self.commands.send(Command::CatchUp(answer)).await.map_err(|_| StoreError::Closed)?;
+        receiver.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Ingests all there is, and lets go what is only left over.
+    pub(crate) async fn settle(&self) -> Result<(), StoreError> {
+        let (answer, receiver) = oneshot::channel();
+        self.commands.send(Command::Settle(answer)).await.map_err(|_| StoreError::Closed)?;
         receiver.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -147,7 +167,7 @@ struct Worker {
     dir: PathBuf,
     reader: Reader,
     writer: SqliteConnection,
-    control: Control,
+    others: Others,
     progress: watch::Sender<Progress>,
     /// Read, and not written yet.
     pending: Vec<Raw>,
@@ -180,6 +200,7 @@ impl Worker {
             // Who no longer waits for an answer need not be told.
             match command {
                 Some(Command::CatchUp(answer)) => drop(answer.send(self.catch_up().await)),
+                Some(Command::Settle(answer)) => drop(answer.send(self.settle().await)),
                 Some(Command::Prune(retention, now_us, answer)) => {
                     drop(answer.send(self.prune(&retention, now_us).await));
                 }
@@ -196,6 +217,12 @@ impl Worker {
     /// Ingests all there is, or says why it cannot.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         while let Left::Little = self.ingest().await? {}
+        Ok(())
+    }
+
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        self.catch_up().await?;
+        erase::checkpoint(&mut self.writer).await;
         Ok(())
     }
 
@@ -240,18 +267,42 @@ impl Worker {
         if self.digests.len() < BATCH_ENTRIES {
             self.digests.append(&mut self.reader.take_digests());
         }
-        let count = self.pending.len().min(BATCH_ENTRIES);
+        if let Some((sequence, erased)) = self.erased_next() {
+            erase::erase(&mut self.writer, &self.others, (sequence, &erased)).await?;
+            self.written(1, sequence);
+            return Ok(Left::More);
+        }
+        // What was recorded before a person was erased is in the database before they are.
+        let until = self.pending.iter().skip(1).position(|raw| raw.kind == Kind::Erased as u8);
+        let count = until.map_or(self.pending.len(), |others| others + 1).min(BATCH_ENTRIES);
         let bytes: usize = self.pending[..count].iter().map(|raw| raw.payload.len()).sum();
         let mut batch = Batch::new(&self.pending[..count], &mut self.digests);
         for feedback in &batch.feedback {
-            self.control.add_feedback(feedback).await?;
+            self.others.control.add_feedback(feedback).await?;
         }
-        self.control.add_reviews(&batch.reviews).await?;
+        self.others.control.add_reviews(&batch.reviews).await?;
         batch.write(&mut self.writer).await?;
+        self.written(count, batch.last);
+        if until.is_some() {
+            return Ok(Left::More);
+        }
+        Ok(if count < BATCH_ENTRIES / 2 && bytes < BATCH_BYTES / 2 { Left::Little } else { Left::More })
+    }
+
+    /// The first pending entry, where it is that a person was erased. One that cannot be read is kept as any.
+    fn erased_next(&self) -> Option<(u64, Erased)> {
+        let raw = self.pending.first().filter(|raw| raw.kind == Kind::Erased as u8)?;
+        match raw.entry() {
+            Ok(Entry::Erased(erased)) => Some((raw.sequence, erased)),
+            _ => None,
+        }
+    }
+
+    /// So many of the pending entries are in the databases.
+    fn written(&mut self, count: usize, last: u64) {
         self.pending.drain(..count);
         let reader = if self.pending.is_empty() { &self.reader } else { &self.before };
-        self.progress.send_replace(Progress { sequence: batch.last, reader: reader.clone(), error: None });
-        Ok(if count < BATCH_ENTRIES / 2 && bytes < BATCH_BYTES / 2 { Left::Little } else { Left::More })
+        self.progress.send_replace(Progress { sequence: last, reader: reader.clone(), error: None });
     }
 
     /// Deletes a few records, lets ingestion go on, and so on.
@@ -264,13 +315,14 @@ impl Worker {
                 if old.is_empty() {
                     break;
                 }
-                self.control.forget_content(&old).await?;
+                self.others.control.forget_content(&old).await?;
                 prune::delete(&mut self.writer, &old).await?;
                 pruned += old.len() as u64;
                 self.catch_up().await?;
             }
         }
         prune::forget_repeats(&mut self.writer, now_us).await?;
+        prune::forget_erasures(&mut self.writer, retention.cutoff_us("", now_us)).await?;
         prune::coarsen(&mut self.writer, now_us).await?;
         Ok(pruned)
     }

@@ -7,7 +7,7 @@ use baton_core::{IntentName, JobId, NanoUsd};
 
 use super::tests::{open, team};
 use super::*;
-use crate::{ItemChange, ItemCost, ItemState, Job, JobResult, JobState};
+use crate::{ItemChange, ItemCost, ItemInput, ItemState, Job, JobResult, JobState};
 
 fn job(number: u64, created_us: i64) -> Job {
     Job {
@@ -30,7 +30,7 @@ fn job(number: u64, created_us: i64) -> Job {
 
 async fn handed_in(store: &Store, job: &Job, items: u32) {
     store.begin_job(job).await.unwrap();
-    let inputs: Vec<String> = (0..items).map(|n| format!("{{\"input\":{n}}}")).collect();
+    let inputs: Vec<ItemInput> = (0..items).map(|n| (format!("{{\"input\":{n}}}"), None)).collect();
     store.add_items(job.id, 0, &inputs).await.unwrap();
     assert_eq!(store.open_job(job, items, None).await.unwrap(), None);
 }

@@ -12,11 +12,12 @@ use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 use super::Store;
 use super::prune::Retention;
 use super::records::write_options;
-use crate::{BatchState, ItemChange, ItemState, Job, JobBatch, JobItem, JobResult, JobState, StoreError};
+use crate::{BatchState, ItemChange, ItemInput, ItemState, Job, JobBatch, JobItem, JobResult, JobState, StoreError};
 
 /// The file, once for what must survive the loss of power, once for what its records prove anyway.
+#[derive(Clone)]
 pub(crate) struct Jobs {
-    safe: SqlitePool,
+    pub(super) safe: SqlitePool,
     fast: SqlitePool,
 }
 
@@ -125,14 +126,15 @@ impl Store {
     ///
     /// # Errors
     /// What the database says.
-    pub async fn add_items(&self, id: JobId, first: u32, inputs: &[String]) -> Result<(), StoreError> {
+    pub async fn add_items(&self, id: JobId, first: u32, inputs: &[ItemInput]) -> Result<(), StoreError> {
         let failed = StoreError::database("add items to a job");
         let mut transaction = self.jobs_db()?.fast.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
-        for (place, input) in (first..).zip(inputs) {
-            sqlx::query("INSERT INTO items VALUES (?, ?, 0, 0, 0, ?, NULL, NULL)")
+        for (place, (input, subject)) in (first..).zip(inputs) {
+            sqlx::query("INSERT INTO items VALUES (?, ?, 0, 0, 0, ?, NULL, NULL, ?)")
                 .bind(id.as_bytes().as_slice())
                 .bind(place)
                 .bind(input)
+                .bind(subject.map(|subject| subject.as_bytes().to_vec()))
                 .execute(&mut *transaction)
                 .await
                 .map_err(&failed)?;

@@ -2,6 +2,7 @@
 
 use baton_core::{ExecutionId, Record, ReviewItem, Score, TeamId, Via};
 
+use super::rows;
 use crate::digest::Digest;
 use crate::journal::Memory;
 use crate::report::PAGE_MAX;
@@ -44,7 +45,7 @@ pub(crate) fn records(memory: &Memory, wanted: impl Fn(&Record) -> bool) -> Vec<
 pub(crate) fn drawn(memory: &Memory) -> Vec<ReviewItem> {
     let mut found = Vec::new();
     each_record(memory, |record| {
-        found.extend(record.review.as_ref().and_then(|_| ReviewItem::of(record)));
+        found.extend(rows::drawn(record));
         true
     });
     found

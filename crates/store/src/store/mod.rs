@@ -4,6 +4,7 @@ mod calibrations;
 mod control;
 mod control_reviews;
 mod drift;
+mod erase;
 mod ingest;
 mod jobs;
 mod keys;
@@ -17,6 +18,8 @@ mod rows;
 mod scores;
 mod semantic;
 
+#[cfg(test)]
+mod erase_tests;
 #[cfg(test)]
 mod job_tests;
 #[cfg(test)]
@@ -40,7 +43,8 @@ use calibrations::MemoryCalibrations;
 use control::Control;
 pub use drift::DriftEntry;
 use drift::MemoryDrift;
-use ingest::Ingest;
+pub use erase::ErasedCounts;
+use ingest::{Ingest, Others};
 use jobs::Jobs;
 pub use prune::Retention;
 use records::Records;
@@ -128,7 +132,8 @@ impl Store {
         let (control, semantic) = (Control::open(&spec.dir).await?, Semantic::open(&spec.dir).await?);
         let (records, jobs) = (Records::open(&spec.dir).await?, Jobs::open(&spec.dir).await?);
         let reader = journal.reader(after).ok_or(StoreError::Closed)?;
-        let ingest = Ingest::start(&spec.dir, reader, writer, control.clone())?;
+        let others = Others { control: control.clone(), semantic: semantic.clone(), jobs: jobs.clone() };
+        let ingest = Ingest::start(&spec.dir, reader, writer, others)?;
         let disk = Disk { records, control, semantic, jobs, ingest: Some(ingest), past: Past::default() };
         let mut inner = Inner::new(journal, Some(disk));
         inner.close_orphans().await?;
@@ -273,7 +278,8 @@ impl Store {
             Some(disk) => disk.control.add_feedback(&feedback).await?,
             None => self.0.journal.append(&Entry::Feedback(feedback.clone()))?.await?,
         }
-        self.hear_feedback(&feedback, &record).await
+        self.hear_feedback(&feedback, &record).await?;
+        self.forget_if_erased(&feedback.team, id).await
     }
 
     /// What was said about an execution, in the order in which it was said.

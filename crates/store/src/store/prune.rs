@@ -100,6 +100,12 @@ pub(crate) async fn forget_repeats(writer: &mut SqliteConnection, now_us: i64) -
         .map_err(StoreError::database("forget old idempotency keys"))
 }
 
+/// Forgets whom somebody erased so long ago.
+pub(crate) async fn forget_erasures(writer: &mut SqliteConnection, before_us: i64) -> Result<(), StoreError> {
+    let delete = sqlx::query("DELETE FROM erasures WHERE at_us < ?").bind(before_us).execute(writer).await;
+    delete.map(drop).map_err(StoreError::database("forget old erasures"))
+}
+
 /// Adds up rollups older than two days to whole hours.
 pub(crate) async fn coarsen(writer: &mut SqliteConnection, now_us: i64) -> Result<(), StoreError> {
     let failed = StoreError::database("add up old rollups");

@@ -24,15 +24,20 @@ const PAGE_BYTES: u32 = 16 << 10;
 /// is then copied once.
 const CHECKPOINT_PAGES: &str = "1024";
 
+/// Pages in the writer's memory, 16 MiB: a batch whose pages do not fit is written twice in part.
+const CACHE_PAGES: &str = "1024";
+
 /// Connections that questions share.
 const READERS_MAX: u32 = 4;
 
-/// How every database of the store is opened for writing.
+/// How every database of the store is opened for writing. What is deleted is overwritten: it would else stay
+/// in the file until its place is needed.
 pub(crate) fn write_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
+        .pragma("secure_delete", "ON")
         .busy_timeout(Duration::from_secs(5))
 }
 
@@ -57,6 +62,7 @@ pub(crate) async fn connect_writer(dir: &Path) -> Result<SqliteConnection, Store
         .synchronous(SqliteSynchronous::Normal)
         // What a statement would undo is kept in files otherwise, made and deleted for each.
         .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", CACHE_PAGES)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
     options.connect().await.map_err(StoreError::database("open records.db"))
 }

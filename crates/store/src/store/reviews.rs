@@ -6,9 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use baton_core::{ExecutionId, IntentName, Record, ReviewItem, ReviewLabel, ReviewRefusal};
 
-use super::{Store, memory};
+use super::{ErasedCounts, Store, memory};
 use crate::reviews::{Change, ITEMS_MAX, act, is_next, rank};
-use crate::{Feedback, Label, LabelQuery, ReviewAct, ReviewError, ReviewFilter, Reviewer, StoreError, feedback};
+use crate::{
+    Erased, Feedback, Label, LabelQuery, ReviewAct, ReviewError, ReviewFilter, Reviewer, StoreError, feedback,
+};
 
 /// Items of a store in memory, by team and execution.
 #[derive(Default)]
@@ -83,7 +85,11 @@ impl Store {
         now_us: i64,
     ) -> Result<ReviewItem, ReviewError> {
         self.review(reviewer, id).await?.ok_or(ReviewError::Unknown(id))?;
-        self.change(reviewer, id, &|item| act(item, &reviewer.name, doing, now_us)).await
+        let item = self.change(reviewer, id, &|item| act(item, &reviewer.name, doing, now_us)).await?;
+        if matches!(doing, ReviewAct::Label(_)) {
+            self.forget_if_erased(&reviewer.team, id).await?;
+        }
+        Ok(item)
     }
 
     async fn change(
@@ -166,6 +172,21 @@ impl Store {
         acted.sort_by_key(place);
         acted.truncate(ITEMS_MAX);
         acted
+    }
+
+    /// Takes an erased person's words out of what was said about their executions; counts it.
+    pub(super) fn forget_in_memory(&self, executions: &[ExecutionId], erased: &Erased) -> ErasedCounts {
+        let mut items = self.remembered();
+        let mut counts = ErasedCounts::default();
+        for execution in executions {
+            let key = (erased.team.as_str().to_owned(), *execution);
+            match items.get_mut(&key) {
+                Some(item) if item.labels.is_empty() => drop(items.remove(&key)),
+                Some(item) => counts.forget(item, Some(erased)),
+                None => {}
+            }
+        }
+        counts
     }
 
     /// See [`Store::labels_mark`].

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, LazyLock};
 
-use baton_core::{ErrorCode, ExecutionId, ReviewItem, Score};
+use baton_core::{ErrorCode, ExecutionId, Record, ReviewItem, Score};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, Sqlite, Transaction};
@@ -63,7 +63,7 @@ impl Batch {
             }
             match raw.entry() {
                 Ok(Entry::Finished(record)) => {
-                    batch.reviews.extend(record.review.as_ref().and_then(|_| ReviewItem::of(&record)));
+                    batch.reviews.extend(drawn(&record));
                     batch.add(sequence, Digest::of(&record), packer.pack(&raw.payload));
                 }
                 Ok(Entry::Opened(opened)) => {
@@ -71,6 +71,8 @@ impl Batch {
                 }
                 Ok(Entry::Feedback(feedback)) => batch.feedback.push(feedback),
                 Ok(Entry::Score(score)) => batch.scores.push(*score),
+                // A batch ends before one: it has a step of its own.
+                Ok(Entry::Erased(_)) => {}
                 Ok(Entry::Control(_)) => {
                     batch.events.push((sequence, String::from_utf8_lossy(&raw.payload).into_owned()));
                 }
@@ -150,11 +152,18 @@ impl Batch {
     }
 }
 
+/// What people are to see of a record: not what was erased, of which there is nothing to see.
+pub(super) fn drawn(record: &Record) -> Option<ReviewItem> {
+    record.review.as_ref().filter(|_| record.erased_at_us.is_none())?;
+    ReviewItem::of(record)
+}
+
 fn intent(record: &Digest) -> &str {
     record.intent.as_ref().map_or("", |intent| intent.as_str())
 }
 
-/// An `INSERT` of some columns, named where some were added, with the texts of [`ROWS`].
+/// An `INSERT` of some columns, named where some were added, with the texts of [`ROWS`]. It leaves what it
+/// inserted before it failed: to undo that, SQLite would copy every page that it changes.
 struct Insert {
     into: &'static str,
     columns: usize,
@@ -163,20 +172,20 @@ struct Insert {
 
 static EXECUTIONS: LazyLock<Insert> = LazyLock::new(|| {
     let into = "executions (row, id, team, intent, started_at_us, duration_us, status, via, model, error, cost, \
-                cost_known, input_tokens, output_tokens, lineage, judged)";
-    Insert::new(into, 16)
+                cost_known, input_tokens, output_tokens, lineage, judged, subject)";
+    Insert::new(into, 17)
 });
 static BODIES: LazyLock<Insert> = LazyLock::new(|| Insert::new("bodies", 2));
 
 impl Insert {
     fn new(into: &'static str, columns: usize) -> Self {
-        let text = |rows| Self::text(into, columns, rows).into();
+        let text = |rows| format!("INSERT OR FAIL {}", Self::text(into, columns, rows)).into();
         Self { into, columns, texts: ROWS.map(text) }
     }
 
     fn text(into: &str, columns: usize, rows: usize) -> String {
         let row = format!("({})", vec!["?"; columns].join(", "));
-        format!("INSERT INTO {into} VALUES {}", vec![row; rows].join(", "))
+        format!("INTO {into} VALUES {}", vec![row; rows].join(", "))
     }
 
     /// Of as many rows as [`ROWS`] has.
@@ -187,13 +196,13 @@ impl Insert {
 
     /// One that passes over what is there, and returns the others' `row`.
     fn of_new(&self, rows: usize) -> Query<'static, Sqlite, SqliteArguments> {
-        let text = Self::text(self.into, self.columns, rows) + " ON CONFLICT DO NOTHING RETURNING row";
-        sqlx::query(AssertSqlSafe(text)).persistent(false)
+        let into = Self::text(self.into, self.columns, rows);
+        sqlx::query(AssertSqlSafe(format!("INSERT {into} ON CONFLICT DO NOTHING RETURNING row"))).persistent(false)
     }
 }
 
 /// Inserts those that are not there yet, and returns them. That some are is rare, so it is asked only
-/// where the plain statement, which leaves nothing behind when it fails, meets one.
+/// where the plain statement meets one, of those from that one on.
 async fn insert_executions<'a>(
     transaction: &mut Transaction<'_, Sqlite>,
     rows: &'a mut [Row],
@@ -204,9 +213,11 @@ async fn insert_executions<'a>(
         Err(error) if is_constraint(&error) => {}
         Err(error) => return Err(error),
     }
-    let new = bound(EXECUTIONS.of_new(rows.len()), rows).fetch_all(&mut **transaction).await?;
+    let before: i64 = sqlx::query_scalar("SELECT changes()").fetch_one(&mut **transaction).await?;
+    let (before, rest) = rows.split_at_mut(usize::try_from(before).unwrap_or_default());
+    let new = bound(EXECUTIONS.of_new(rest.len()), rest).fetch_all(&mut **transaction).await?;
     let new: HashSet<i64> = new.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    Ok(rows.iter_mut().filter(|row| new.contains(&row.sequence)).collect())
+    Ok(before.iter_mut().chain(rest.iter_mut().filter(|row| new.contains(&row.sequence))).collect())
 }
 
 /// Whether SQLite refused a row: any of its constraint codes, whose low byte is `SQLITE_CONSTRAINT`.
@@ -235,6 +246,7 @@ fn bound(query: Query<'static, Sqlite, SqliteArguments>, rows: &[Row]) -> Query<
             .bind(record.usage.output_tokens.cast_signed())
             .bind(record.lineage.as_str())
             .bind(record.judged)
+            .bind(record.subject.map(|subject| subject.as_bytes().to_vec()))
     })
 }
 
@@ -327,8 +339,6 @@ pub(crate) async fn sync(writer: &mut SqliteConnection) -> Result<(), StoreError
 
 #[cfg(test)]
 mod tests {
-    use baton_core::Record;
-
     use super::super::tests::record;
     use super::*;
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use baton_core::{ExecutionId, IntentName, ReviewItem, TeamId};
+use baton_core::{ExecutionId, IntentName, ReviewItem, SubjectHash, TeamId};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
@@ -31,6 +31,8 @@ pub struct SemanticEntry {
     pub vector: Vec<f32>,
     /// Input, answer, and where it belongs, as JSON.
     pub body: String,
+    /// Whom the input is about.
+    pub subject: Option<SubjectHash>,
 }
 
 /// The evidence of one team's intent.
@@ -72,9 +74,10 @@ impl SemanticChanges {
 }
 
 /// The file.
+#[derive(Clone)]
 pub(crate) struct Semantic(SqlitePool);
 
-type EntryRow = (Vec<u8>, String, String, String, i64, i64, Vec<u8>, Vec<u8>);
+type EntryRow = (Vec<u8>, String, String, String, i64, i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
 type EvidenceRow = (String, String, String, String, i64, i64, Vec<u8>);
 
 impl Semantic {
@@ -105,7 +108,7 @@ impl Semantic {
     async fn entries(&self, before: Option<ExecutionId>, limit: usize) -> Result<Vec<SemanticEntry>, StoreError> {
         let before = before.map_or([0xff; 16], |id| *id.as_bytes());
         let rows: Vec<EntryRow> = sqlx::query_as(
-            "SELECT execution, team, intent, embedding, at_us, expires_us, vector, body FROM entries
+            "SELECT execution, team, intent, embedding, at_us, expires_us, vector, body, subject FROM entries
              WHERE execution < ? ORDER BY execution DESC LIMIT ?",
         )
         .bind(before.as_slice())
@@ -146,6 +149,17 @@ impl Semantic {
         Ok(rows.into_iter().map(read).collect())
     }
 
+    /// Deletes what is about a person; how many entries went.
+    pub(super) async fn erase(&self, subject: SubjectHash) -> Result<u64, StoreError> {
+        let delete = sqlx::query("DELETE FROM entries WHERE subject = ?").bind(subject.as_bytes().as_slice());
+        let deleted = delete.execute(&self.0).await.map_err(StoreError::database("erase a person from semantic.db"));
+        Ok(deleted?.rows_affected())
+    }
+
+    pub(super) fn pool(&self) -> &SqlitePool {
+        &self.0
+    }
+
     async fn expire(&self, now_us: i64) -> Result<u64, StoreError> {
         let deleted = sqlx::query("DELETE FROM entries WHERE expires_us <= ?").bind(now_us).execute(&self.0).await;
         Ok(deleted.map_err(StoreError::database("delete old entries of the semantic cache"))?.rows_affected())
@@ -156,7 +170,7 @@ async fn write(connection: &mut SqliteConnection, changes: &SemanticChanges) -> 
     let mut packer = Packer::default();
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     for entry in &changes.entries {
-        sqlx::query("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(entry.execution.as_bytes().as_slice())
             .bind(entry.team.as_str())
             .bind(entry.intent.as_str())
@@ -165,6 +179,7 @@ async fn write(connection: &mut SqliteConnection, changes: &SemanticChanges) -> 
             .bind(entry.expires_us)
             .bind(bytes_of(&entry.vector))
             .bind(packer.pack(entry.body.as_bytes()))
+            .bind(entry.subject.map(|subject| subject.as_bytes().to_vec()))
             .execute(&mut *transaction)
             .await?;
     }
@@ -188,7 +203,7 @@ async fn write(connection: &mut SqliteConnection, changes: &SemanticChanges) -> 
 }
 
 fn entry(row: EntryRow) -> Result<SemanticEntry, StoreError> {
-    let (execution, team, intent, embedding, at_us, expires_us, vector, body) = row;
+    let (execution, team, intent, embedding, at_us, expires_us, vector, body, subject) = row;
     let what = "an entry of the semantic cache";
     let corrupt = |reason: &str| StoreError::Corrupt { what: what.into(), reason: reason.into() };
     let execution = execution.try_into().map_err(|_| corrupt("its execution does not have 16 bytes"))?;
@@ -201,6 +216,7 @@ fn entry(row: EntryRow) -> Result<SemanticEntry, StoreError> {
         expires_us,
         vector: vector_of(&vector).ok_or_else(|| corrupt("its vector has no scale"))?,
         body: text(&body, what)?,
+        subject: subject.and_then(|subject| subject.try_into().ok()).map(SubjectHash::from_bytes),
     })
 }
 

@@ -257,6 +257,21 @@ async fn the_same_execution_twice_is_one_record() {
 }
 
 #[tokio::test]
+async fn what_stands_around_a_repeated_record_in_one_statement_is_kept() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir).await;
+    // Sixteen rows are one statement.
+    for number in [1, 2, 3, 1, 4, 5, 2, 6, 7, 8, 9, 10, 11, 12, 13, 13] {
+        append(&store, &record(number)).await;
+    }
+    store.flush().await.unwrap();
+    let kept: Vec<_> = (1..=13).rev().map(record).collect();
+    assert_eq!(all(&store).await, kept);
+    let report = store.report(ReportQuery { until_us: i64::MAX, ..ReportQuery::default() }).await.unwrap();
+    assert_eq!(report.total.calls.calls, 13);
+}
+
+#[tokio::test]
 async fn executions_are_filtered_and_paged() {
     check(async |store| {
         for number in 1..=6 {

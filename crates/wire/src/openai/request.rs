@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Fields, wrong};
 use super::message::message;
-use super::tree::Tree;
+use super::tree::{Tree, read};
 use crate::{ChatRequest, Params, ResponseFormat, Tool, WireError};
 
 /// Reads a request. Documents nested deeper than 127 levels are refused.
@@ -14,7 +14,7 @@ use crate::{ChatRequest, Params, ResponseFormat, Tool, WireError};
 /// Caller's fault: the body is not JSON (code `invalid_json`), or the field that `param` points at
 /// (JSON pointer) is not as the format says.
 pub fn decode_request(body: &[u8]) -> Result<ChatRequest, WireError> {
-    let document: Tree<'_> = serde_json::from_slice(body).map_err(|error| WireError {
+    let document: Tree<'_> = read(body).map_err(|error| WireError {
         code: Some("invalid_json".to_owned()),
         ..WireError::new(Disposition::CallersFault, format!("the body is not JSON: {error}"))
     })?;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::error::{body_error, not_json};
 use super::fields::{Fields, wrong};
 use super::message::blocks;
-use super::tree::Tree;
+use super::tree::{Tree, read};
 use super::usage::{self, Counted};
 use super::write::{PlainMessage, answer};
 use crate::{Block, Completion, FinishReason, WireError};
@@ -35,7 +35,7 @@ pub fn decode_known(body: &[u8]) -> Result<Completion, WireError> {
 }
 
 fn decode(body: &[u8], keep: bool) -> Result<Completion, WireError> {
-    let document: Tree<'_> = serde_json::from_slice(body).map_err(|error| not_json(body, &error))?;
+    let document: Tree<'_> = read(body).map_err(|error| not_json(body, &error))?;
     if let Some(error) = body_error(&document) {
         return Err(error);
     }

@@ -65,6 +65,15 @@ impl<'a> Tree<'a> {
     }
 }
 
+/// Parses a body. That it is UTF-8 is checked once and not for each text; one that is not is left to the
+/// parser, which says where.
+pub(crate) fn read(body: &[u8]) -> serde_json::Result<Tree<'_>> {
+    match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    }
+}
+
 /// The field with this name.
 pub(crate) fn find<'t, 'a>(entries: &'t Entries<'a>, name: &str) -> Option<&'t Tree<'a>> {
     entries.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)

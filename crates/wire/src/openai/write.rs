@@ -1,11 +1,15 @@
 //! Writing requests and messages, straight from the canonical form to bytes.
 
+use baton_core::write_json;
 use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::{Dialect, StreamOptions, Structured};
 use crate::{Block, ChatRequest, Message, ResponseFormat, Role, Tool};
+
+/// Bytes that most requests fit into.
+const ROOM: usize = 4 << 10;
 
 /// Writes a request in the form itself ([`Dialect::PLAIN`]).
 #[must_use]
@@ -17,9 +21,9 @@ pub fn encode_request(request: &ChatRequest) -> Bytes {
 /// thinking block's signature has no place in this format and is left out.
 #[must_use]
 pub fn encode_request_for(request: &ChatRequest, dialect: &Dialect, stream: bool) -> Bytes {
-    let mut body = Vec::with_capacity(1024);
+    let mut body = Vec::with_capacity(ROOM);
     #[expect(clippy::unwrap_used, reason = "keys are strings and the buffer is memory: writing cannot fail")]
-    serde_json::to_writer(&mut body, &Request { request, dialect, stream }).unwrap();
+    write_json(&mut body, &Request { request, dialect, stream }).unwrap();
     Bytes::from(body)
 }
 

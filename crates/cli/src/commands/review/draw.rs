@@ -78,6 +78,7 @@ fn answer(screen: &Screen, item: &ReviewView, frame: &mut Frame<'_>, area: Rect)
             item.execution_id
         ),
         Some(Content::Dropped) => "Its content is not stored: the journal had no room for it.".into(),
+        Some(Content::Erased) => "Its content has gone: whom it is about was erased.".into(),
         Some(Content::Gone) => "Its content has gone: records are kept as long as the intent says.".into(),
         Some(Content::Stored | Content::Redacted) | None => "(none)".into(),
     };

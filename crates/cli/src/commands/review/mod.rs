@@ -21,6 +21,7 @@ use comfy_table::CellAlignment;
 use crate::exit::{Exit, say, tell};
 use crate::setup::{Folder, plain_table};
 use place::Place;
+pub(super) use remote::Remote;
 
 /// Label answers that were drawn for review: pass or fail, what is wrong, what it should have been.
 ///

@@ -1,9 +1,9 @@
-//! A server's review queue, over HTTP.
+//! A server's review queue, over HTTP; and having it erase a person.
 
 use std::time::Duration;
 
 use baton_core::{ExecutionId, IntentName};
-use baton_engine::{ReviewStats, ReviewView, Verdict};
+use baton_engine::{Erasure, ReviewStats, ReviewView, Verdict};
 use baton_provider::HttpTransport;
 use baton_wire::{HttpRequest, Transport as _};
 use bytes::Bytes;
@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const BODY_MAX: usize = 256 * 1024 * 1024;
 
 /// See the module.
-pub(super) struct Remote {
+pub(crate) struct Remote {
     base: String,
     headers: HeaderMap,
     http: HttpTransport,
@@ -46,7 +46,7 @@ struct LineId {
 }
 
 impl Remote {
-    pub(super) fn new(url: &str, key_env: Option<&str>) -> Result<Self, Exit> {
+    pub(crate) fn new(url: &str, key_env: Option<&str>) -> Result<Self, Exit> {
         let wrong = |what: &str| Exit::usage(format!("--server {url}: {what}; write http://127.0.0.1:7700"));
         let uri: Uri = url.parse().map_err(|_| wrong("is no address"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
@@ -120,6 +120,10 @@ impl Remote {
         Ok(self.ask::<Imported>(Method::POST, "/v1/reviews/import", jsonl.to_owned()).await?.imported)
     }
 
+    pub(crate) async fn erase(&self, subject: &str) -> Result<Erasure, Exit> {
+        self.ask(Method::DELETE, &format!("/v1/subjects/{}", encoded(subject)), String::new()).await
+    }
+
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: String) -> Result<T, Exit> {
         let answer = self.send(method, path, body).await?;
         parse(std::str::from_utf8(&answer).unwrap_or_default())
@@ -162,15 +166,17 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Exit> {
 
 /// Parameters of a URL; those without a value are left out.
 fn query(parameters: &[(&str, Option<&str>)]) -> String {
-    let encode = |value: &str| {
-        value.bytes().fold(String::new(), |mut text, byte| {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => text.push(char::from(byte)),
-                _ => text += &format!("%{byte:02X}"),
-            }
-            text
-        })
-    };
-    let given = parameters.iter().filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
+    let given = parameters.iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded((*value)?))));
     given.collect::<Vec<_>>().join("&")
+}
+
+/// Without a dot: a path of nothing else would lead elsewhere.
+fn encoded(value: &str) -> String {
+    value.bytes().fold(String::new(), |mut text, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => text.push(char::from(byte)),
+            _ => text += &format!("%{byte:02X}"),
+        }
+        text
+    })
 }
