@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_config::{ModelSpec, Plan, Snapshot, StoreContent};
-use baton_core::{Allowance, IntentName};
+use baton_config::{JUDGE_SUFFIX, ModelSpec, Plan, Snapshot, StoreContent};
+use baton_core::{Allowance, IntentName, Unproven};
 use baton_engine::Orchestrator;
 use baton_lab::{AnswerCache, Case, Column, Options, Seen, Variant};
 use baton_store::Store;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::exit::Exit;
-use crate::setup::{Folder, unix_us, usable, warn};
+use crate::setup::{Folder, unix_us, usable};
 use crate::transports::{Fixtures, Transports, scenarios};
 
 /// The candidate that is the intent as it is declared, all of its models in their order.
@@ -25,7 +25,7 @@ pub(crate) struct Side {
     pub(crate) plan: Arc<Plan>,
     pub(crate) variants: Vec<Variant>,
     pub(crate) seen: Seen,
-    pub(crate) store_dir: std::path::PathBuf,
+    pub(crate) store_dir: PathBuf,
 }
 
 /// The candidates of these names over one folder's intent; `suffix` tells them from those of another
@@ -37,38 +37,64 @@ pub(crate) fn side(
     fixtures: &Fixtures,
     suffix: &str,
 ) -> Result<Side, Exit> {
-    let loaded = folder.load().map_err(|report| Exit::usage(report.render(crate::setup::colour())))?;
-    warn(&loaded.warnings);
-    let mut snapshot = loaded.snapshot;
+    let mut snapshot = folder.told_snapshot()?;
+    let declared: Vec<String> = plan_of(&snapshot, intent)?.candidates.iter().map(|spec| spec.id.to_string()).collect();
+    let unproven = plan_of(&snapshot, intent)?.unproven;
     let mut asked = Vec::new();
     for name in names {
-        asked.push(if name == AS_DECLARED { None } else { Some(candidate(&mut snapshot, intent, name)?) });
+        let alone = name != AS_DECLARED;
+        asked.push(if alone { vec![candidate(&mut snapshot, intent, name)?] } else { declared.clone() });
     }
-    without_limits(&mut snapshot, intent);
-    let plan = Arc::clone(plan_of(&snapshot, intent)?);
-    let transports = Transports::new(fixtures)?;
-    usable(&snapshot, &transports)?;
-    let reached = reached(&snapshot, &plan)?;
-    let (store_dir, declared) = (snapshot.store.dir.clone(), declared(folder, intent)?);
-    let mut builder = Orchestrator::builder(snapshot, Store::memory()).connect(transports.connect());
-    if transports.replays() {
-        builder = builder.without_keys();
-    }
-    let baton = builder.build().map_err(|error| Exit::usage(error.to_string()))?;
+    // What a model alone says is to be known, not what a judge in the path leaves of it. Nobody has labels
+    // here, so that nothing would pass where what is unproven fails.
+    let alone = Asked::new(snapshot, (intent, Unproven::Pass), fixtures)?;
+    let whole = match unproven {
+        Unproven::Judge if names.iter().any(|name| name == AS_DECLARED) => {
+            Some(Asked::new(folder.snapshot()?, (intent, unproven), fixtures)?)
+        }
+        _ => None,
+    };
     let mut seen = Seen::default();
     let mut variants = Vec::new();
-    for (name, model) in names.iter().zip(asked) {
-        let models = model.map_or_else(|| declared.clone(), |model| vec![model]);
-        seen.add(&plan, models.iter().any(|model| model == "local"));
-        variants.push(Variant {
-            name: format!("{name}{suffix}"),
-            baton: baton.clone(),
-            plan: Arc::clone(&plan),
-            models: Some(models),
-            reached: reached.clone(),
-        });
+    for (name, models) in names.iter().zip(asked) {
+        seen.add(&alone.plan, models.iter().any(|model| model == "local"));
+        let Asked { baton, plan, reached, .. } =
+            whole.as_ref().filter(|_| name == AS_DECLARED).unwrap_or(&alone).clone();
+        variants.push(Variant { name: format!("{name}{suffix}"), baton, plan, models: Some(models), reached });
     }
-    Ok(Side { plan, variants, seen, store_dir })
+    Ok(Side { plan: alone.plan, variants, seen, store_dir: alone.store_dir })
+}
+
+/// What asks candidates of one intent.
+#[derive(Clone)]
+struct Asked {
+    baton: Orchestrator,
+    plan: Arc<Plan>,
+    /// How its providers are reached.
+    reached: String,
+    store_dir: PathBuf,
+}
+
+impl Asked {
+    fn new(mut snapshot: Snapshot, (intent, unproven): (&str, Unproven), fixtures: &Fixtures) -> Result<Self, Exit> {
+        without_limits(&mut snapshot, intent);
+        if let Some(plan) = snapshot.intents.get_mut(&IntentName::new(intent)).and_then(Arc::get_mut) {
+            plan.unproven = unproven;
+            // No judge and nobody else is asked for a word on an answer that is forgotten.
+            plan.review = None;
+            plan.judge.iter_mut().for_each(|judge| judge.rate_max = 0.0);
+        }
+        let plan = Arc::clone(plan_of(&snapshot, intent)?);
+        let transports = Transports::new(fixtures)?;
+        usable(&snapshot, &transports)?;
+        let (reached, store_dir) = (reached(&snapshot, &plan)?, snapshot.store.dir.clone());
+        let mut builder = Orchestrator::builder(snapshot, Store::memory()).connect(transports.connect());
+        if transports.replays() {
+            builder = builder.without_keys();
+        }
+        let baton = builder.build().map_err(|error| Exit::usage(error.to_string()))?;
+        Ok(Self { baton, plan, reached, store_dir })
+    }
 }
 
 /// The plan of an intent; which there are, where there is none of the name.
@@ -77,12 +103,6 @@ pub(crate) fn plan_of<'s>(snapshot: &'s Snapshot, intent: &str) -> Result<&'s Ar
         let known: Vec<&str> = snapshot.intents.keys().map(IntentName::as_str).collect();
         Exit::usage(format!("there is no intent `{intent}`; there are: {}", known.join(", ")))
     })
-}
-
-/// The models that the intent itself names, in their order.
-fn declared(folder: &Folder, intent: &str) -> Result<Vec<String>, Exit> {
-    let loaded = folder.load().map_err(|report| Exit::usage(report.render(crate::setup::colour())))?;
-    Ok(plan_of(&loaded.snapshot, intent)?.candidates.iter().map(|spec| spec.id.to_string()).collect())
 }
 
 /// The id of a model that is to answer alone. One that the intent does not name becomes a candidate
@@ -114,24 +134,29 @@ fn candidate(snapshot: &mut Snapshot, intent: &str, name: &str) -> Result<String
 
 /// Budgets and rates are the product's: an evaluation neither uses them up nor is refused by them.
 fn without_limits(snapshot: &mut Snapshot, intent: &str) {
-    if let Some(plan) = snapshot.intents.get_mut(&IntentName::new(intent)).and_then(Arc::get_mut) {
-        plan.allowance = Allowance::default();
+    for name in [intent.to_owned(), format!("{intent}{JUDGE_SUFFIX}")] {
+        if let Some(plan) = snapshot.intents.get_mut(&IntentName::new(&name)).and_then(Arc::get_mut) {
+            plan.allowance = Allowance::default();
+        }
     }
     snapshot.teams.values_mut().for_each(|team| team.allowance = Allowance::default());
 }
 
-/// How the plan's providers are reached, as a text that changes where their answers may.
+/// How the plan's providers are reached, and who judges in the path, as a text that changes where their
+/// answers may.
 fn reached(snapshot: &Snapshot, plan: &Plan) -> Result<String, Exit> {
-    let mut reached = String::new();
-    for spec in plan.candidates.iter() {
-        if let Some(provider) = snapshot.providers.get(spec.id.provider()) {
-            reached.push_str(&format!("{} {:?} {}\n", provider.kind, provider.base_url, provider.seed));
+    let judge = plan.judge.iter().filter(|_| plan.unproven == Unproven::Judge);
+    let mut reached: BTreeSet<String> =
+        judge.clone().map(|judge| format!("judged by {} {}", judge.model, judge.second_opinion)).collect();
+    for id in plan.candidates.iter().map(|spec| &spec.id).chain(judge.map(|judge| &judge.model)) {
+        if let Some(provider) = snapshot.providers.get(id.provider()) {
+            reached.insert(format!("{} {:?} {}", provider.kind, provider.base_url, provider.seed));
         }
     }
     for (provider, scenario) in scenarios(snapshot)? {
-        reached.push_str(&format!("{} {scenario:?}\n", provider.name));
+        reached.insert(format!("{} {scenario:?}", provider.name));
     }
-    Ok(reached)
+    Ok(reached.into_iter().collect::<Vec<_>>().join("\n"))
 }
 
 /// The cache of answers beside the records, where the intent lets content be kept.

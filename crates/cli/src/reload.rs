@@ -70,6 +70,7 @@ impl Reloader {
             return Looked::Moving;
         }
         self.seen().files = before;
+        let refused = self.baton.configuration().refused.is_some();
         let applied = read.and_then(|snapshot| {
             self.seen().named = named(&snapshot);
             usable(&snapshot, &self.transports)?;
@@ -77,6 +78,7 @@ impl Reloader {
             Ok(self.baton.reload(snapshot))
         });
         match applied {
+            Ok(Ok(changes)) if changes.is_empty() && refused => tell!("the files say what is in force again"),
             Ok(Ok(changes)) => self.tell(&changes),
             // The engine noted it itself.
             Ok(Err(error)) => tell_refused(&error.to_string()),

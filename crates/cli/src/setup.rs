@@ -55,8 +55,14 @@ impl Folder {
         load(&self.dir, &given)
     }
 
-    /// The snapshot, or every mistake with its place; warnings are told.
+    /// The snapshot, or every mistake with its place. Warnings are for what checks or answers
+    /// ([`Folder::told_snapshot`]), not for each command that looks something up.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Exit> {
+        Ok(self.load().map_err(|report| Exit::usage(report.render(colour())))?.snapshot)
+    }
+
+    /// The same; warnings are told.
+    pub(crate) fn told_snapshot(&self) -> Result<Snapshot, Exit> {
         let loaded = self.load().map_err(|report| Exit::usage(report.render(colour())))?;
         warn(&loaded.warnings);
         Ok(loaded.snapshot)
@@ -71,9 +77,7 @@ pub(crate) async fn orchestrator(
     watched: Option<(Observer, Sampler)>,
 ) -> Result<(Orchestrator, Arc<Transports>), Exit> {
     let transports = Transports::new(fixtures)?;
-    let loaded = folder.load().map_err(|report| Exit::usage(report.render(colour())))?;
-    warn(&loaded.warnings);
-    let snapshot = loaded.snapshot;
+    let snapshot = folder.told_snapshot()?;
     if snapshot.intents.is_empty() {
         tell!("there are no intents yet: make one with `baton init NAME`");
     }

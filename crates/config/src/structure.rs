@@ -111,17 +111,25 @@ impl<T: JsonSchema + DeserializeOwned> Shape<T> {
                 let pointer = child(&pointer, key);
                 let known = self.properties(error);
                 let secret = document.value.pointer(&pointer).is_some_and(|value| is_inline(&pointer, value));
-                let (message, help) = if secret { inline(&pointer) } else { unknown(&pointer, key, &known) };
+                let (message, mut help) = if secret { inline(&pointer) } else { unknown(&pointer, key, &known) };
+                if !secret && let Some(key) = self.of_the_top(&pointer) {
+                    help = belongs_above(&key);
+                }
                 sink.error(document.key(&pointer), message, help);
                 wrong.push(pointer);
             }
             return;
         }
-        let (message, help) = if is_inline(&pointer, error.instance()) {
+        let (message, mut help) = if is_inline(&pointer, error.instance()) {
             inline(&pointer)
         } else {
             misfit(&pointer, error, self.parent(error).unwrap_or(&Value::Null))
         };
+        if names_its_keys(error)
+            && let Some(key) = self.of_the_top(&pointer)
+        {
+            help = belongs_above(&key);
+        }
         sink.error(document.at(&pointer), message, help);
         wrong.push(pointer);
     }
@@ -134,16 +142,39 @@ impl<T: JsonSchema + DeserializeOwned> Shape<T> {
 
     /// Pointers to what the unknown keys of an error were probably meant to be.
     fn meant(&self, error: &ValidationError<'_>) -> Vec<String> {
-        let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else { return Vec::new() };
+        let path = error.instance_path().to_string();
+        let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else {
+            let key = self.of_the_top(&path).filter(|_| names_its_keys(error));
+            return key.map(|key| child("", &key)).into_iter().collect();
+        };
         let known = self.properties(error);
-        let near = unexpected.iter().filter_map(|key| nearest(key, known.iter().map(String::as_str)));
-        near.map(|name| child(&error.instance_path().to_string(), name)).collect()
+        let meant = |key: &String| match self.of_the_top(&child(&path, key)) {
+            Some(key) => Some(child("", &key)),
+            None => nearest(key, known.iter().map(String::as_str)).map(|name| child(&path, name)),
+        };
+        unexpected.iter().filter_map(meant).collect()
+    }
+
+    /// The key, where one that belongs to the top of the file stands in a table: in TOML a table goes on
+    /// until the next one.
+    fn of_the_top(&self, pointer: &str) -> Option<String> {
+        let [_, key]: [String; 2] = segments(pointer).collect::<Vec<_>>().try_into().ok()?;
+        self.schema.pointer(&child("/properties", &key)).map(|_| key)
     }
 
     fn properties(&self, error: &ValidationError<'_>) -> Vec<String> {
         let properties = self.parent(error).and_then(|s| s.get("properties")).and_then(Value::as_object);
         properties.into_iter().flat_map(|p| p.keys().cloned()).collect()
     }
+}
+
+/// Whether what is wrong stands in a table whose keys are names of the file's own, as `[labels]`.
+fn names_its_keys(error: &ValidationError<'_>) -> bool {
+    error.schema_path().to_string().contains("/additionalProperties/")
+}
+
+fn belongs_above(key: &str) -> String {
+    format!("`{key}` belongs to the top of the file, above the first [section]")
 }
 
 fn missing(error: &ValidationError<'_>, property: &Value) -> String {
@@ -180,7 +211,11 @@ fn unknown(pointer: &str, key: &str, known: &[String]) -> (String, String) {
 fn misfit(pointer: &str, error: &ValidationError<'_>, schema: &Value) -> (String, String) {
     let name = dotted(pointer);
     let name = if name.is_empty() { "the file".to_owned() } else { format!("`{name}`") };
-    let must = |be: String| (format!("{name} must be {be}"), "write another value".to_owned());
+    let about = schema.get("description").and_then(Value::as_str).map(one_line);
+    let must = |be: String| {
+        let help = about.clone().unwrap_or_else(|| "write another value".to_owned());
+        (format!("{name} must be {be}"), format!("{}{help}", percent(error)))
+    };
     match error.kind() {
         ValidationErrorKind::Required { property } => {
             let about = property.as_str().and_then(|p| schema.get("properties")?.get(p)?.get("description")?.as_str());
@@ -192,8 +227,8 @@ fn misfit(pointer: &str, error: &ValidationError<'_>, schema: &Value) -> (String
                 TypeKind::Multiple(_) => "of another type".to_owned(),
             };
             let otherwise = if wanted == "a string" { "write it in quotes" } else { "write another value" };
-            let about = schema.get("description").and_then(Value::as_str).unwrap_or(otherwise);
-            (format!("{name} must be {wanted}, not {}", kind_of(error.instance())), one_line(about))
+            let help = about.unwrap_or_else(|| otherwise.to_owned());
+            (format!("{name} must be {wanted}, not {}", kind_of(error.instance())), help)
         }
         ValidationErrorKind::Enum { .. }
         | ValidationErrorKind::Constant { .. }
@@ -213,6 +248,20 @@ fn misfit(pointer: &str, error: &ValidationError<'_>, schema: &Value) -> (String
         ValidationErrorKind::MinItems { limit } => must(format!("a list of at least {limit}")),
         ValidationErrorKind::MaxItems { limit } => must(format!("a list of at most {limit}")),
         _ => (format!("{name}: {}", error.masked()), "write another value".to_owned()),
+    }
+}
+
+/// How a share is written that was given in percent.
+fn percent(error: &ValidationError<'_>) -> String {
+    let (ValidationErrorKind::Maximum { limit } | ValidationErrorKind::ExclusiveMaximum { limit }) = error.kind()
+    else {
+        return String::new();
+    };
+    match error.instance().as_u64() {
+        Some(percent @ 2..=100) if limit.as_f64() == Some(1.0) => {
+            format!("{percent} % is {}. ", percent as f64 / 100.0)
+        }
+        _ => String::new(),
     }
 }
 

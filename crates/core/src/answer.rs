@@ -78,6 +78,9 @@ pub struct AnswerAttempt {
     pub queued_ms: Option<f64>,
     /// Milliseconds that it took.
     pub ms: f64,
+    /// Milliseconds that its answer waited for a judge, or a second opinion; absent where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_ms: Option<f64>,
     /// The call that it shared with others, or why it did not; absent where its intent does not batch, and
     /// where nobody else asked meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,6 +134,7 @@ impl Answer {
             outcome: a.outcome,
             queued_ms: (a.queued_us > 0).then(|| ms(a.queued_us)),
             ms: ms(a.duration_us),
+            judged_ms: a.judged.as_ref().filter(|judged| judged.took_us > 0).map(|judged| ms(judged.took_us)),
             batch: a.batch.as_deref().map(AnswerBatch::from),
             error: a.error.clone(),
         };

@@ -145,6 +145,7 @@ fn reason(request: &Request, attempts: &[AttemptRecord], sure: Option<String>) -
         }
         (Some(scored), Some(opinion)) => match scored.failed() {
             same if same.is_empty() => format!("{why}; the {opinion} is the same"),
+            fields if chosen.contains(&opinion) => format!("{why}; given though it differs here too, in {fields}"),
             fields => format!("{why}; given though the {opinion} differs in {fields}"),
         },
         (Some(ScoreResult::Scored { .. }) | None, _) => why,

@@ -167,10 +167,14 @@ fn unknown_model(live: &Live, name: &str) -> Failure {
     let aliases = live.snapshot.aliases.keys().map(String::as_str);
     let ids = live.snapshot.models.iter().map(|m| m.id.as_str()).filter(|id| *id != "local");
     let known: Vec<&str> = aliases.chain(ids).take(20).collect();
-    let message = format!(
-        "there is no model `{name}`; there are: {}, and intent:NAME. Models are named in baton.toml and by intents",
-        known.join(", ")
-    );
+    let message = if live.snapshot.intents.contains_key(&IntentName::new(name)) {
+        format!("`{name}` is an intent: write `intent:{name}`")
+    } else {
+        format!(
+            "there is no model `{name}`; there are: {}, and intent:NAME. Models are named in baton.toml and by intents",
+            known.join(", ")
+        )
+    };
     Failure::new(ErrorCode::UnknownModel, message).at("/model")
 }
 

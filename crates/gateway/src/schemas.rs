@@ -278,6 +278,9 @@ pub(crate) struct AttemptSchema {
     pub(crate) queued_ms: Option<f64>,
     /// Milliseconds that it took.
     pub(crate) ms: f64,
+    /// Milliseconds that its answer waited for a judge, or a second opinion; absent where it did not.
+    #[schema(nullable = false)]
+    pub(crate) judged_ms: Option<f64>,
     /// The call that it shared with others, or why it did not; absent where its intent does not batch, and where
     /// nobody else asked meanwhile.
     #[schema(nullable = false)]

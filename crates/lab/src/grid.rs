@@ -1,10 +1,11 @@
 //! Cases × candidates × repetitions, through the engine, a bounded number at a time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use baton_config::{Plan, Share, canonical};
-use baton_core::{CallConfig, NanoUsd, TeamId};
+use baton_core::{CallConfig, ExecutionId, NanoUsd, Record, TeamId, Unproven};
 use baton_engine::{Call, Orchestrator};
 use futures_util::StreamExt as _;
 
@@ -143,16 +144,39 @@ impl<'a> Runner<'a> {
         let call = Call { config, ..Call::intent(plan.name.as_str(), case.input.clone()) };
         let started = Instant::now();
         match baton.execute(call).await {
-            Ok(delivered) => Given::answer(&delivered),
+            Ok(delivered) => {
+                let given = Given::answer(&delivered);
+                // Only a judge in the path costs something besides.
+                if plan.unproven != Unproven::Judge {
+                    return given;
+                }
+                let record = recorded(baton, delivered.answer.execution_id).await;
+                Given { cost: spent(baton, record.as_ref()).await, ..given }
+            }
             Err(error) => {
                 let ms = started.elapsed().as_secs_f64() * 1000.0;
-                let team = TeamId::new("default");
-                let record = baton.store().execution(&team, error.execution).await.ok().flatten();
-                let cost: Option<NanoUsd> = record.as_ref().filter(|r| r.cost_known).map(|r| r.cost);
+                let record = recorded(baton, error.execution).await;
+                let cost = spent(baton, record.as_ref()).await;
                 Given::error(&error, cost, ms, record.is_some_and(|record| record.simulated))
             }
         }
     }
+}
+
+async fn recorded(baton: &Orchestrator, execution: ExecutionId) -> Option<Record> {
+    baton.store().execution(&TeamId::new("default"), execution).await.ok().flatten()
+}
+
+/// What an execution cost with the judges that it waited for, whose executions are their own; `None` where
+/// that is not known.
+async fn spent(baton: &Orchestrator, record: Option<&Record>) -> Option<NanoUsd> {
+    let record = record.filter(|record| record.cost_known)?;
+    let asked = record.attempts.iter().filter_map(|attempt| attempt.judged.as_ref()?.judge);
+    let mut cost = record.cost;
+    for judge in asked.collect::<BTreeSet<ExecutionId>>() {
+        cost += recorded(baton, judge).await.filter(|judge| judge.cost_known)?.cost;
+    }
+    Some(cost)
 }
 
 /// What decides which answers pass, shortened.

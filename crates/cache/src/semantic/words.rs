@@ -17,6 +17,11 @@ const BEGINNING: usize = 4;
 const ANSWERS_MAX: usize = 12;
 /// Inputs that the prior of an answer's words is worth.
 const PRIOR: f64 = 2.0;
+/// Bytes that a count takes at the most while the table grows: it is at least seven sixteenths full, with
+/// eight bytes and one of its own a slot.
+const COUNT_BYTES: usize = 21;
+/// The table gives room back where it has so many times what it needs.
+const ROOM: usize = 3;
 
 /// A text's words as numbers, each once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,6 +129,9 @@ impl Counts {
                 }
             }
         }
+        if self.counts.capacity() > ROOM * self.counts.len() {
+            self.counts.shrink_to_fit();
+        }
     }
 
     /// What one look-up asks: how likely these words are under an answer, times how frequent it is, as a
@@ -170,10 +178,10 @@ impl Counts {
         self.counts.get(&(mixed as u32)).copied().unwrap_or(0)
     }
 
-    /// Bytes in use, estimated.
+    /// Bytes in use, estimated by what is counted: each input that goes makes it less.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.counts.capacity() * 9
+        self.counts.len() * COUNT_BYTES
     }
 }
 
@@ -267,5 +275,18 @@ mod tests {
         assert_eq!((all.inputs, &all.counts), (kept.inputs, &kept.counts));
         all.remove(&Words::of("never added"), 9);
         assert_eq!(all.counts, kept.counts);
+    }
+
+    /// Else a partition over its bound would have to forget all.
+    #[test]
+    fn what_goes_gives_its_memory_back() {
+        let texts: Vec<Words> = (0..1_000).map(|n| Words::of(&format!("number {n} of the inputs {}", n * n))).collect();
+        let mut counts = Counts::default();
+        texts.iter().for_each(|words| counts.add(words, 1));
+        let full = counts.bytes();
+        texts[..100].iter().for_each(|words| counts.remove(words, 1));
+        assert!(counts.bytes() < full * 19 / 20, "{} of {full}", counts.bytes());
+        texts[100..900].iter().for_each(|words| counts.remove(words, 1));
+        assert!(counts.counts.capacity() <= ROOM * counts.counts.len() && counts.bytes() < full / 5);
     }
 }

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::cache;
 use crate::exit::{Exit, say, tell};
+use crate::lab::plan_of;
 use crate::setup::{Folder, control_and_snapshot, duration, micros, plain_table, unix_us};
 
 /// Calls, latency, cost, where answers came from, fallbacks with their reasons, how good answers are known
@@ -82,6 +83,9 @@ impl Report {
         } else if figures.total.calls.calls == 0 {
             let intent = self.intent.as_ref().map(|intent| format!(" of {intent}")).unwrap_or_default();
             tell!("no calls{intent} in the last {}", self.since);
+            if let Some(Err(unknown)) = self.intent.as_deref().map(|intent| plan_of(&snapshot, intent)) {
+                return Err(unknown);
+            }
             rollouts::print(&rolled);
             budgets::print(&budgets);
         } else {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::folder::Folder;
-use crate::http::post;
+use crate::http::{get, post};
 
 const HOUSE: &str = "[models.good]\nid = \"sim/good\"\nprice = { input = \"10 USD/M\", output = \"20 USD/M\" }\n\
     [models.twin]\nid = \"sim/twin\"\n[models.bad]\nid = \"sim/bad\"\nprice = { input = \"1 USD/M\", output = \"2 USD/M\" }\n\
@@ -457,4 +457,45 @@ fn a_second_opinion_is_told_of_its_intent_and_compares_no_pairs() {
     let ran = folder.run(&["run", "sort", "--input", "\"Ticket 0001 about something\""]);
     let ran = ran.ends(0, "because      first in the intent's order; the second opinion of sim/twin is the same");
     assert!(ran.out.contains("bug"), "{}", ran.out);
+}
+
+/// A model alone is asked what it says, whatever would become of its answer in the path; as declared, the
+/// opinion holds back what differs from it, and is paid for.
+#[test]
+fn what_is_unproven_is_evaluated_all_the_same() {
+    let folder = house(40);
+    let intent = |tail: &str| folder.write("intents/sort/intent.toml", &format!("{SORT}{tail}"));
+    let eval = || {
+        let ran = folder.run(&["eval", "sort", "--candidates", "bad,intent", "--json"]);
+        let (bad, whole) = (ran.json()["candidates"][0].clone(), ran.json()["candidates"][1].clone());
+        let of = |candidate: &Value| [candidate["answered"].as_u64().unwrap(), candidate["cached"].as_u64().unwrap()];
+        (of(&bad), of(&whole), whole["cost_usd"].as_str().unwrap().to_owned())
+    };
+    intent("unproven = \"fail\"\n");
+    let (bad, whole, alone) = eval();
+    assert_eq!((bad, whole), ([40, 0], [40, 0]));
+    intent("unproven = \"judge\"\n[judge]\nmodel = \"bad\"\nsecond_opinion = true\n");
+    let (bad, whole, both) = eval();
+    assert_eq!((bad, whole[1]), ([40, 40], 0));
+    assert!((15..35).contains(&whole[0]), "{whole:?}: it differs in four of ten");
+    assert!(both.parse::<f64>().unwrap() > alone.parse::<f64>().unwrap(), "{both} {alone}");
+    // Another one's opinion is another answer of the intent.
+    intent("unproven = \"judge\"\n[judge]\nmodel = \"twin\"\nsecond_opinion = true\n");
+    let (bad, whole, _) = eval();
+    assert_eq!((bad, whole), ([40, 40], [40, 0]));
+}
+
+/// Its word would be paid for, and forgotten.
+#[test]
+fn an_evaluation_draws_no_answers_for_a_judge() {
+    let folder = house(20);
+    let sim = folder.serve(&["sim", "--listen", "127.0.0.1:0", "--scenario", "scenario.toml"]);
+    let provider = format!("kind = \"openai-compatible\"\nbase_url = \"http://{}/v1\"\n", sim.address);
+    let simulated = "kind = \"simulated\"\nscenario = \"scenario.toml\"\nseed = 7\n";
+    folder.write("baton.toml", &HOUSE.replace(simulated, &provider));
+    let opinion = "[judge]\nmodel = \"twin\"\nsecond_opinion = true\n[review]\nper_day = 1000\n";
+    folder.write("intents/sort/intent.toml", &format!("{SORT}{opinion}"));
+    folder.run(&["eval", "sort"]).done();
+    let stats = get(&sim.address, "/__sim/stats").is(200).json();
+    assert_eq!((&stats["models"]["good"]["calls"], &stats["models"]["twin"]), (&json!(20), &Value::Null));
 }

@@ -81,8 +81,14 @@ fn a_wrong_folder_is_refused_and_told_as_check_tells_it() {
     until("the way back", || configuration(&server) == json!({"state": "ok"}));
     assert_eq!(version(&server), first);
     until("the second", || post(&server.address, "/v1/execute", &call).status != 404);
+
+    folder.write("intents/second/intent.toml", "models = 5\n");
+    until("another refusal", || configuration(&server)["state"] == "refused");
+    folder.write("intents/second/intent.toml", ONE_LABEL_MORE);
+    until("the files as before", || configuration(&server) == json!({"state": "ok"}));
     let err = server.stop().done().err;
     assert!(err.contains(&told), "what `check` says:\n{told}\nis not in:\n{err}");
+    assert!(err.contains("the files say what is in force again\n"), "{err}");
 }
 
 /// As Kubernetes mounts a ConfigMap: the files are links into `..data`, a link that is swapped.

@@ -155,6 +155,7 @@ fn one_process_writes_to_a_folder() {
     assert_eq!(ran.out, "billing\n");
     folder.run(&["serve", "--listen", "127.0.0.1:0"]).ends(3, "serve another folder");
     folder.run(&["report"]).ends(0, "no calls in the last 24h");
+    folder.run(&["report", "--intent", "nope"]).ends(2, "there is no intent `nope`");
     folder.run(&["check"]).done();
 
     let other = Folder::init();

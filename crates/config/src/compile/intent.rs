@@ -144,16 +144,21 @@ fn policy(file: &IntentFile, candidates: &[ModelSpec], house: &House<'_>, cases:
     })
 }
 
+/// Settings of the top of the file that would be good labels, had they been written below `[labels]`.
+const SETTINGS: [(&str, &[&str]); 2] =
+    [("route", &["ordered", "cheapest", "fastest", "weighted"]), ("on_exhausted", &["error", "stale"])];
+
 fn kind(sources: &IntentSources, file: &IntentFile, sink: &mut Sink) -> Option<IntentKind> {
     let document = &sources.policy;
     if file.labels.is_empty() {
-        let labels = document.value.get("labels").and_then(Value::as_object);
-        if labels.is_some_and(|labels| !labels.is_empty()) {
-            return None; // They are there, each of them in a form that was refused.
-        }
-        if labels.is_some() {
-            sink.error(document.key("/labels"), "[labels] is empty", "add `name = \"what it means\"`");
-            return None;
+        match document.value.get("labels") {
+            Some(Value::Object(labels)) if labels.is_empty() => {
+                sink.error(document.key("/labels"), "[labels] is empty", "add `name = \"what it means\"`");
+                return None;
+            }
+            // They are there, in a form that was refused.
+            Some(_) => return None,
+            None => {}
         }
         return Some(if sources.output.is_some() { IntentKind::Extraction } else { IntentKind::Generation });
     }
@@ -164,12 +169,16 @@ fn kind(sources: &IntentSources, file: &IntentFile, sink: &mut Sink) -> Option<I
     }
     let before = sink.errors();
     let mut seen: Vec<String> = Vec::new();
-    for name in file.labels.keys() {
+    for (name, about) in &file.labels {
         let at = document.key(&child("/labels", name));
         let plain = !name.is_empty() && name.trim() == name && !name.contains(char::is_control);
         if !plain || name.chars().count() > 100 {
             let help = "up to 100 characters on one line, without space at either end";
             sink.error(at.clone(), "this cannot be a label's name", help);
+        }
+        if SETTINGS.iter().any(|(key, values)| key == name && values.iter().any(|value| about == value)) {
+            let help = "put it above the first [section]: all that follows [labels] is a label";
+            sink.error(at.clone(), format!("`{name}` is a label here, and meant as a setting"), help);
         }
         if seen.contains(&name.to_lowercase()) {
             sink.error(at, format!("the label `{name}` is there twice"), "labels differ in more than case");

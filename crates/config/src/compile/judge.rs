@@ -52,7 +52,8 @@ pub(crate) fn spec(
         if file.objective.unproven != UnprovenFile::Judge {
             return Some(None);
         }
-        let help = "add [judge] with `model`, and [[criteria]] that it judges by; or take \"pass\" or \"fail\"";
+        let help = "add [judge] with `model`, and [[criteria]] that it judges by or `second_opinion = true`; or take \
+                    \"pass\" or \"fail\"";
         sink.error(document.at("/objective/unproven"), "there is no judge to ask", help);
         return None;
     };

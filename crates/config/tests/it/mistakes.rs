@@ -27,10 +27,46 @@ quality = 0.9
     intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
         did you mean `max`? known here: max
     intents/a/intent.toml:8:7: `retry.max` must be at least 0
-        write another value
+        The most retries of one execution; the ceiling of a call's `retries` too.
     intents/a/intent.toml:9:2: unknown key `objectives`
         did you mean `objective`? known here: models, route, routing, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, batch, budget, checks, criteria, local, judge, review, privacy
     "#);
+}
+
+/// In TOML a table goes on until the next one.
+#[test]
+fn settings_of_the_top_below_a_section() {
+    let labels = "[labels]\na = \"\"\nb = \"\"\n";
+    let folder = intent(&format!("{labels}models = [\"openai/x\"]\n[retry]\nroute = \"cheapest\""));
+    assert_snapshot!(folder.diagnostics(), @r"
+    intents/a/intent.toml:4:10: `labels.models` must be a string, not a list
+        `models` belongs to the top of the file, above the first [section]
+    intents/a/intent.toml:6:1: unknown key `route` in [retry]
+        `route` belongs to the top of the file, above the first [section]
+    ");
+    let folder = intent(&format!("models = [\"openai/x\"]\n{labels}route = \"cheapest\""));
+    assert_snapshot!(folder.diagnostics(), @r"
+    intents/a/intent.toml:5:1: `route` is a label here, and meant as a setting
+        put it above the first [section]: all that follows [labels] is a label
+    ");
+}
+
+#[test]
+fn labels_of_the_wrong_form_are_one_mistake() {
+    let case = r#"{"input":{"text":"x"},"expected":{"label":"a"}}"#;
+    let folder = intent("models = [\"openai/x\"]\nlabels = [\"a\", \"b\"]").with("intents/a/cases.jsonl", case);
+    assert_snapshot!(folder.diagnostics(), @r"
+    intents/a/intent.toml:2:10: `labels` must be a table, not a list
+        Makes the intent a classification: each label with what it means, in the order shown to the model.
+    ");
+}
+
+#[test]
+fn a_share_is_no_percentage() {
+    assert_snapshot!(labelled("[objective]\nquality = 95").diagnostics(), @r"
+    intents/a/intent.toml:3:11: `objective.quality` must be less than 1
+        95 % is 0.95. Share of passed answers that a reviewer would pass.
+    ");
 }
 
 #[test]
@@ -103,7 +139,7 @@ store = \"none\"",
     let folder = labelled("[cache]\nsemantic_error_max = 0.3\npartition = []");
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:3:22: `cache.semantic_error_max` must be at most 0.2
-        write another value
+        Switches the semantic cache on: the share of the answers given to similar inputs that may differ from what the model would have answered. The ceiling of a call's `semanticErrorMax` too.
     "#);
     let folder = labelled("[cache]\nembedding = \"minilm\"\nslots = [\"a\"]");
     assert_snapshot!(folder.diagnostics(), @r#"
@@ -127,7 +163,7 @@ fn a_judge_in_the_path_has_to_be_there() {
     let folder = labelled("[objective]\nunproven = \"judge\"");
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:3:12: there is no judge to ask
-        add [judge] with `model`, and [[criteria]] that it judges by; or take "pass" or "fail"
+        add [judge] with `model`, and [[criteria]] that it judges by or `second_opinion = true`; or take "pass" or "fail"
     "#);
 }
 
@@ -184,9 +220,9 @@ percent = 3",
     intents/a/intent.toml:11:1: `review.per_day` is missing
         Roughly how many answers a day people are asked about. With recent traffic it sets the probability with which an answer is drawn; 0 draws none.
     intents/a/intent.toml:12:10: `review.double` must be at most 1
-        write another value
+        Share of them that two people label, neither seeing what the other says.
     intents/a/intent.toml:13:9: `review.floor` must be at least 0.1
-        write another value
+        Share of the drawing that is uniform; the rest goes to answers whose quality is least certain. Below 0.3 intervals become wide.
     intents/a/intent.toml:14:1: unknown key `percent` in [review]
         known here: per_day, double, floor, adjudicator
     "#);
@@ -229,13 +265,13 @@ keep = \"1 month\"",
     );
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:2:12: `examples` must be at most 64
-        write another value
+        How many cases are shown to the model as examples, chosen once.
     intents/a/intent.toml:3:16: `on_exhausted` must be "error" or "stale" or { default = … }, not "fail"
         write one of these
     intents/a/intent.toml:5:11: `objective.quality` must be less than 1
-        write another value
+        Share of passed answers that a reviewer would pass.
     intents/a/intent.toml:6:14: `objective.latency_ms` must be at least 1
-        write another value
+        Milliseconds to the answer; the ceiling of a call's `maxLatencyMs` too.
     intents/a/intent.toml:8:15: `params.temperature` must be a number, not a string
         How much the choice of words varies.
     intents/a/intent.toml:9:14: `params.max_tokens` must be a whole number, not 1.5
@@ -425,7 +461,7 @@ threshold = 0.5",
     intents/a/intent.toml:3:8: `checks[0].type` must be "equals" or "regex" or "contains" or "contains-all" or "contains-any" or "icontains" or "icontains-all" or "icontains-any" or "starts-with" or "ends-with" or "case" or "not-empty" or "length" or "range" or "enum" or "url" or "date" or "is-json" or "contains-json" or "is-xml" or "contains-xml" or "is-html" or "contains-html" or "is-sql" or "contains-sql" or "finish-reason" or "is-refusal" or "language" or "levenshtein" or "repetition" or "no-loop" or "span-in-source" or "numbers-in-source" or "names-in-source" or "cel" or "label-margin" or "all" or "assert-set" or "any", not "regexp"
         did you mean `regex`? write one of these
     intents/a/intent.toml:6:10: `checks[1].values` must be a list of at least 1
-        write another value
+        `contains-all`, `contains-any` and with `i` before, `language`, `finish-reason`: texts; for `enum` any values.
     "#);
 }
 
@@ -528,15 +564,15 @@ durability = \"disk\"
     baton.toml:33:12: the provider `m` has `api_key` and `api_keys`
         write all of its keys into `api_keys`
     baton.toml:34:19: `providers.m.max_concurrency` must be at least 1
-        write another value
+        The most calls at a time to one of its models with one key. What it really holds is learnt.
     baton.toml:36:1: unknown key `queue` in [server]
         known here: max_running, queue_max
     baton.toml:38:9: `teams.s.share` must be at least 1
-        write another value
+        Its weight where teams compete for places: 2 gets twice as many as 1.
     baton.toml:39:15: `teams.s.usd_per_day` must be at least 0
-        write another value
+        Dollars of all its keys a day, which begins at 00:00 UTC. A model that may cost more than is left, or whose price is not known, is not asked; where no other is left, the error is `budget_exhausted`.
     baton.toml:40:20: `teams.s.calls_per_minute` must be at least 1
-        write another value
+        Calls of all its keys in any 60 seconds; more are refused with `rate_limit`.
     baton.toml:41:12: there is no intent `classify-tickets`
         did you mean `classify-ticket`? name a folder of intents/
     baton.toml:43:14: `store.durability` must be "process" or "machine", not "disk"
@@ -620,7 +656,7 @@ fn limits_of_streams() {
     intents/a/intent.toml:5:9: `grace` is 2d, which no stream can keep to
         write a time of `1ms` to `24h`, as in `20s`
     intents/a/intent.toml:6:24: `stream.min_bytes_per_second` must be at least 0
-        write another value
+        The least that a model writes, in bytes a second; 0 is no floor.
     "#);
 }
 
@@ -652,7 +688,7 @@ output = \"free\"
     baton.toml:6:15: `-1` is not an amount in dollars: write digits with at most nine after the point, for example 0.15
         write dollars for a million tokens, as in `0.10 USD/M`
     baton.toml:7:17: `models.a.price.batch_percent` must be at most 100
-        write another value
+        What calls of the provider's batch API cost of all this, in percent, `50` as a rule; not known if absent.
     baton.toml:8:8: `2026-02-30` is not a day of the calendar: write year, month and day, for example 2026-11-27
         write the first day on which this price counts, in UTC: `from = \"2026-12-01\"`
     baton.toml:14:16: a tier above 1000 tokens cannot stand here

@@ -244,7 +244,11 @@ async fn evidence(engine: &Engine) -> Result<(), StoreError> {
                 engine.semantic.pending().before.insert(of.clone(), heard_us);
                 engine.semantic.all_evidence().insert(of, Arc::new(Mutex::new(acceptance)));
             }
-            Err(error) => tracing::error!(%error, intent = %of.intent, "evidence cannot be read; it begins anew"),
+            // Another version of Baton reads something else of a look.
+            Err(error) => {
+                let begins = "the semantic cache begins anew to learn: its evidence is not of this version";
+                tracing::warn!(%error, intent = %of.intent, "{begins}");
+            }
         }
     }
     Ok(())

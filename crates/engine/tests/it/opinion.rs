@@ -73,6 +73,7 @@ async fn an_answer_that_another_model_gives_too_is_given() {
     assert_eq!((&opinion.output, opinion.usage), (&own.output, own.usage));
     let judged = own.attempts[0].judged.as_ref().unwrap();
     assert_eq!((judged.judge, judged.took_us), (Some(opinion.execution), 3000));
+    assert_eq!(delivered.answer.attempts[0].judged_ms, Some(3.0));
     let [score] = scores(&house).try_into().unwrap();
     assert_eq!(score.result, ScoreResult::compared([("label".to_owned(), 1.0)].into()));
     let version = opinion.answer_hash.get(..8).unwrap();
@@ -87,7 +88,7 @@ async fn where_it_differs_the_next_decides_and_it_is_not_asked_again() {
     // It is confirmed, or not; it is given either way.
     for (word, value, why) in [
         ("billing", 1.0, "; the second opinion of sim/c is the same"),
-        ("how-to", 0.0, "; given though the second opinion of sim/c differs in label"),
+        ("how-to", 0.0, "differs in label; given though it differs here too, in label"),
     ] {
         let house = opened(word);
         let delivered = house.execute(sort("it broke")).await.unwrap();

@@ -51,7 +51,29 @@ pub(crate) fn explain(body: &[u8], error: &serde_json::Error) -> Failure {
         Some(field) => format!("{place}/{field}"),
         None => place,
     };
-    Failure::new(ErrorCode::InputInvalid, message).at(place)
+    Failure::new(ErrorCode::InputInvalid, in_words(&message)).at(place)
+}
+
+/// What a parser says of Rust's types, in the words of JSON.
+fn in_words(message: &str) -> String {
+    let Some((found, (kind, place))) = message
+        .rsplit_once(", expected ")
+        .and_then(|(found, expected)| Some((found, expected.rsplit_once(" at line ")?)))
+    else {
+        return message.to_owned();
+    };
+    let kind = match kind {
+        "u8" => "a whole number from 0 to 255",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0 on",
+        "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        kind if kind.starts_with("struct ") => "an object",
+        kind => kind,
+    };
+    format!("{found}, expected {kind} at line {place}")
 }
 
 /// Refuses what nests too deep, and integers that would be changed by being read.

@@ -47,11 +47,22 @@ fn what_is_not_json_is_told_with_line_and_column() {
 fn what_is_not_as_expected_is_told_with_its_pointer() {
     use ErrorCode::InputInvalid;
     check(r#"{"intent":5}"#, InputInvalid, Some("/intent"), "expected a string");
-    check(r#"{"intent":"a","config":{"retries":"2"}}"#, InputInvalid, Some("/config/retries"), "expected u32");
+    check(
+        r#"{"intent":"a","config":{"retries":"2"}}"#,
+        InputInvalid,
+        Some("/config/retries"),
+        "expected a whole number",
+    );
     check(r#"{"intent":"a","config":{"retries":2,"name":7},"list":[]}"#, InputInvalid, Some("/config/name"), "string");
-    check(r#"{"intent":"a","list":[{},{"retries":-1}]}"#, InputInvalid, Some("/list/1/retries"), "u32");
+    check(
+        r#"{"intent":"a","list":[{},{"retries":-1}]}"#,
+        InputInvalid,
+        Some("/list/1/retries"),
+        "expected a whole number from 0 to",
+    );
     check(r#"{"intent":"a","list":[{},{"retires":1}]}"#, InputInvalid, Some("/list/1/retires"), "unknown field");
     check(r#"{"intent":"a","list":[{},true,{}]}"#, InputInvalid, Some("/list/1"), "boolean");
+    check(r#"{"intent":"a","config":7}"#, InputInvalid, Some("/config"), "integer `7`, expected an object at line 1");
     check(r#"{"config":{}}"#, InputInvalid, Some("/intent"), "missing field `intent`");
     check(r#"{"intent":"a","intent":"b"}"#, InputInvalid, Some("/intent"), "duplicate field");
     check(r#"{"intent":"a","a/b~\"c":1}"#, InputInvalid, Some(r#"/a~1b~0\"c"#), "unknown field");

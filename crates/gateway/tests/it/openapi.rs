@@ -76,6 +76,7 @@ fn full() -> Answer {
         outcome: AttemptOutcome::Passed,
         queued_ms: Some(1.0),
         ms: 1.0,
+        judged_ms: Some(1.0),
         batch: Some(AnswerBatch {
             id: "x".into(),
             items: 1,

@@ -23,7 +23,7 @@ pub(super) async fn until_over(
     fixtures: &Fixtures,
     one: Option<JobId>,
 ) -> Result<Option<JobView>, Exit> {
-    let (snapshot, transports) = (folder.snapshot()?, Transports::new(fixtures)?);
+    let (snapshot, transports) = (folder.told_snapshot()?, Transports::new(fixtures)?);
     usable(&snapshot, &transports)?;
     let baton = orchestrator_over(snapshot, store.clone(), transports, None)?;
     let worker = baton.clone();
