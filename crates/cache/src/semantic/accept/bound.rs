@@ -27,9 +27,9 @@ pub(super) const TRIED_ENOUGH: f64 = 2_000.0;
 /// have been served of what it was tried on since [`TRIED_ENOUGH`]: early bad luck does not close it for good.
 const AHEAD: f64 = 3.0;
 /// Standard errors between the plain count of labels and its upper bound, before anything opens: 95 %,
-/// and 99 % while there are too few labels, for it is asked again at each fit.
+/// and 99.9 % while there are too few labels, for it is asked again at each fit.
 const Z_FIRST: f64 = 1.645;
-const Z_FEW: f64 = 2.326;
+const Z_FEW: f64 = 3.09;
 /// Thresholds that are tried.
 const STEPS: usize = 100;
 /// Points needed to calibrate the scores again.
