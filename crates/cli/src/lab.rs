@@ -38,8 +38,9 @@ pub(crate) fn side(
     suffix: &str,
 ) -> Result<Side, Exit> {
     let mut snapshot = folder.told_snapshot()?;
-    let declared: Vec<String> = plan_of(&snapshot, intent)?.candidates.iter().map(|spec| spec.id.to_string()).collect();
-    let unproven = plan_of(&snapshot, intent)?.unproven;
+    let plan = plan_of(&snapshot, intent)?;
+    let declared: Vec<String> = plan.candidates.iter().map(|spec| spec.id.to_string()).collect();
+    let unproven = plan.unproven;
     let mut asked = Vec::new();
     for name in names {
         let alone = name != AS_DECLARED;

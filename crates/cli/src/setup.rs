@@ -177,6 +177,11 @@ pub(crate) fn team(name: &str, snapshot: &Snapshot) -> Result<TeamId, Exit> {
     Ok(team)
 }
 
+/// The same of those who call: without a key they are of the team `default`, declared or not.
+pub(crate) fn callers_team(name: &str, snapshot: &Snapshot) -> Result<TeamId, Exit> {
+    if name == "default" { Ok(TeamId::new(name)) } else { team(name, snapshot) }
+}
+
 /// Listens, or says what is in the way and what to do.
 pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener, Exit> {
     TcpListener::bind(address).await.map_err(|error| {

@@ -245,6 +245,14 @@ pub struct Criterion {
     pub guideline: Option<String>,
 }
 
+impl Plan {
+    /// Whose second opinion judges its answers, where one does.
+    #[must_use]
+    pub fn second_opinion(&self) -> Option<&ModelId> {
+        self.judge.as_ref().filter(|judge| judge.second_opinion).map(|judge| &judge.model)
+    }
+}
+
 /// `[judge]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgeSpec {

@@ -79,7 +79,7 @@ pub use scope::Scope;
 pub use score::{Judgement, Score, ScoreResult};
 pub use semantic::{Embedded, SemanticDecision, SemanticLook};
 pub use shared::SharedCall;
-pub use subject::SubjectHash;
+pub use subject::{NAME_CHARS_MAX, SubjectHash};
 pub use trace::{Sampler, SpanId, Trace, TraceId, TraceParent};
 pub use usage::Usage;
 pub use verdict::{CheckResult, Severity, Verdict, verdict};

@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use crate::TeamId;
 
+/// Characters of a name that callers give to a person or a session at the most.
+pub const NAME_CHARS_MAX: usize = 256;
+
 /// A team's name for a person, as a hash: what is journalled and looked up by where the name itself need
 /// not be kept. Who guesses the name can check the guess: it is no secret, only not the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -185,10 +185,9 @@ pub(crate) fn evaluator(plan: &Plan, snapshot: &Snapshot) -> Option<String> {
     Some(format!("{}@{version}", named?))
 }
 
-/// Whose second opinion judges the answers of an intent, where one does.
+/// Whose second opinion judges the answers of an intent, in words, where one does.
 pub(crate) fn opinion_of(plan: &Plan) -> Option<String> {
-    let judge = plan.judge.as_ref().filter(|judge| judge.second_opinion)?;
-    Some(format!("second opinion of {}", judge.model))
+    plan.second_opinion().map(|model| format!("second opinion of {model}"))
 }
 
 /// Whether a second opinion differs from the answer of the attempt at this place, and differed from another
@@ -199,7 +198,7 @@ pub(crate) fn stands_alone(plan: &Plan, attempts: &[AttemptRecord], place: usize
         |attempt: &AttemptRecord| attempt.judged.as_ref().is_some_and(|said| !said.result.failed().is_empty());
     let held = |attempt: &AttemptRecord| attempt.outcome == AttemptOutcome::BadAnswer && differs(attempt);
     let mut others = attempts.iter().enumerate().filter(|(other, _)| *other != place);
-    opinion_of(plan).is_some() && attempts.get(place).is_some_and(differs) && others.any(|(_, other)| held(other))
+    plan.second_opinion().is_some() && attempts.get(place).is_some_and(differs) && others.any(|(_, other)| held(other))
 }
 
 pub(crate) fn judge_of(intent: &IntentName) -> IntentName {
@@ -222,7 +221,7 @@ fn call_of(intent: &Intent, call: &Call, request: &Request, (execution, output):
 
 /// What a judge is asked about this answer to this input; who gives a second opinion does not see it.
 fn question(intent: &Intent, input: &Value, output: &Value) -> Target {
-    let input = match opinion_of(&intent.plan).is_some() {
+    let input = match intent.plan.second_opinion().is_some() {
         true => input.clone(),
         false => json!({ "asked": asked(intent, input), "answer": answer(intent, output) }),
     };
@@ -280,7 +279,7 @@ pub(crate) fn said(intent: &Intent, output: &Value, heard: &Heard) -> ScoreResul
         Err(reason) => return errored(reason),
     };
     let other = &delivered.answer.output;
-    if opinion_of(&intent.plan).is_some() {
+    if intent.plan.second_opinion().is_some() {
         let compared = intent.checks.compare(output, other);
         return compared.unwrap_or_else(|| errored("the answers cannot be compared"));
     }

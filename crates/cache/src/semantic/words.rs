@@ -152,26 +152,23 @@ impl Counts {
             if known.len() == ANSWERS_MAX {
                 return f32::NEG_INFINITY;
             }
-            let likelihood = self.log_likelihood(&seen, answer) - unseen.len() as f64 * self.prior(answer).ln();
-            known.push((answer, likelihood as f32));
-            likelihood as f32
+            let likelihood = self.log_likelihood((&seen, unseen.len()), answer) as f32;
+            known.push((answer, likelihood));
+            likelihood
         }
     }
 
-    fn log_likelihood(&self, words: &[(u32, f64)], answer: u64) -> f64 {
-        let prior = self.prior(answer);
+    /// Of words with their frequency over all answers, and of how many that nobody has.
+    fn log_likelihood(&self, (words, unseen): (&[(u32, f64)], usize), answer: u64) -> f64 {
+        let inputs = f64::from(self.get(mix(Kind::Answer, answer, 0)));
+        let prior = inputs + PRIOR;
         let each = |(word, all): &(u32, f64)| {
             let has = f64::from(self.get(mix(Kind::Of, answer, u64::from(*word))));
             (has + PRIOR * all) / prior
         };
         // Some factors at a time, so that few logarithms are taken: each is at least 1e-12.
         let logs = words.chunks(16).map(|some| some.iter().map(each).product::<f64>().ln());
-        logs.sum::<f64>() + (prior - PRIOR + 0.5).ln()
-    }
-
-    /// The inputs of an answer, and those that the prior is worth.
-    fn prior(&self, answer: u64) -> f64 {
-        f64::from(self.get(mix(Kind::Answer, answer, 0))) + PRIOR
+        logs.sum::<f64>() + (inputs + 0.5).ln() - unseen as f64 * prior.ln()
     }
 
     fn get(&self, mixed: u64) -> u32 {

@@ -82,8 +82,7 @@ impl Check {
         for plan in loaded.snapshot.intents.values().filter(listed) {
             let models: Vec<&str> = plan.candidates.iter().map(|c| c.id.as_str()).collect();
             let version = plan.hashes.policy.get(..8).unwrap_or_default();
-            let opinion = plan.judge.as_ref().filter(|judge| judge.second_opinion);
-            let opinion = opinion.map(|judge| format!("; second opinion of {}", judge.model)).unwrap_or_default();
+            let opinion = plan.second_opinion().map(|model| format!("; second opinion of {model}")).unwrap_or_default();
             say!("{} {version}: {} cases, {}{opinion}", plan.name, plan.cases.len(), models.join(" → "));
         }
         match loaded.snapshot.intents.len() {

@@ -1,7 +1,7 @@
 //! `baton erase`: a person is erased, from the folder's store or by the server that has it.
 
 use baton_config::Snapshot;
-use baton_core::{SubjectHash, TeamId};
+use baton_core::{NAME_CHARS_MAX, SubjectHash};
 use baton_engine::Erasure;
 use baton_store::{Erased, Store};
 use clap::Args;
@@ -9,10 +9,7 @@ use serde_json::json;
 
 use super::review::Remote;
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, control_and_snapshot, opening, team, unix_us};
-
-/// Characters of a `subject`, as calls may have them.
-const SUBJECT_CHARS_MAX: usize = 256;
+use crate::setup::{Folder, callers_team, control_and_snapshot, opening, unix_us};
 
 /// Erase a person: what calls about them left in records, caches, feedback, labels and jobs.
 ///
@@ -50,8 +47,8 @@ pub(crate) struct Erase {
 
 impl Erase {
     pub(crate) async fn run(self) -> Result<(), Exit> {
-        if self.subject.is_empty() || self.subject.chars().count() > SUBJECT_CHARS_MAX {
-            return Err(Exit::usage(format!("a subject has 1 to {SUBJECT_CHARS_MAX} characters")));
+        if self.subject.is_empty() || self.subject.chars().count() > NAME_CHARS_MAX {
+            return Err(Exit::usage(format!("a subject has 1 to {NAME_CHARS_MAX} characters")));
         }
         let erasure = match &self.server {
             Some(url) => Remote::new(url, self.key_env.as_deref())?.erase(&self.subject).await?,
@@ -94,8 +91,7 @@ impl Erase {
     }
 
     fn erased(&self, snapshot: &Snapshot) -> Result<Erased, Exit> {
-        // Whoever calls without a key is of this one, declared or not.
-        let team = if self.team == "default" { TeamId::new("default") } else { team(&self.team, snapshot)? };
+        let team = callers_team(&self.team, snapshot)?;
         Ok(Erased { subject: SubjectHash::of(&team, &self.subject), team, at_us: unix_us(), by: None })
     }
 }

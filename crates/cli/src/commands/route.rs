@@ -86,8 +86,7 @@ impl Route {
 
 /// Who is asked the same before an answer is given.
 fn opinion_in_path(plan: &Plan) -> Option<ModelId> {
-    let judge = plan.judge.as_ref().filter(|judge| judge.second_opinion)?;
-    (plan.unproven == Unproven::Judge).then(|| judge.model.clone())
+    plan.second_opinion().filter(|_| plan.unproven == Unproven::Judge).cloned()
 }
 
 fn print(ranked: &RouteRecord) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use baton_core::{CallConfig, ErrorCode, Failure, IntentName};
+use baton_core::{CallConfig, ErrorCode, Failure, IntentName, NAME_CHARS_MAX};
 use baton_engine::{Call, Caller, Target};
 use baton_wire::Tool;
 use serde::Deserialize;
@@ -18,7 +18,6 @@ const LATER: [&str; 3] = ["messages", "batch", "idempotencyKey"];
 const METADATA_MAX: usize = 32;
 const METADATA_KEY_CHARS_MAX: usize = 64;
 const METADATA_VALUE_CHARS_MAX: usize = 512;
-const NAME_CHARS_MAX: usize = 256;
 const TOOLS_MAX: usize = 128;
 
 /// One call of an intent.

@@ -130,7 +130,7 @@ fn vote(near: &[Neighbour], n: &Neighbour) -> f32 {
     ((n.cosine - near[0].cosine) / TEMPERATURE).exp()
 }
 
-/// The answers among the first `count`, with their shares of the votes, most first.
+/// The answers among the first `count`, with their shares of the votes, the nearest one first.
 fn votes(near: &[Neighbour], count: usize) -> Vec<(u64, f32)> {
     let mut votes: Vec<(u64, f32)> = Vec::new();
     let voters = &near[..near.len().min(count)];
@@ -144,7 +144,6 @@ fn votes(near: &[Neighbour], count: usize) -> Vec<(u64, f32)> {
         }
     }
     votes.iter_mut().for_each(|(_, has)| *has /= all);
-    votes.sort_by(|a, b| b.1.total_cmp(&a.1));
     votes
 }
 

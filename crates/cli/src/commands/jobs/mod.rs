@@ -6,13 +6,13 @@ use std::io::BufRead as _;
 use std::sync::Arc;
 
 use baton_config::Snapshot;
-use baton_core::{Failure, IntentName, TeamId};
+use baton_core::{Failure, IntentName};
 use baton_engine::{Caller, JobInput, JobView, Jobs, Terms, Within, of_line};
 use baton_store::{JournalError, Store, StoreError};
 use clap::{Args, Subcommand};
 
 use crate::exit::{Exit, say, tell};
-use crate::setup::{Folder, control_and_snapshot, plain_table, team, unix_us};
+use crate::setup::{Folder, callers_team, control_and_snapshot, plain_table, unix_us};
 use crate::transports::Fixtures;
 
 /// Answer many inputs: hand in a job, follow it, read its results.
@@ -188,9 +188,7 @@ impl Whose {
     }
 
     fn of(&self, store: Store, snapshot: Arc<Snapshot>) -> Result<Jobs, Exit> {
-        // Whoever calls without a key is of this one, declared or not.
-        let whose = if self.team == "default" { TeamId::new("default") } else { team(&self.team, &snapshot)? };
-        let caller = Caller::of_team(&whose, &snapshot);
+        let caller = Caller::of_team(&callers_team(&self.team, &snapshot)?, &snapshot);
         Ok(Jobs::new(store, snapshot, caller, unix_us()))
     }
 }

@@ -32,8 +32,7 @@ pub(super) async fn lines(
     let line = |version: CalibrationVersion| {
         let plan = snapshot.plan(&version.intent).filter(|plan| plan.hashes.lineage == version.lineage)?;
         let (calibration, promised) = (fitted(&version)?, plan.objective.quality);
-        let opinion = plan.judge.as_ref().is_some_and(|judge| judge.second_opinion);
-        let judged = if opinion { "those with a second opinion" } else { "the judged" };
+        let judged = if plan.second_opinion().is_some() { "those with a second opinion" } else { "the judged" };
         Some(Line { version, calibration, promised, judged })
     };
     Ok(wanted.filter_map(line).collect())

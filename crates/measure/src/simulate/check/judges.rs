@@ -54,8 +54,7 @@ fn held_before(plan: &Plan, record: &Record, given: &AttemptRecord) -> bool {
         let said = attempt.judged.as_ref().is_some_and(|judged| !judged.result.failed().is_empty());
         attempt.outcome == AttemptOutcome::BadAnswer && said
     };
-    let opinion = plan.judge.as_ref().is_some_and(|judge| judge.second_opinion);
-    opinion && record.attempts.iter().filter(held).any(|held| held != given)
+    plan.second_opinion().is_some() && record.attempts.iter().filter(held).any(|held| held != given)
 }
 
 pub(super) fn of(view: &View<'_>, case: &Case<'_>) -> Verdict {
