@@ -4,6 +4,7 @@
 pub mod accept;
 pub mod cell;
 pub mod index;
+mod numbered;
 pub mod pair;
 pub mod refuse;
 pub mod words;

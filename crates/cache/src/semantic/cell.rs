@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::accept::Neighbour;
 use super::index::Index;
+use super::numbered::Numbered;
 use super::words::{Counts, Words};
 use crate::{Entry, Key};
 
@@ -66,7 +67,7 @@ pub struct Cell {
     entries_max: usize,
     index: Index,
     counts: Counts,
-    entries: HashMap<u64, Held>,
+    entries: Numbered<u64, Held>,
     by_key: HashMap<Key, u64>,
     held_bytes: u64,
     /// When the oldest of all that it ever held was given, and the lowest and highest number so far.

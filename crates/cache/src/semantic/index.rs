@@ -7,11 +7,10 @@
 
 mod scan;
 
-use std::collections::HashMap;
-
 use pulp::Arch;
 
 use self::scan::{Below, Dots, LANES, Pool};
+use super::numbered::Numbered;
 
 /// Up to here a look-up compares all entries: nearly twice as long as the choice by sides and the ranking
 /// of its candidates together, and nothing is missed.
@@ -52,7 +51,7 @@ pub struct Index {
     exact_max: usize,
     blocks: Vec<Block>,
     /// Where an entry lies. Only looked up, never walked, so that order does not hang on it.
-    slots: HashMap<u64, u32>,
+    slots: Numbered<u64, u32>,
     arch: Arch,
 }
 
@@ -72,7 +71,7 @@ impl Index {
     #[must_use]
     pub fn new(dimensions: usize, entries_max: usize) -> Self {
         let entries_max = entries_max.min(ENTRIES_MAX);
-        let slots = HashMap::new();
+        let slots = Numbered::default();
         Self { dimensions, entries_max, exact_max: EXACT_MAX, blocks: Vec::new(), slots, arch: Arch::new() }
     }
 
@@ -164,9 +163,12 @@ impl Index {
         };
         let mut dots = vec![0; slots.len()];
         self.arch.dispatch(Dots { vectors: slots.iter().map(bytes), query: &query, out: &mut dots });
-        for (slot, dot) in slots.iter().zip(dots) {
+        let cosine = |(slot, dot): (&u32, i32)| at(slot).0.cosine(at(slot).1, dot, length);
+        let cosines: Vec<f32> = slots.iter().zip(dots).map(cosine).collect();
+        let least = least_of(&cosines, k);
+        for (slot, cosine) in slots.iter().zip(cosines).filter(|(_, cosine)| *cosine >= least) {
             let (block, place) = at(slot);
-            best.offer(block.cosine(place, dot, length), || block.entries[place]);
+            best.offer(cosine, || block.entries[place]);
         }
         best.nearest
     }
@@ -223,6 +225,12 @@ impl Block {
     fn cosine(&self, place: usize, dot: i32, length: f32) -> f32 {
         (dot as f32 / (self.lengths[place] * length)).clamp(-1.0, 1.0)
     }
+}
+
+/// The least of the `k` largest, so that no other need be put in order.
+fn least_of(cosines: &[f32], k: usize) -> f32 {
+    let mut all = cosines.to_vec();
+    if k >= all.len() { f32::NEG_INFINITY } else { *all.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1 }
 }
 
 /// The bytes of the sides of so many vectors.

@@ -6,8 +6,7 @@
 //! frequency over all answers (McCallum and Nigam, "A Comparison of Event Models for Naive Bayes Text
 //! Classification", 1998), over words, pairs of neighbouring words, and the beginnings of words.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use super::numbered::Numbered;
 
 /// What is read of one text at the most: the rest of a long one adds little and costs as much.
 const FEATURES_MAX: usize = 128;
@@ -81,24 +80,6 @@ impl Words {
     }
 }
 
-/// Keys are mixed already.
-#[derive(Default)]
-struct Mixed(u64);
-
-impl Hasher for Mixed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
-    }
-
-    fn write_u32(&mut self, key: u32) {
-        self.0 = (u64::from(key) << 32 | u64::from(key)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
 /// The counts of one partition.
 #[derive(Default)]
 pub struct Counts {
@@ -106,7 +87,7 @@ pub struct Counts {
     inputs: u32,
     /// How many inputs have a word, an answer, or both, by what was mixed from these. Two that mix to the
     /// same number are counted as one, which is rare and harms little: what this says is weighed by evidence.
-    counts: HashMap<u32, u32, BuildHasherDefault<Mixed>>,
+    counts: Numbered<u32, u32>,
 }
 
 impl Counts {
