@@ -19,7 +19,9 @@ const PRIOR: f64 = 2.0;
 /// Bytes that a count takes at the most while the table grows: it is at least seven sixteenths full, with
 /// eight bytes and one of its own a slot.
 const COUNT_BYTES: usize = 21;
-/// The table gives room back where it has so many times what it needs.
+/// Bytes of an answer in the table of answers, which is as full: its number, its table's own, a byte of a slot.
+const ANSWER_BYTES: usize = 130;
+/// A table gives room back where it has so many times what it needs.
 const ROOM: usize = 3;
 
 /// A text's words as numbers, each once.
@@ -32,8 +34,6 @@ enum Kind {
     Word = 1,
     Beginning = 2,
     Pair = 3,
-    Answer = 4,
-    Of = 5,
 }
 
 /// Of 64 bits, all of which change with each bit of both (the finaliser of MurmurHash3).
@@ -83,35 +83,65 @@ impl Words {
 /// The counts of one partition.
 #[derive(Default)]
 pub struct Counts {
-    /// Inputs.
+    all: Has,
+    /// By answer, so that what one look-up asks about an answer lies together in memory.
+    of: Numbered<u64, Has>,
+    /// How many words there are in all of these.
+    words: usize,
+}
+
+/// How many inputs there are, and how many of them have a word. Two words that mix to the same number are
+/// counted as one, which is rare and harms little: what this says is weighed by evidence.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Has {
     inputs: u32,
-    /// How many inputs have a word, an answer, or both, by what was mixed from these. Two that mix to the
-    /// same number are counted as one, which is rare and harms little: what this says is weighed by evidence.
     counts: Numbered<u32, u32>,
 }
 
-impl Counts {
-    /// An input that has this answer.
-    pub fn add(&mut self, words: &Words, answer: u64) {
+impl Has {
+    /// Gives how many of the words are new.
+    fn add(&mut self, words: &Words) -> usize {
+        let before = self.counts.len();
         self.inputs += 1;
-        for key in keys(words, answer) {
-            *self.counts.entry(key).or_default() += 1;
-        }
+        words.0.iter().for_each(|word| *self.counts.entry(*word).or_default() += 1);
+        self.counts.len() - before
     }
 
-    /// Takes back what [`Counts::add`] counted.
-    pub fn remove(&mut self, words: &Words, answer: u64) {
+    /// Gives how many of the words no other input has.
+    fn remove(&mut self, words: &Words) -> usize {
+        let before = self.counts.len();
         self.inputs = self.inputs.saturating_sub(1);
-        for key in keys(words, answer) {
-            if let Some(count) = self.counts.get_mut(&key) {
+        for word in &words.0 {
+            if let Some(count) = self.counts.get_mut(word) {
                 *count = count.saturating_sub(1);
                 if *count == 0 {
-                    self.counts.remove(&key);
+                    self.counts.remove(word);
                 }
             }
         }
         if self.counts.capacity() > ROOM * self.counts.len() {
             self.counts.shrink_to_fit();
+        }
+        before - self.counts.len()
+    }
+
+    fn get(&self, word: u32) -> f64 {
+        f64::from(self.counts.get(&word).copied().unwrap_or(0))
+    }
+}
+
+impl Counts {
+    /// An input that has this answer.
+    pub fn add(&mut self, words: &Words, answer: u64) {
+        self.words += self.all.add(words) + self.of.entry(answer).or_default().add(words);
+    }
+
+    /// Takes back what [`Counts::add`] counted.
+    pub fn remove(&mut self, words: &Words, answer: u64) {
+        let Some(of) = self.of.get_mut(&answer) else { return };
+        self.words -= of.remove(words) + self.all.remove(words);
+        if of.inputs == 0 {
+            self.of.remove(&answer);
         }
     }
 
@@ -119,12 +149,11 @@ impl Counts {
     /// logarithm up to what all answers have in common. Counted once for each answer. Beyond the first few answers
     /// it says minus infinity: what is that far from the input is not what it means.
     pub fn under<'a>(&'a self, words: &'a Words) -> impl FnMut(u64) -> f32 {
-        let scale = 1.0 / (f64::from(self.inputs) + 1.0);
-        let each = |word: &u32| (*word, self.get(u64::from(*word)));
+        let scale = 1.0 / (f64::from(self.all.inputs) + 1.0);
+        let each = |word: &u32| (*word, self.all.get(*word));
         // What nobody has is not looked up under each answer.
-        let (seen, unseen): (Vec<_>, Vec<_>) = words.0.iter().map(each).partition(|(_, has)| *has > 0);
-        let seen: Vec<(u32, f64)> =
-            seen.into_iter().map(|(word, has)| (word, (f64::from(has) + 0.5) * scale)).collect();
+        let (seen, unseen): (Vec<_>, Vec<_>) = words.0.iter().map(each).partition(|(_, has)| *has > 0.0);
+        let seen: Vec<(u32, f64)> = seen.into_iter().map(|(word, has)| (word, (has + 0.5) * scale)).collect();
         let mut known: Vec<(u64, f32)> = Vec::with_capacity(ANSWERS_MAX);
         move |answer| {
             if let Some((_, known)) = known.iter().find(|(other, _)| *other == answer) {
@@ -141,31 +170,21 @@ impl Counts {
 
     /// Of words with their frequency over all answers, and of how many that nobody has.
     fn log_likelihood(&self, (words, unseen): (&[(u32, f64)], usize), answer: u64) -> f64 {
-        let inputs = f64::from(self.get(mix(Kind::Answer, answer, 0)));
+        let nothing = Has::default();
+        let of = self.of.get(&answer).unwrap_or(&nothing);
+        let inputs = f64::from(of.inputs);
         let prior = inputs + PRIOR;
-        let each = |(word, all): &(u32, f64)| {
-            let has = f64::from(self.get(mix(Kind::Of, answer, u64::from(*word))));
-            (has + PRIOR * all) / prior
-        };
+        let each = |(word, all): &(u32, f64)| (of.get(*word) + PRIOR * all) / prior;
         // Some factors at a time, so that few logarithms are taken: each is at least 1e-12.
         let logs = words.chunks(16).map(|some| some.iter().map(each).product::<f64>().ln());
         logs.sum::<f64>() + (inputs + 0.5).ln() - unseen as f64 * prior.ln()
     }
 
-    fn get(&self, mixed: u64) -> u32 {
-        self.counts.get(&(mixed as u32)).copied().unwrap_or(0)
-    }
-
     /// Bytes in use, estimated by what is counted: each input that goes makes it less.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.counts.len() * COUNT_BYTES
+        self.words * COUNT_BYTES + self.of.len() * ANSWER_BYTES
     }
-}
-
-fn keys(words: &Words, answer: u64) -> impl Iterator<Item = u32> {
-    let both = move |word: &u32| [*word, mix(Kind::Of, answer, u64::from(*word)) as u32];
-    std::iter::once(mix(Kind::Answer, answer, 0) as u32).chain(words.0.iter().flat_map(both))
 }
 
 #[cfg(test)]
@@ -250,9 +269,9 @@ mod tests {
         texts.iter().for_each(|text| all.add(&Words::of(text), 3));
         assert!(all.bytes() > kept.bytes());
         texts.iter().skip(1).for_each(|text| all.remove(&Words::of(text), 3));
-        assert_eq!((all.inputs, &all.counts), (kept.inputs, &kept.counts));
+        assert_eq!((&all.all, &all.of, all.words), (&kept.all, &kept.of, kept.words));
         all.remove(&Words::of("never added"), 9);
-        assert_eq!(all.counts, kept.counts);
+        assert_eq!((&all.all, &all.of, all.bytes()), (&kept.all, &kept.of, kept.bytes()));
     }
 
     /// Else a partition over its bound would have to forget all.
@@ -265,6 +284,7 @@ mod tests {
         texts[..100].iter().for_each(|words| counts.remove(words, 1));
         assert!(counts.bytes() < full * 19 / 20, "{} of {full}", counts.bytes());
         texts[100..900].iter().for_each(|words| counts.remove(words, 1));
-        assert!(counts.counts.capacity() <= ROOM * counts.counts.len() && counts.bytes() < full / 5);
+        let roomy = |has: &Has| has.counts.capacity() > ROOM * has.counts.len();
+        assert!(!roomy(&counts.all) && !counts.of.values().any(roomy) && counts.bytes() < full / 5);
     }
 }
