@@ -47,6 +47,10 @@ fn any_is_escaped(eight: [u8; 8]) -> bool {
 /// Where the first byte is that cannot stand in a text as it is.
 fn first_escaped(bytes: &[u8]) -> Option<usize> {
     let plain = bytes.as_chunks().0.iter().take_while(|eight| !any_is_escaped(**eight)).count() * 8;
+    // What is left behind the last eight is looked at with some of them, again.
+    if bytes.len() - plain < 8 && bytes.last_chunk().is_some_and(|eight| !any_is_escaped(*eight)) {
+        return None;
+    }
     bytes[plain..].iter().position(|byte| is_escaped(*byte)).map(|at| plain + at)
 }
 

@@ -16,6 +16,7 @@ mod embedding;
 mod error;
 mod fields;
 mod message;
+mod plain;
 mod request;
 mod response;
 mod stream;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::error::{body_error, not_json};
 use super::fields::{Fields, wrong};
 use super::message::blocks;
+use super::plain;
 use super::tree::{Tree, read};
 use super::usage::{self, Counted};
 use super::write::{PlainMessage, answer};
@@ -31,7 +32,7 @@ pub fn decode_response(body: &[u8]) -> Result<Completion, WireError> {
 /// # Errors
 /// As [`decode_response`].
 pub fn decode_known(body: &[u8]) -> Result<Completion, WireError> {
-    decode(body, false)
+    plain::read(body).map_or_else(|| decode(body, false), Ok)
 }
 
 fn decode(body: &[u8], keep: bool) -> Result<Completion, WireError> {

@@ -60,6 +60,23 @@ impl Counted {
         })
     }
 
+    /// Prompt, completion, total; cached, written to the cache, reasoning.
+    pub(super) fn plain(counts: [Option<u64>; 3], details: [Option<u64>; 3]) -> Self {
+        let [prompt_tokens, completion_tokens, total_tokens] = counts;
+        let [cached_tokens, cache_write_tokens, reasoning_tokens] = details;
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens,
+            cached_tokens,
+            cache_write_tokens,
+            reasoning_tokens,
+            written_5m_tokens: 0,
+            written_1h_tokens: 0,
+            left: Map::new(),
+        }
+    }
+
     /// The canonical count. Where the total says more than prompt and completion together, the rest
     /// is output: xAI and Gemini leave reasoning out of `completion_tokens`, and charge for it.
     pub(super) fn usage(&self) -> Usage {
