@@ -44,9 +44,17 @@ fn any_is_escaped(eight: [u8; 8]) -> bool {
     (below(word, b' ') | is(b'"') | is(b'\\')) & HIGHS != 0
 }
 
+/// The same of thirty-two, which the compiler makes vector instructions of: a third of the work of four times
+/// eight.
+fn any_of_many_is_escaped(many: &[u8; 32]) -> bool {
+    let each = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    many.iter().fold(0, |any, byte| any | each(*byte)) != 0
+}
+
 /// Where the first byte is that cannot stand in a text as it is.
 fn first_escaped(bytes: &[u8]) -> Option<usize> {
-    let plain = bytes.as_chunks().0.iter().take_while(|eight| !any_is_escaped(**eight)).count() * 8;
+    let mut plain = bytes.as_chunks().0.iter().take_while(|many| !any_of_many_is_escaped(many)).count() * 32;
+    plain += bytes[plain..].as_chunks().0.iter().take_while(|eight| !any_is_escaped(**eight)).count() * 8;
     // What is left behind the last eight is looked at with some of them, again.
     if bytes.len() - plain < 8 && bytes.last_chunk().is_some_and(|eight| !any_is_escaped(*eight)) {
         return None;

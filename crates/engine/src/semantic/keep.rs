@@ -317,8 +317,9 @@ fn read(engine: &Engine, live: &Live, row: SemanticEntry) {
     let held = Held::new(key, body.text, Arc::new(entry), (row.at_us, row.expires_us));
     let gone = engine.semantic.shelves.insert((cell, &of), (seed(row.execution), held), &row.vector);
     engine.semantic.pending().gone(&gone);
+    // The store forgets it itself, and counts it.
     if engine.erasures.since(&About::before(row.subject)).is_some() {
-        engine.semantic.forget_execution(row.execution);
+        drop(engine.semantic.shelves.remove(seed(row.execution), |held| held.entry.source == row.execution));
     }
 }
 
