@@ -33,30 +33,18 @@ fn is_escaped(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
-/// The same of eight bytes, whether of any (Anderson, Bit Twiddling Hacks, "Determine if a word has a byte
-/// less than n" and "has a zero byte"). The bits beyond the first such byte may be wrong: only none is sure.
-fn any_is_escaped(eight: [u8; 8]) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES << 7;
-    let word = u64::from_le_bytes(eight);
-    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word;
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, b' ') | is(b'"') | is(b'\\')) & HIGHS != 0
-}
-
-/// The same of thirty-two, which the compiler makes vector instructions of: a third of the work of four times
-/// eight.
-fn any_of_many_is_escaped(many: &[u8; 32]) -> bool {
-    let each = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
-    many.iter().fold(0, |any, byte| any | each(*byte)) != 0
+/// Whether it is so of any of these: each is looked at, of which the compiler makes a few vector instructions.
+fn any_is_escaped<const N: usize>(bytes: &[u8; N]) -> bool {
+    let one = |any, byte: &u8| any | u8::from(*byte < b' ') | u8::from(*byte == b'"') | u8::from(*byte == b'\\');
+    bytes.iter().fold(0, one) != 0
 }
 
 /// Where the first byte is that cannot stand in a text as it is.
 fn first_escaped(bytes: &[u8]) -> Option<usize> {
-    let mut plain = bytes.as_chunks().0.iter().take_while(|many| !any_of_many_is_escaped(many)).count() * 32;
-    plain += bytes[plain..].as_chunks().0.iter().take_while(|eight| !any_is_escaped(**eight)).count() * 8;
+    let mut plain = bytes.as_chunks::<32>().0.iter().take_while(|many| !any_is_escaped(many)).count() * 32;
+    plain += bytes[plain..].as_chunks::<8>().0.iter().take_while(|eight| !any_is_escaped(eight)).count() * 8;
     // What is left behind the last eight is looked at with some of them, again.
-    if bytes.len() - plain < 8 && bytes.last_chunk().is_some_and(|eight| !any_is_escaped(*eight)) {
+    if bytes.len() - plain < 8 && bytes.last_chunk::<8>().is_some_and(|eight| !any_is_escaped(eight)) {
         return None;
     }
     bytes[plain..].iter().position(|byte| is_escaped(*byte)).map(|at| plain + at)

@@ -131,10 +131,9 @@ impl Figures {
 
     /// Throughput as a share of another's in the same round: a quarter of the rounds is below, half, three quarters.
     fn shares(&self, other: &Self) -> [f64; 3] {
-        let mut shares: Vec<f64> = self.many.iter().zip(&other.many).map(|(a, b)| a.rate() / b.rate()).collect();
-        shares.sort_by(f64::total_cmp);
-        let middle = shares.len() / 2;
-        [&shares[..middle], &shares, &shares[shares.len() - middle..]].map(|some| median(some.iter().copied()))
+        let shares: Vec<f64> = self.many.iter().zip(&other.many).map(|(a, b)| a.rate() / b.rate()).collect();
+        let at = |q| baton_stats::quantile(&shares, q).unwrap_or(f64::NAN);
+        [at(0.25), median(shares.iter().copied()), at(0.75)]
     }
 
     fn cpu_us(&self) -> f64 {

@@ -229,8 +229,10 @@ impl Block {
 
 /// The least of the `k` largest, so that no other need be put in order.
 fn least_of(cosines: &[f32], k: usize) -> f32 {
-    let mut all = cosines.to_vec();
-    if k >= all.len() { f32::NEG_INFINITY } else { *all.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1 }
+    if k >= cosines.len() {
+        return f32::NEG_INFINITY;
+    }
+    *cosines.to_vec().select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1
 }
 
 /// The bytes of the sides of so many vectors.

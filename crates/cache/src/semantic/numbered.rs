@@ -1,5 +1,5 @@
-//! Tables whose keys are numbers of our own: nobody outside chooses them so that they meet, and a look-up in
-//! a partition asks hundreds.
+//! Tables whose keys are numbers: entries, answers and words of one partition, of which a look-up asks
+//! hundreds. Whoever picks words so that their numbers meet slows down look-ups in his own partition.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -19,7 +19,8 @@ const PRIOR: f64 = 2.0;
 /// Bytes that a count takes at the most while the table grows: it is at least seven sixteenths full, with
 /// eight bytes and one of its own a slot.
 const COUNT_BYTES: usize = 21;
-/// Bytes of an answer in the table of answers, which is as full: its number, its table's own, a byte of a slot.
+/// Bytes of an answer in the table of answers, which is as full: its number, its table's own, a byte of a slot,
+/// and the sixteen that each table of its own has at its end.
 const ANSWER_BYTES: usize = 130;
 /// A table gives room back where it has so many times what it needs.
 const ROOM: usize = 3;

@@ -1,4 +1,4 @@
-//! The answer that nearly all calls get, text and a count of tokens, read in a third of the time that taking
+//! The answer that nearly all calls get, text and a count of tokens, read in fewer instructions than taking
 //! a document apart takes. Whatever else may be in it is left to [`super::response`], which also says what is
 //! wrong where something is: this says nothing but "not that plain".
 

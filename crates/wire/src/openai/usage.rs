@@ -10,7 +10,7 @@ use super::tree::Tree;
 use crate::WireError;
 
 /// A vendor's count; anything else in it is left over.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Counted {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
@@ -71,9 +71,7 @@ impl Counted {
             cached_tokens,
             cache_write_tokens,
             reasoning_tokens,
-            written_5m_tokens: 0,
-            written_1h_tokens: 0,
-            left: Map::new(),
+            ..Self::default()
         }
     }
 
