@@ -80,6 +80,7 @@ pub(crate) fn ranked(
         in_time: plan.route.in_time,
         explore: plan.route.explore,
         last: last.and_then(|model| prospects.iter().position(|prospect| prospect.model == model)),
+        turn: None,
         dice: (dice.next_f64(), dice.next_f64()),
     };
     let ranking = rank(&prospects, &terms);

@@ -3,6 +3,7 @@
 mod batch;
 mod budget;
 mod cache;
+mod cascade;
 mod checks;
 mod house;
 mod intent;

@@ -119,7 +119,7 @@ pub(super) fn learnt(fitted: Part<'_>, seed: u64) -> (Option<LatentClasses>, Vec
 
 /// Quality of the answer that is given, and the cost of all that were asked. The policy is shown the camps
 /// alone: it does not tell the right one from the other.
-fn walk(policy: &Policy<'_>, quality: &[f64], cost: &[f64]) -> (f64, f64) {
+fn walk(policy: &Policy, quality: &[f64], cost: &[f64]) -> (f64, f64) {
     let right = (0..quality.len()).filter(|model| quality[*model] >= 0.5).fold(0_u16, |set, model| set | (1 << model));
     let (mut asked, mut spent) = (0_u16, 0.0);
     loop {
