@@ -13,9 +13,13 @@ use crate::plan::{Cascade, IntentKind, ModelSpec, RightTogether};
 use crate::route_file::RouteFile;
 
 /// Cases below which nothing is learnt of who is right together.
-const CASES_MIN: u32 = 100;
+pub const CASCADE_CASES_MIN: u32 = 100;
+/// Cases that are read of one file: all of them are gone through some hundred times.
+const CASES_MAX: u32 = 100_000;
 /// Models whose answers are compared: sets of them are bits, and the policy has a step for each.
-const MODELS_MAX: usize = 11;
+pub const CASCADE_MODELS_MAX: usize = 11;
+/// How many are asked for one answer where `asks` does not say.
+pub const CASCADE_ASKS: u32 = 4;
 /// The file, for messages.
 const FILE: &str = "cascade.json";
 
@@ -70,77 +74,119 @@ pub(super) fn compile(
         sink.error(document.at("/route"), "route \"cascade\" weighs answers against their cost", help);
         return None;
     };
+    let writes = format!("`baton eval {} --candidates A,B,C --share all --cascade` writes it", sources.name);
     let together = match &sources.cascade {
-        Some(source) => read(source, candidates, answer, sink),
+        Some(source) => {
+            read(source, &writes, sink).and_then(|file| file.usable((candidates, answer), (source, &writes), sink))
+        }
         None => {
             let message = "route \"cascade\" behaves as \"ordered\" until cascade.json says who is right together";
-            let help = format!("`baton eval {} --candidates A,B,C --share all --cascade` writes it", sources.name);
-            sink.warn(document.at("/route"), message, help);
+            sink.warn(document.at("/route"), message, writes);
             None
         }
     };
-    Some(Cascade { right_usd, asks: routing.asks.unwrap_or(4), together })
+    Some(Cascade { right_usd, asks: routing.asks.unwrap_or(CASCADE_ASKS), together })
 }
 
-fn read(source: &Source, candidates: &[ModelSpec], answer: &str, sink: &mut Sink) -> Option<RightTogether> {
+/// What the file says, with its patterns as digits; `None` where it is wrong, which is reported.
+fn read(source: &Source, writes: &str, sink: &mut Sink) -> Option<Read> {
     let value = parse(source, sink)?;
-    let help = "`baton eval INTENT --candidates A,B,C --share all --cascade` writes it anew";
-    let CascadeFile { answer: asked, models, right } = match CascadeFile::deserialize(&value) {
-        Ok(file) => file,
-        Err(error) => {
-            sink.error(source.start(), format!("not what {FILE} is made of: {error}"), help);
-            return None;
-        }
+    let mut refuse = |pointer: &str, message: String| {
+        let help = format!("remove the file; {writes} anew");
+        sink.error(source.place(locate(&source.text, pointer)), message, help);
+        None
     };
-    if !(2..=MODELS_MAX).contains(&models.len()) {
-        let message = format!("{} models; from 2 to {MODELS_MAX} can be asked in turn", models.len());
-        sink.error(source.place(locate(&source.text, "/models")), message, help);
-        return None;
+    let CascadeFile { answer, models, right } = match CascadeFile::deserialize(&value) {
+        Ok(file) => file,
+        Err(error) => return refuse("", format!("not what {FILE} is made of: {error}")),
+    };
+    if !(2..=CASCADE_MODELS_MAX).contains(&models.len()) {
+        let message = format!("{} models; from 2 to {CASCADE_MODELS_MAX} can be asked in turn", models.len());
+        return refuse("/models", message);
+    }
+    for (place, asked) in models.iter().enumerate() {
+        if models[..place].iter().any(|other| other.model == asked.model) {
+            // It would always agree with itself.
+            return refuse(&format!("/models/{place}"), format!("`{}` is there twice", asked.model));
+        }
     }
     let mut rows = Vec::new();
     for (pattern, count) in &right {
         let digits: Option<Vec<bool>> =
             pattern.chars().map(|digit| Some(digit == '1').filter(|_| "01".contains(digit))).collect();
         let Some(digits) = digits.filter(|digits| digits.len() == models.len()) else {
-            let span = locate(&source.text, &child("/right", pattern));
             let message =
                 format!("`{pattern}` is not one digit, 1 for right or 0, for each of {} models", models.len());
-            sink.error(source.place(span), message, help);
-            return None;
+            return refuse(&child("/right", pattern), message);
         };
         rows.push((digits, *count));
     }
-    let cases: u32 = rows.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count));
-    let named: Vec<Option<&ModelSpec>> =
-        models.iter().map(|model| candidates.iter().find(|spec| spec.id.as_str() == model.model)).collect();
-    let mut warn = |message: String, help: &str| sink.warn(source.start(), message, help);
-    if cases < CASES_MIN {
-        warn(format!("{cases} cases, and {CASES_MIN} at least say who is right together: it is not used"), help);
-        return None;
+    let cases = rows.iter().fold(0_u32, |sum, (_, count)| sum.saturating_add(*count));
+    if cases > CASES_MAX {
+        return refuse("/right", format!("{cases} cases; at most {CASES_MAX} are read"));
     }
-    if !answer.starts_with(&asked) || asked.len() < 8 {
-        warn("it was made of another prompt, schema or example than the intent has now: it is not used".into(), help);
-        return None;
+    Some(Read { answer, models, rows, cases })
+}
+
+/// A file that is right in itself.
+struct Read {
+    answer: String,
+    models: Vec<Asked>,
+    rows: Vec<(Vec<bool>, u32)>,
+    cases: u32,
+}
+
+impl Read {
+    /// The part that the intent can use; `None` where that is nothing, which is told.
+    fn usable(
+        &self,
+        (candidates, answer): (&[ModelSpec], &str),
+        (source, writes): (&Source, &str),
+        sink: &mut Sink,
+    ) -> Option<RightTogether> {
+        let mut warn = |message: String, help: &str| sink.warn(source.start(), message, help);
+        let anew = format!("{writes} anew");
+        if self.cases < CASCADE_CASES_MIN {
+            let message = format!("{} cases, and {CASCADE_CASES_MIN} at least say who is right together", self.cases);
+            warn(format!("{message}: it is not used"), &anew);
+            return None;
+        }
+        if !answer.starts_with(&self.answer) || self.answer.len() < 8 {
+            warn(
+                "it was made of another prompt, schema or example than the intent has now: it is not used".into(),
+                &anew,
+            );
+            return None;
+        }
+        let mut usable = Vec::new();
+        for (place, Asked { model, .. }) in self.models.iter().enumerate() {
+            match candidates.iter().find(|spec| spec.id.as_str() == model) {
+                None => warn(
+                    format!("`{model}` is not asked in turn: it is not among the intent's `models`"),
+                    "add it there, or leave it out of the next `baton eval --cascade`",
+                ),
+                Some(spec) if spec.price.is_none() && model != LOCAL => warn(
+                    format!("`{model}` is not asked in turn: its price is not known"),
+                    "give it a `price` under [models] in baton.toml",
+                ),
+                Some(_) => usable.push(place),
+            }
+        }
+        if usable.len() < 2 {
+            warn("fewer than two of its models can be asked: it is not used".into(), &anew);
+            return None;
+        }
+        let asked = || usable.iter().map(|place| &self.models[*place]);
+        let usage = |asked: &Asked| Usage {
+            input_tokens: asked.input_tokens,
+            output_tokens: asked.output_tokens,
+            ..Usage::default()
+        };
+        let kept = |digits: &Vec<bool>| usable.iter().map(|place| digits[*place]).collect();
+        Some(RightTogether {
+            models: asked().map(|asked| ModelId::new(&asked.model)).collect(),
+            usage: asked().map(usage).collect(),
+            rows: self.rows.iter().map(|(digits, count)| (kept(digits), *count)).collect(),
+        })
     }
-    let priced = |spec: &&ModelSpec| spec.price.is_some() || spec.id.as_str() == LOCAL;
-    let usable: Vec<usize> = (0..models.len()).filter(|place| named[*place].as_ref().is_some_and(priced)).collect();
-    for (model, _) in models.iter().zip(&named).filter(|(_, spec)| !spec.as_ref().is_some_and(priced)) {
-        let why = "it is not among the intent's `models`, or its price is not known";
-        warn(format!("`{}` is not asked in turn: {why}", model.model), "add it to `models`, or give it a `price`");
-    }
-    if usable.len() < 2 {
-        warn("fewer than two of its models can be asked: it is not used".into(), help);
-        return None;
-    }
-    let kept = |digits: &Vec<bool>| usable.iter().map(|place| digits[*place]).collect();
-    let usage = |asked: &Asked| Usage {
-        input_tokens: asked.input_tokens,
-        output_tokens: asked.output_tokens,
-        ..Usage::default()
-    };
-    Some(RightTogether {
-        models: usable.iter().map(|place| ModelId::new(&models[*place].model)).collect(),
-        usage: usable.iter().map(|place| usage(&models[*place])).collect(),
-        rows: rows.iter().map(|(digits, count)| (kept(digits), *count)).collect(),
-    })
 }
