@@ -45,6 +45,49 @@ pub fn walk(policy: &Policy, right: &[bool]) -> (bool, Vec<usize>) {
     }
 }
 
+/// A policy in sentences: whom it asks, and what it does with what they say, under the sentence that it depends on.
+/// Models by these names, of which there is one for each.
+#[must_use]
+pub fn described(policy: &Policy, names: &[&str]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(Step::Ask(first)) = policy.step(0, 0) {
+        tell(policy, names, (1 << first, 1 << first), format!("ask {}", names[first]), &mut lines);
+    }
+    lines
+}
+
+/// One sentence, which begins so, of what follows where these were asked and stand in these camps; and below it
+/// those that depend on what the next one says.
+fn tell(policy: &Policy, names: &[&str], (asked, camp): (u16, u16), begun: String, lines: &mut Vec<String>) {
+    let depth = asked.count_ones() as usize - 1;
+    let of = |set: u16| {
+        let all: Vec<&str> =
+            (0..names.len()).filter(|place| set & (1 << place) != 0).map(|place| names[place]).collect();
+        all.join(" and ")
+    };
+    match policy.step(asked, camp) {
+        Some(Step::Ask(next)) => {
+            let (name, then) = (names[next], if depth == 0 { "then" } else { "ask" });
+            lines.push(format!("{:1$}{begun}, {then} {name}", "", 2 * depth));
+            let (bit, others) = (1 << next, asked & !camp);
+            // Those that all agree stand first, and else the camp of the first by place.
+            let first = others == 0 || camp.trailing_zeros() < others.trailing_zeros();
+            let camps = if first { [camp, others] } else { [others, camp] };
+            let says = |set: u16| match set {
+                0 => format!("where {name} says something else"),
+                set => format!("where {name} says the same as {}", of(set)),
+            };
+            for set in camps {
+                tell(policy, names, (asked | bit, set | bit), says(set), lines);
+            }
+        }
+        Some(Step::Answer(given)) => {
+            lines.push(format!("{:1$}{begun}: the answer of {2} is given", "", 2 * depth, of(given)));
+        }
+        None => {}
+    }
+}
+
 /// The share of right answers of asking in turn, and what one costs in dollars, on cases that the policy did
 /// not learn from: each of five parts in its turn, as [`walk`] reads them.
 #[must_use]
@@ -101,6 +144,32 @@ mod tests {
         let asked = |right_usd: f64| walk(&in_turn(&rows(), &USD, (right_usd, 3)).unwrap().1, &[true; 3]).1;
         assert_eq!(asked(0.001), [0]);
         assert_eq!(asked(10.0), [2]);
+    }
+
+    #[test]
+    fn a_policy_reads_as_a_tree() {
+        let told =
+            |right_usd: f64| described(&in_turn(&rows(), &USD, (right_usd, 3)).unwrap().1, &["one", "two", "dear"]);
+        assert_eq!(told(0.001), ["ask one: the answer of one is given"]);
+        assert_eq!(
+            told(0.04),
+            [
+                "ask one, then two",
+                "  where two says the same as one: the answer of one and two is given",
+                "  where two says something else, ask dear",
+                "    where dear says the same as one: the answer of one and dear is given",
+                "    where dear says the same as two: the answer of two and dear is given",
+            ]
+        );
+    }
+
+    /// Four that are right alike, asked for nothing: whoever may be asked still is, where it tells anything.
+    #[test]
+    fn the_longest_tree_is_fifteen_lines() {
+        let rows: Vec<Vec<bool>> = (0..160).map(|n| (0..4).map(|place| (n >> place) % 4 != 0).collect()).collect();
+        let policy = in_turn(&rows, &[1e-9; 4], (1.0, 4)).unwrap().1;
+        let lines = described(&policy, &["a", "b", "c", "d"]);
+        assert!(lines.len() <= 15 && lines.iter().any(|line| line.starts_with("      ")), "{lines:#?}");
     }
 
     #[test]
