@@ -196,7 +196,11 @@ fn tokens(recent: &[Record]) -> (HashMap<ModelId, Usage>, Option<Usage>) {
         sum.1 += 1;
     };
     for attempt in recent.iter().flat_map(|record| &record.attempts) {
-        let Some(usage) = attempt.usage.filter(|_| attempt.outcome == AttemptOutcome::Passed) else { continue };
+        let Some(usage) =
+            attempt.usage.filter(|_| matches!(attempt.outcome, AttemptOutcome::Passed | AttemptOutcome::Held))
+        else {
+            continue;
+        };
         let sum = sums.entry(attempt.model.clone()).or_default();
         add(sum, usage);
         // What answers inside this process takes no tokens.
