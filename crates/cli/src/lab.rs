@@ -25,6 +25,8 @@ pub(crate) struct Side {
     pub(crate) plan: Arc<Plan>,
     pub(crate) variants: Vec<Variant>,
     pub(crate) seen: Seen,
+    /// Whether a candidate asks in turn by what was learnt from cases.
+    pub(crate) in_turn: bool,
     pub(crate) store_dir: PathBuf,
 }
 
@@ -42,7 +44,8 @@ pub(crate) fn side(
     let plan = plan_of(&snapshot, intent)?;
     let declared: Vec<String> = plan.candidates.iter().map(|spec| spec.id.to_string()).collect();
     let unproven = plan.unproven;
-    let plan_in_turn = plan.route.cascade.as_ref().is_some_and(|cascade| cascade.together.is_some());
+    let in_turn = names.iter().any(|name| name == AS_DECLARED)
+        && plan.route.cascade.as_ref().is_some_and(|cascade| cascade.together.is_some());
     let mut asked = Vec::new();
     for name in names {
         let alone = name != AS_DECLARED;
@@ -54,8 +57,7 @@ pub(crate) fn side(
         plan.on_exhausted = OnExhausted::Error;
     }
     let alone = Asked::new(snapshot, (intent, Unproven::Pass), fixtures)?;
-    let turns = plan_in_turn.then_some(Unproven::Pass);
-    let apart = if unproven == Unproven::Judge { Some(unproven) } else { turns };
+    let apart = if unproven == Unproven::Judge { Some(unproven) } else { in_turn.then_some(Unproven::Pass) };
     let whole = match apart.filter(|_| names.iter().any(|name| name == AS_DECLARED)) {
         Some(unproven) => Some(Asked::new(folder.snapshot()?, (intent, unproven), fixtures)?),
         None => None,
@@ -67,10 +69,10 @@ pub(crate) fn side(
         let Asked { baton, plan, reached, .. } =
             whole.as_ref().filter(|_| name == AS_DECLARED).unwrap_or(&alone).clone();
         // Who names models has them asked in that order.
-        let models = Some(models).filter(|_| name != AS_DECLARED || !plan_in_turn);
+        let models = Some(models).filter(|_| name != AS_DECLARED || !in_turn);
         variants.push(Variant { name: format!("{name}{suffix}"), baton, plan, models, reached });
     }
-    Ok(Side { plan: alone.plan, variants, seen, store_dir: alone.store_dir })
+    Ok(Side { plan: alone.plan, variants, seen, in_turn, store_dir: alone.store_dir })
 }
 
 /// What asks candidates of one intent.

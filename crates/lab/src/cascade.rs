@@ -44,6 +44,14 @@ pub struct InTurn {
     pub alone_usd_per_1000: f64,
 }
 
+impl InTurn {
+    /// What 1,000 calls are worth more than those of the model alone, in dollars: right answers less costs.
+    #[must_use]
+    pub fn gain(&self) -> f64 {
+        1000.0 * self.right_usd * (self.right - self.alone_right) - (self.usd_per_1000 - self.alone_usd_per_1000)
+    }
+}
+
 /// From answers to the same cases, each asked once; `models` are the columns' ids.
 #[must_use]
 pub fn together(columns: &[Column], models: Vec<String>) -> Together {
@@ -247,6 +255,16 @@ mod tests {
         // At the price of one that alone is right seven of nine, two that agree are right more often.
         let one = &three(180).in_turn(&usd, Some(0.04), 3)[0];
         assert!((one.right - 8.0 / 9.0).abs() < 0.03 && one.usd_per_1000 < 9.0, "{one:?}");
+        // A tenth more at half a dollar, for two dollars more.
+        let gains = InTurn {
+            right_usd: 0.5,
+            right: 0.9,
+            usd_per_1000: 3.0,
+            alone_right: 0.8,
+            alone_usd_per_1000: 1.0,
+            ..one.clone()
+        };
+        assert!((gains.gain() - 48.0).abs() < 1e-9, "{gains:?}");
         // One of no price is not asked; alone nobody is asked in turn.
         let two = three(180).in_turn(&[Some(0.001), None, Some(0.01)], Some(1.0), 3);
         assert_eq!(two[0].alone, 2, "places are those of all candidates");

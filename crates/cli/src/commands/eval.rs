@@ -157,6 +157,7 @@ impl Eval {
             let mut theirs = side(&folder, (&self.intent, false), &names, &self.fixtures, &suffix)?;
             variants.append(&mut theirs.variants);
             ours.seen.merge(theirs.seen);
+            ours.in_turn |= theirs.in_turn;
         }
         let mut notes = Vec::new();
         let (cases, source) = self.asked.cases(&ours, &mut notes)?;
@@ -256,7 +257,7 @@ impl Eval {
         let passed = evaluation.passed() || learnt.is_some();
         if !self.json {
             print(evaluation);
-            learnt.map_or((), Learnt::print);
+            learnt.iter().for_each(|learnt| learnt.print());
         } else if passed {
             say!("{document}");
         }
@@ -327,6 +328,11 @@ impl Asked {
             let told =
                 "left out, a candidate has seen them: they are examples of the prompt, or `local` learnt from them";
             notes.push(format!("{removed} of {found} cases were {told}."));
+        }
+        if side.in_turn {
+            let told =
+                "asks in turn by cascade.json: on the cases that this was learnt from it looks better than it is";
+            notes.push(format!("`{AS_DECLARED}` {told}."));
         }
         if cases.is_empty() {
             let help = "add cases to cases.jsonl (about two of ten belong to the evaluation share), mark some with \

@@ -16,6 +16,9 @@ use crate::exit::{Exit, say};
 use crate::lab::{AS_DECLARED, plan_of};
 use crate::setup::{Folder, plain_table, unix_us};
 
+/// What is no more than rounding, in dollars for 1,000 calls.
+const GAIN_MIN: f64 = 1e-6;
+
 /// Models of an intent's own list, and how they are called here.
 pub(super) struct Candidates {
     ids: Vec<String>,
@@ -144,11 +147,15 @@ impl Learnt {
                 self.asks
             );
         }
-        if let Some(middle) = self.offers.get(self.offers.len() / 2).filter(|_| !self.routed) {
+        let best = self.offers.iter().max_by(|one, other| one.gain().total_cmp(&other.gain()));
+        if best.is_some_and(|best| best.gain() <= GAIN_MIN) {
+            say!("Here it is worth no more than one model alone.");
+        }
+        if let Some(best) = best.filter(|best| !self.routed && best.gain() > GAIN_MIN) {
             say!(
                 "To ask in turn, in intent.toml (`route` above the first [section], a `right_usd` of your own choice):\n\
                  route = \"cascade\"\n[routing]\nright_usd = {}",
-                middle.right_usd
+                best.right_usd
             );
         }
     }
@@ -179,9 +186,6 @@ fn table(offers: &[InTurn], names: &[String]) -> comfy_table::Table {
 
 /// What an answer of so many tokens costs in dollars; `None` where the price is not known.
 fn usd(spec: &ModelSpec, usage: &Usage, now_us: i64) -> Option<f64> {
-    if spec.id.as_str() == "local" {
-        return Some(0.0);
-    }
     Some(spec.price.as_ref()?.cost(usage, now_us)?.0 as f64 / 1e9)
 }
 

@@ -173,6 +173,27 @@ fn what_cannot_be_asked_in_turn_is_refused_before_anybody_is_asked() {
     assert!(!folder.path().join("intents/sort/cascade.json").exists() && !folder.path().join(".baton").exists());
 }
 
+#[test]
+fn an_intent_that_asks_in_turn_is_evaluated_as_it_is() {
+    let folder = house(240);
+    let alone = folder.run(&[&EVAL[..], &["--json"]].concat()).done().json();
+    let eval = || folder.run(&["eval", "sort", "--share", "all", "--json"]).done().json();
+    let (of, passed) = (|told: &Value| told["candidates"][0].clone(), |told: &Value| told["passed"].as_u64().unwrap());
+    let usd = |told: &Value| told["cost_usd"].as_str().unwrap().parse::<f64>().unwrap();
+    routed(&folder, "right_usd = 0.015");
+    let told = eval();
+    let (one, dear, in_turn) = (&alone["candidates"][0], &alone["candidates"][2], of(&told));
+    assert!(passed(&in_turn) > passed(one) + 10, "{in_turn}");
+    assert!(usd(&in_turn) < usd(dear) && usd(&in_turn) > 2.0 * usd(one), "two are asked of each case: {in_turn}");
+    assert!(told["notes"].to_string().contains("`intent` asks in turn by cascade.json: on the cases"), "{told}");
+    assert_eq!(of(&eval())["cached"], 240);
+    routed(&folder, "right_usd = 0.02");
+    assert_eq!(of(&eval())["cached"], 0, "who is asked is another question");
+    // What models alone said does not hang on it.
+    let again = folder.run(&[&EVAL[..], &["--json"]].concat()).done().json();
+    assert_eq!(again["candidates"][2]["cached"], 240);
+}
+
 /// What was kept before tokens were: it is asked once more, and then known.
 #[test]
 fn answers_that_were_kept_without_their_tokens_are_asked_anew() {

@@ -3,7 +3,6 @@
 use baton_core::{ModelId, Usage};
 use serde::Deserialize;
 
-use super::house::LOCAL;
 use super::intent::IntentSources;
 use super::schemas::parse;
 use crate::diagnostics::{Sink, Source};
@@ -165,7 +164,7 @@ impl Read {
                     format!("`{model}` is not asked in turn: it is not among the intent's `models`"),
                     "add it there, or leave it out of the next `baton eval --cascade`",
                 ),
-                Some(spec) if spec.price.is_none() && model != LOCAL => warn(
+                Some(spec) if spec.price.is_none() => warn(
                     format!("`{model}` is not asked in turn: its price is not known"),
                     "give it a `price` under [models] in baton.toml",
                 ),

@@ -109,6 +109,19 @@ fn a_model_that_cannot_be_asked_is_left_out_of_the_cases() {
 }
 
 #[test]
+fn local_is_asked_in_turn_at_no_price() {
+    let mut file = file();
+    file["models"] = models(&["local", "openai/large"]);
+    let policy = format!("models = [\"local\", \"large\"]\nroute = \"cascade\"\n[routing]\nright_usd = 0.05\n{LABELS}");
+    let line = |n: usize| json!({ "input": n, "expected": { "label": "a" } }).to_string() + "\n";
+    let folder = with(&file)
+        .with("intents/a/intent.toml", policy)
+        .with("intents/a/cases.jsonl", (0..20).map(line).collect::<String>());
+    assert_eq!(folder.diagnostics(), "");
+    assert_eq!(compiled(&folder).together.unwrap().models.len(), 2);
+}
+
+#[test]
 fn what_is_wrong_with_the_file() {
     let anew = "    remove the file; `baton eval a --candidates A,B,C --share all --cascade` writes it anew\n";
     let check = |key: &str, value: Value, expected: &str| {
