@@ -120,6 +120,12 @@ impl AttemptOutcome {
         }
     }
 
+    /// Whether its answer was a good one, given or not.
+    #[must_use]
+    pub fn answered(self) -> bool {
+        matches!(self, Self::Passed | Self::Held)
+    }
+
     /// Whether an attempt was made at all.
     #[must_use]
     pub fn was_made(self) -> bool {

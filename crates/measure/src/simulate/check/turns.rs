@@ -14,15 +14,12 @@ pub(super) fn of(case: &Case<'_>) -> Verdict {
         hold!(held + asked == 0, "{held} answers are held and {asked} models asked on, and nothing says so");
         return Ok(());
     };
-    let answers =
-        || attempts.iter().filter(|attempt| matches!(attempt.outcome, AttemptOutcome::Held | AttemptOutcome::Passed));
-    hold!(answers().count() <= cascade.asks as usize, "{} answered, {} may", answers().count(), cascade.asks);
+    let answers = attempts.iter().filter(|attempt| attempt.outcome.answered()).count();
+    hold!(answers <= cascade.asks as usize, "{answers} answered, {} may", cascade.asks);
     for (n, attempt) in attempts.iter().enumerate().filter(|(_, attempt)| attempt.kind == AttemptKind::Escalation) {
-        let heard = |other: &&baton_core::AttemptRecord| {
-            let answered = matches!(other.outcome, AttemptOutcome::Held | AttemptOutcome::Passed);
-            answered && other.start_us + other.duration_us <= attempt.start_us
-        };
-        hold!(attempts.iter().any(|other| heard(&other)), "{} is asked on before anybody answered", attempt.model);
+        let until = attempt.start_us;
+        let heard = attempts.iter().any(|a| a.outcome.answered() && a.start_us + a.duration_us <= until);
+        hold!(heard, "{} is asked on before anybody answered", attempt.model);
         let again = attempts[..n].iter().any(|other| other.model == attempt.model && other.outcome.was_made());
         hold!(!again, "{} is asked on after it was asked", attempt.model);
     }
