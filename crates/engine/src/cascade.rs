@@ -1,9 +1,9 @@
 //! Asking in turn: after each answer, whether another model is asked before one is given, by who is right
 //! together and by which answers are the same.
 
-use baton_config::{ModelSpec, Plan};
-use baton_core::{ModelId, NanoUsd, Usage};
-use baton_eval::{Checks, in_turn};
+use baton_config::Plan;
+use baton_core::ModelId;
+use baton_eval::{Checks, in_force};
 use baton_stats::{LatentClasses, Policy, Step};
 use serde_json::Value;
 
@@ -29,17 +29,7 @@ pub(crate) struct Turn {
 impl Cascade {
     /// At the prices of this time; `None` where the intent has another route, or nothing to learn from.
     pub(crate) fn compile(plan: &Plan, unix_us: i64) -> Option<Self> {
-        let cascade = plan.route.cascade.as_ref()?;
-        let known = cascade.together.as_ref()?;
-        let usd = |(model, usage): (&ModelId, &Usage)| {
-            let spec = plan.candidates.iter().find(|spec: &&ModelSpec| spec.id == *model)?;
-            let NanoUsd(nano) = spec.price.as_ref()?.cost(usage, unix_us)?;
-            Some(nano as f64 / 1e9)
-        };
-        let usd: Vec<f64> = known.models.iter().zip(&known.usage).map(usd).collect::<Option<_>>()?;
-        let case = |(right, times): &(Vec<bool>, u32)| std::iter::repeat_n(right.clone(), *times as usize);
-        let rows: Vec<Vec<bool>> = known.rows.iter().flat_map(case).collect();
-        let (together, policy) = in_turn(&rows, &usd, (cascade.right_usd, cascade.asks))?;
+        let (known, together, policy) = in_force(plan, unix_us)?;
         Some(Self { models: known.models.clone(), together, policy })
     }
 

@@ -1,6 +1,8 @@
 //! Whom to ask next, learnt from who was right on the same cases: what an intent's calls follow, and what the
 //! measure and `baton eval` report.
 
+use baton_config::{Plan, RightTogether};
+use baton_core::{ModelId, NanoUsd, Usage};
 use baton_stats::{Cascade, LatentClasses, Policy, SplitMix64, Step};
 
 /// Kinds of inputs: of 3, 4 and 6 the best by cross-validation on the train part of `RouterBench`'s slice.
@@ -25,6 +27,27 @@ pub fn in_turn(rows: &[Vec<bool>], usd: &[f64], (right_usd, asks): (f64, u32)) -
     let joint = right_together(rows, SEED).filter(|joint| joint.answerers() == usd.len())?;
     let policy = Cascade::new(&joint, asks).policy(usd, 1.0 / right_usd);
     Some((joint, policy))
+}
+
+/// What an intent's calls follow at the prices of this time, Unix microseconds, its models by their places in
+/// [`RightTogether`]; `None` where it has another route, or nothing to learn from.
+#[must_use]
+pub fn in_force(plan: &Plan, unix_us: i64) -> Option<(&RightTogether, LatentClasses, Policy)> {
+    let cascade = plan.route.cascade.as_ref()?;
+    let known = cascade.together.as_ref()?;
+    let usd = |(model, usage): (&ModelId, &Usage)| {
+        let price = plan.candidates.iter().find(|spec| spec.id == *model)?.price.as_ref()?;
+        // A price that is not in force yet is the best guess there is.
+        let NanoUsd(nano) = price.cost(usage, unix_us).unwrap_or_else(|| price.cost_ever(usage));
+        #[expect(clippy::cast_precision_loss, reason = "the cost of one answer")]
+        let usd = nano as f64 / 1e9;
+        Some(usd)
+    };
+    let usd: Vec<f64> = known.models.iter().zip(&known.usage).map(usd).collect::<Option<_>>()?;
+    let case = |(right, times): &(Vec<bool>, u32)| std::iter::repeat_n(right.clone(), *times as usize);
+    let rows: Vec<Vec<bool>> = known.rows.iter().flat_map(case).collect();
+    let (joint, policy) = in_turn(&rows, &usd, (cascade.right_usd, cascade.asks))?;
+    Some((known, joint, policy))
 }
 
 /// What comes of a policy where these are right: whether the answer given is, and who was asked. In the worst

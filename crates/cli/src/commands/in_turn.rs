@@ -3,10 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use baton_config::{
-    CASCADE_ASKS, CASCADE_CASES_MIN, CASCADE_MODELS_MAX, Cascade, IntentKind, ModelSpec, Plan, RightTogether,
-};
-use baton_core::{ModelId, Strategy, Usage};
+use baton_config::{CASCADE_ASKS, CASCADE_CASES_MIN, CASCADE_MODELS_MAX, IntentKind, ModelSpec, Plan};
+use baton_core::{Strategy, Usage};
 use baton_lab::{Column, InTurn, Together, together};
 use comfy_table::CellAlignment;
 use serde_json::{Value, json};
@@ -196,15 +194,10 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::rename(&beside, path)
 }
 
-/// The terms and the evidence of an intent that asks in turn.
-fn in_force(plan: &Plan) -> Option<(&Cascade, &RightTogether)> {
-    let cascade = plan.route.cascade.as_ref()?;
-    Some((cascade, cascade.together.as_ref()?))
-}
-
 /// What `check` says of it.
 pub(super) fn told(plan: &Plan) -> Option<String> {
-    let (cascade, together) = in_force(plan)?;
+    let cascade = plan.route.cascade.as_ref()?;
+    let together = cascade.together.as_ref()?;
     let cases: u32 = together.rows.iter().map(|(_, count)| count).sum();
     let most = together.models.len().min(cascade.asks as usize);
     let models: Vec<&str> = together.models.iter().map(|id| id.as_str()).collect();
@@ -213,13 +206,7 @@ pub(super) fn told(plan: &Plan) -> Option<String> {
 
 /// The policy that its calls follow, in sentences.
 pub(super) fn described(plan: &Plan, now_us: i64) -> Option<Vec<String>> {
-    let (cascade, together) = in_force(plan)?;
-    let rows = together.rows.iter().flat_map(|(row, count)| std::iter::repeat_n(row, *count as usize));
-    let rows: Vec<Vec<bool>> = rows.cloned().collect();
-    let cost =
-        |(id, usage): (&ModelId, &Usage)| usd(plan.candidates.iter().find(|spec| spec.id == *id)?, usage, now_us);
-    let costs: Option<Vec<f64>> = together.models.iter().zip(&together.usage).map(cost).collect();
-    let (_, policy) = baton_eval::in_turn(&rows, &costs?, (cascade.right_usd, cascade.asks))?;
+    let (together, _, policy) = baton_eval::in_force(plan, now_us)?;
     let names: Vec<&str> = together.models.iter().map(|id| id.as_str()).collect();
     Some(baton_eval::described(&policy, &names))
 }
