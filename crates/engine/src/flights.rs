@@ -2,17 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use baton_cache::Key;
 use baton_core::ModelId;
 
 use crate::log::{Cursor, EventLog};
 
-/// Scope, intent, answer hash and input (the cache key), and the models that may answer.
+/// Scope, intent, answer hash and input (the cache key), the models that may answer, and where they are asked in
+/// turn the time that they have: with less of it an answer that is held would have to be given earlier.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FlightKey {
     pub(crate) key: Key,
     pub(crate) models: Vec<ModelId>,
+    pub(crate) within: Option<Duration>,
 }
 
 /// What a miss does.

@@ -138,17 +138,18 @@ fn resolve_intent(
     let cascade = intent.cascade.as_ref().filter(|_| !alone).map(Arc::clone);
     // Tools make an answer depend on more than its input.
     let remembers = !limits.ttl.is_zero() && call.tools.is_empty();
+    // Nothing of a stream outlasts its total.
+    let within = limits.deadline.min(if call.stream { plan.stream.total } else { Duration::MAX });
     let flight = remembers.then(|| FlightKey {
         key: Key::of(&scope, &plan.name, &plan.hashes.answer, &input),
         models: limits.models.iter().flat_map(|_| candidates.iter().map(|c| c.model.clone())).collect(),
+        within: cascade.is_some().then_some(within),
     });
-    // Nothing of a stream outlasts its total.
-    let total = if call.stream { plan.stream.total } else { Duration::MAX };
     Ok(Request {
         quotas: quotas(&live.snapshot, &call.caller, Some(plan)),
         live,
         stream: plan.stream,
-        deadline: started + limits.deadline.min(total),
+        deadline: started + within,
         limits,
         started,
         started_at_us,

@@ -29,7 +29,7 @@ pub(crate) fn route(
 ) -> (Arc<[Candidate]>, Option<RouteRecord>) {
     let declared = request.intent.as_ref().filter(|_| request.limits.models.is_none()).map(|intent| &intent.plan);
     let rolled = |plan: &Arc<Plan>| engine.rollouts.of(&request.scope.team, &plan.name).is_some();
-    match declared.filter(|plan| plan.route.strategy != Strategy::Ordered || rolled(plan)) {
+    match declared.filter(|plan| strategy(request, plan) != Strategy::Ordered || rolled(plan)) {
         None => (spread(engine, request, &request.candidates), None),
         Some(plan) => {
             let ranking = ranked(engine, call, request, (plan, execution));
@@ -38,6 +38,12 @@ pub(crate) fn route(
             (spread(engine, request, &ordered), Some(ranking.record))
         }
     }
+}
+
+/// The intent's own; as written for a call whose models are not asked in turn, while others' are.
+fn strategy(request: &Request, plan: &Plan) -> Strategy {
+    let in_turn = request.intent.as_ref().is_some_and(|intent| intent.cascade.is_some());
+    if in_turn && request.cascade.is_none() { Strategy::Ordered } else { plan.route.strategy }
 }
 
 fn spread(engine: &Engine, request: &Request, candidates: &[Candidate]) -> Arc<[Candidate]> {
@@ -74,7 +80,7 @@ pub(crate) fn ranked(
     let last = session.and_then(|session| engine.routing.last(session));
     let prospects = prospects(engine, request, plan, known.as_deref());
     let terms = Terms {
-        strategy: plan.route.strategy,
+        strategy: strategy(request, plan),
         floor: plan.objective.quality,
         dual: known.as_ref().map_or(0.0, |known| known.routing.dual),
         in_time: plan.route.in_time,

@@ -34,9 +34,10 @@ impl Exec {
         let over = self.rejected || ask < self.next || self.is_over(ask);
         self.leave(now, lanes);
         self.cancel_others(now, asked, lanes);
+        let until = now + self.left(now);
         match self.running.first_mut() {
             // It was asked beside this one already.
-            Some(other) => (other.role, other.hedge_at) = (Role::Main, None),
+            Some(other) => (other.role, other.hedge_at, other.ends) = (Role::Main, None, other.ends.min(until)),
             None if over => self.give(now, held, lanes),
             None => self.consider(now, ask, AttemptKind::Escalation, lanes),
         }

@@ -407,9 +407,12 @@ impl Exec {
         }
     }
 
-    /// Time to the deadline, less what handing over takes.
+    /// Time to the deadline, less what handing over takes; twice that where an answer is held, so that calls that
+    /// wait for this one's answer hand it over in time, too.
     pub(super) fn left(&self, now: Moment) -> Duration {
-        (self.policy.deadline - now).saturating_sub(handover(self.policy.deadline - self.policy.started))
+        let once = handover(self.policy.deadline - self.policy.started);
+        let all = once * if self.held.is_some() { 2 } else { 1 };
+        (self.policy.deadline - now).saturating_sub(all)
     }
 
     pub(super) fn refused(&mut self, until: Moment) {

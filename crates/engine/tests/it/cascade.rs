@@ -1,11 +1,16 @@
 //! Asking in turn: an answer is held while another model is asked, and what they agree in is given.
 
-use baton_core::{AttemptKind, AttemptOutcome, ErrorCode, NanoUsd, Via};
-use baton_engine::Call;
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use crate::house::{House, Open, read, sort, within};
+use baton_core::{Account, AttemptKind, AttemptOutcome, ErrorCode, NanoUsd, Status, Via};
+use baton_engine::Call;
+use futures_util::future::join;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::house::{House, Open, read, settle, sort, within};
 use crate::models::Says;
+use crate::review::with_tool;
 
 /// `c` costs ten times what the others do.
 const BATON: &str = r#"
@@ -46,17 +51,23 @@ fn house(words: [&'static str; 3]) -> Open {
 }
 
 fn says(says: [Says; 3]) -> Open {
+    with("", says.map(|says| vec![says]))
+}
+
+/// With more in its policy, and what each says one after the other.
+pub(crate) fn with(more: &str, says: [Vec<Says>; 3]) -> Open {
+    let policy = format!("{SORT}{more}");
     let of = |policy: &str| House::sort(policy).with("baton.toml", BATON);
-    let snapshot = of(SORT).snapshot();
+    let snapshot = of(&policy).snapshot();
     let answer = &snapshot.intents.values().next().unwrap().hashes.answer[..16];
     let models: Vec<Value> = ["a", "b", "c"]
         .map(|model| json!({ "model": format!("sim/{model}"), "inputTokens": 1000, "outputTokens": 0 }))
         .into();
     let right = json!({ "111": 100, "101": 40, "011": 20, "001": 20 });
     let together = json!({ "answer": answer, "models": models, "right": right });
-    let house = of(SORT).with("intents/sort/cascade.json", &together.to_string()).open();
+    let house = of(&policy).with("intents/sort/cascade.json", &together.to_string()).open();
     for (model, says) in ["a", "b", "c"].into_iter().zip(says) {
-        house.models.say(model, &[says]);
+        house.models.say(model, &says);
     }
     house
 }
@@ -116,7 +127,7 @@ async fn what_is_held_is_given_where_nobody_else_is_heard() {
         assert!(house.now_ms() <= 1000 && house.models.open() == 0, "at {} ms", house.now_ms());
         assert!(!house.models.order().contains(&"c".to_owned()), "{:?}", house.models.order());
         let reason = delivered.answer.reason.as_deref().unwrap();
-        assert!(reason.starts_with("sim/a alone was asked, in turn; sim/b "), "{reason}");
+        assert!(reason.starts_with("asked in turn, sim/a alone answered; sim/b "), "{reason}");
     }
 }
 
@@ -156,4 +167,71 @@ async fn without_evidence_it_is_as_written() {
     assert_eq!(house.models.order(), ["a"]);
     let reason = delivered.answer.reason.as_deref().unwrap();
     assert_eq!(reason, "first in the intent's order: there is no evidence yet to route `cascade` by");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_with_tools_is_answered_as_written_and_says_so() {
+    let house = house(["bug", "billing", "billing"]);
+    let delivered = house.execute(with_tool(sort("it broke"))).await.unwrap();
+    assert_eq!((&delivered.answer.output, house.models.order()), (&label("bug"), vec!["a".into()]));
+    let [record] = <[_; 1]>::try_from(house.records()).unwrap();
+    assert!(record.route.is_none(), "{:?}", record.route);
+    assert_eq!(record.reason.as_deref(), Some("first in the intent's order"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_while_an_answer_is_held_gets_none_and_all_is_paid_for() {
+    let house = with("[budget]\nusd_per_day = 1\n", [vec![Says::Text(3, "bug")], vec![Says::Hangs], vec![]]);
+    let execution = house.orchestrator.start(sort("it broke"));
+    sleep(Duration::from_millis(20)).await;
+    drop(execution.events);
+    settle().await;
+    assert_eq!((house.models.open(), house.orchestrator.running()), (0, 0));
+    let [record] = <[_; 1]>::try_from(house.records()).unwrap();
+    assert_eq!((record.status, record.via, record.model, record.output), (Status::Cancelled, None, None, None));
+    let ends: Vec<AttemptOutcome> = record.attempts.iter().map(|attempt| attempt.outcome).collect();
+    assert_eq!(ends, [AttemptOutcome::Held, AttemptOutcome::Cancelled]);
+    assert!(record.attempts.iter().all(|attempt| attempt.cost.is_some_and(|cost| cost > NanoUsd(0))));
+    let states = house.orchestrator.budgets();
+    let of_intent = states.iter().find(|state| state.account == Account::Intent("sort".into())).unwrap();
+    assert_eq!((of_intent.standing.spent, of_intent.standing.reserved), (record.cost, NanoUsd(0)));
+    // Nothing of it is remembered.
+    house.models.replace("b", &[Says::Text(3, "billing")]);
+    house.models.say("c", &[Says::Text(3, "billing")]);
+    assert_eq!(house.execute(sort("it broke")).await.unwrap().answer.output, label("billing"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_room_in_the_budget_is_not_asked_beside_an_answer_that_is_held() {
+    // Room for what `a` and `b` may take at most, and not for `c`.
+    let budget = "[params]\nmax_tokens = 100\n[budget]\nusd_per_day = 0.0008\n";
+    let text = |word| vec![Says::Text(3, word)];
+    let house = with(budget, [text("bug"), text("billing"), text("billing")]);
+    let delivered = house.execute(sort("it broke")).await.unwrap();
+    assert_eq!(delivered.answer.output, label("bug"));
+    let ends: Vec<AttemptOutcome> = ends(&house).into_iter().map(|(_, end)| end).collect();
+    assert_eq!(ends, [AttemptOutcome::Passed, AttemptOutcome::Held, AttemptOutcome::OverBudget]);
+    let [record] = <[_; 1]>::try_from(house.records()).unwrap();
+    let states = house.orchestrator.budgets();
+    let standing = &states.iter().find(|state| state.account == Account::Intent("sort".into())).unwrap().standing;
+    assert_eq!((standing.spent, standing.reserved), (record.cost, NanoUsd(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_with_less_time_does_not_wait_for_one_that_holds_an_answer() {
+    let house = says([Says::Text(3, "bug"), Says::Hangs, Says::Text(3, "billing")]);
+    let hurried = async {
+        sleep(Duration::from_millis(10)).await;
+        house.execute(within(sort("it broke"), json!({ "maxLatencyMs": 200 }))).await
+    };
+    let (patient, hurried) = join(house.execute(sort("it broke")), hurried).await;
+    assert_eq!(patient.unwrap().answer.output, label("bug"));
+    assert_eq!(hurried.unwrap().answer.output, label("bug"));
+    // With as much time they make one call, and what is held at its end is given to both.
+    for b in [Says::Text(3, "bug"), Says::Hangs] {
+        let house = says([Says::Text(3, "bug"), b, Says::Text(3, "billing")]);
+        let (one, other) = join(house.execute(sort("it broke")), house.execute(sort("it broke"))).await;
+        assert_eq!((one.unwrap().answer.via, other.unwrap().answer.via), (Via::Model, Via::Coalesced));
+        assert_eq!(house.models.order(), ["a", "b"]);
+    }
 }

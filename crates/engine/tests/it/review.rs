@@ -24,7 +24,7 @@ fn calls(text: Option<&str>, calls: &[Value], finish: &str) -> Says {
     Says::Verbatim(json!({ "id": "1", "model": "m", "choices": [choice] }).to_string())
 }
 
-fn with_tool(call: Call) -> Call {
+pub(crate) fn with_tool(call: Call) -> Call {
     let tool =
         Tool { name: "look_up".into(), description: None, parameters: Value::Null, extra: serde_json::Map::new() };
     Call { tools: vec![tool], ..call }

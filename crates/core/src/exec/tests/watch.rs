@@ -144,13 +144,18 @@ impl Watch {
         self.candidates[candidate].lane
     }
 
-    /// Where nothing more may begin: the deadline, less what handing over takes.
+    /// What handing over takes; of an answer that is held to those that wait for this call, too.
+    fn handover(&self) -> Duration {
+        handover(self.policy.deadline - self.policy.started) * if self.held.is_some() { 2 } else { 1 }
+    }
+
+    /// Where nothing more may begin.
     fn latest(&self) -> Moment {
-        self.policy.deadline - handover(self.policy.deadline - self.policy.started)
+        self.policy.deadline - self.handover()
     }
 
     fn left(&self, now: Moment) -> Duration {
-        (self.policy.deadline - now).saturating_sub(handover(self.policy.deadline - self.policy.started))
+        (self.policy.deadline - now).saturating_sub(self.handover())
     }
 
     fn figures(&self, now: Moment, candidate: usize, lanes: &Ledger) -> Percentiles {
@@ -259,6 +264,8 @@ impl Watch {
                     self.learn(now, &flight, None, lanes);
                     if !self.is_committed(&flight) {
                         self.held = Some((give, ask));
+                        let latest = self.latest();
+                        self.running.iter_mut().for_each(|flight| flight.ends = flight.ends.min(latest));
                         self.spend(flight.attempt.candidate);
                     }
                     let verdict = if verified { Verdict::Pass } else { Verdict::Undecided };
