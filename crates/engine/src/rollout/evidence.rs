@@ -113,14 +113,15 @@ impl Evidence {
         let drawn = Drawn { candidate: draw.candidate, share: draw.share, session };
         let counted = (&mut self.served, &mut self.known.served);
         let news = push(counted, record.execution, &drawn, (f64::from(served), 1.0));
-        if served && self.answers.len() < ANSWERS_MAX {
+        // Labels are of the answer that was given, which may be another's.
+        if served && record.model.as_ref() == Some(draw.drawn()) && self.answers.len() < ANSWERS_MAX {
             self.answers.insert(record.execution, drawn);
         }
         news
     }
 }
 
-/// Whether the model that was drawn gave its answer; `None` where that says nothing of it: it was not
+/// Whether the model that was drawn gave an answer, or one that was held against others; `None` where that says nothing of it: it was not
 /// asked, or the caller or a limit of ours was what stood in the way.
 fn served(record: &Record, draw: &RolloutDraw) -> Option<bool> {
     if draw.share <= 0.0 || draw.share >= 1.0 || record.status == Status::Cancelled {
@@ -141,6 +142,7 @@ fn served(record: &Record, draw: &RolloutDraw) -> Option<bool> {
             | AttemptOutcome::BadAnswer
             | AttemptOutcome::NoTime
             | AttemptOutcome::BreakerOpen => failed = Some(false),
+            AttemptOutcome::Held => return Some(true),
             AttemptOutcome::CallersFault => return None,
             _ => {}
         }

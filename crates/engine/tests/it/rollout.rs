@@ -22,6 +22,9 @@ per_day = 100000
 double = 0
 "#;
 
+/// So that people see the answers.
+const REVIEW: &str = "[review]\nper_day = 100000\ndouble = 0\n";
+
 fn asked(to: &str) -> RolloutAsked {
     RolloutAsked { from: None, to: to.into(), margin: 0.2, steps: vec![0.25, 0.5], basis: None, again: false }
 }
@@ -156,6 +159,29 @@ async fn a_model_that_gives_no_answers_is_rolled_back_without_a_label() {
         assert!(records.iter().all(|record| record.output == Some(json!({ "label": "bug" }))), "callers get answers");
     }
     assert_eq!(kinds(&house), ["rollout.rolled_back"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_answer_is_held_gave_one() {
+    // Where models are asked in turn, two that agree outvote `b`, which fails one call of twenty.
+    let b = |n: usize| if n % 20 == 0 { Says::Status(1, 500) } else { Says::Text(3, "billing") };
+    let text = |word| vec![Says::Text(3, word)];
+    let house = crate::cascade::with(REVIEW, [text("bug"), (0..1000).map(b).collect(), text("bug")]);
+    start(&house, &asked("b")).await.unwrap();
+    for _ in 0..6 {
+        house.orchestrator.calibrate().await.unwrap();
+        let records = calls(&house, 50).await;
+        assert!(records.iter().all(|record| record.output == Some(json!({ "label": "bug" }))));
+    }
+    assert_eq!((kinds(&house), stage(&house).await), (vec![], RolloutStage::Running { step: 0 }));
+    // Labels are of the answer that was given, which is not that of `b`.
+    let records = calls(&house, 50).await;
+    house.review(&records).await;
+    let (store, snapshot) = (house.orchestrator.store(), house.orchestrator.snapshot());
+    let standing = rollout_standings(store, &snapshot, i64::MAX / 2).await.unwrap().pop().unwrap();
+    let to = |of: &str| standing.figures.iter().find(|figures| figures.of == of).map(|figures| figures.to);
+    assert_eq!(to("labels").unwrap_or_default(), 0);
+    assert!(to("served").unwrap() > 50, "{:?}", standing.figures);
 }
 
 #[tokio::test(start_paused = true)]
