@@ -41,8 +41,9 @@ impl Cascade {
         }
     }
 
-    /// What is made of these answers, at least one, in the order in which they came.
-    pub(crate) fn turn(&self, checks: &Checks, answers: &[(&ModelId, &Value)]) -> Turn {
+    /// What is made of these answers, at least one, in the order in which they came. Who is `silent` was asked and
+    /// gave none, which the cases count as a wrong one: it stands against them, and is not asked again.
+    pub(crate) fn turn(&self, checks: &Checks, answers: &[(&ModelId, &Value)], silent: &[&ModelId]) -> Turn {
         let bit = |model: &ModelId| Some(1_u16 << self.models.iter().position(|known| known == model)?);
         let same = |a: &Value, b: &Value| checks.compare(a, b).is_some_and(|compared| compared.failed().is_empty());
         let mut camps: Vec<Vec<usize>> = Vec::new();
@@ -53,7 +54,8 @@ impl Cascade {
             }
         }
         let set = |places: &[usize]| places.iter().map(|place| bit(answers[*place].0)).sum::<Option<u16>>();
-        let asked = set(&(0..answers.len()).collect::<Vec<_>>());
+        let silent = silent.iter().filter_map(|model| bit(model)).fold(0, |all, one| all | one);
+        let asked = set(&(0..answers.len()).collect::<Vec<_>>()).map(|answered| answered | silent);
         // Of whom nothing is known, nothing is compared: who answered last is given.
         let Some(asked) = asked else {
             let give = answers.len().saturating_sub(1);

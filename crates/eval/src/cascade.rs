@@ -35,19 +35,24 @@ pub fn in_turn(rows: &[Vec<bool>], usd: &[f64], (right_usd, asks): (f64, u32)) -
 pub fn in_force(plan: &Plan, unix_us: i64) -> Option<(&RightTogether, LatentClasses, Policy)> {
     let cascade = plan.route.cascade.as_ref()?;
     let known = cascade.together.as_ref()?;
-    let usd = |(model, usage): (&ModelId, &Usage)| {
-        let price = plan.candidates.iter().find(|spec| spec.id == *model)?.price.as_ref()?;
-        // A price that is not in force yet is the best guess there is.
-        let NanoUsd(nano) = price.cost(usage, unix_us).unwrap_or_else(|| price.cost_ever(usage));
-        #[expect(clippy::cast_precision_loss, reason = "the cost of one answer")]
-        let usd = nano as f64 / 1e9;
-        Some(usd)
-    };
+    let usd = |(model, usage)| answer_usd(plan, model, (usage, unix_us));
     let usd: Vec<f64> = known.models.iter().zip(&known.usage).map(usd).collect::<Option<_>>()?;
     let case = |(right, times): &(Vec<bool>, u32)| std::iter::repeat_n(right.clone(), *times as usize);
     let rows: Vec<Vec<bool>> = known.rows.iter().flat_map(case).collect();
     let (joint, policy) = in_turn(&rows, &usd, (cascade.right_usd, cascade.asks))?;
     Some((known, joint, policy))
+}
+
+/// What an answer of so many tokens costs in dollars, of a model of the intent's own at this time, Unix microseconds;
+/// `None` where its price is not known.
+#[must_use]
+pub fn answer_usd(plan: &Plan, model: &ModelId, (usage, unix_us): (&Usage, i64)) -> Option<f64> {
+    let price = plan.candidates.iter().find(|spec| spec.id == *model)?.price.as_ref()?;
+    // A price that is not in force yet is the best guess there is.
+    let NanoUsd(nano) = price.cost(usage, unix_us).unwrap_or_else(|| price.cost_ever(usage));
+    #[expect(clippy::cast_precision_loss, reason = "the cost of one answer")]
+    let usd = nano as f64 / 1e9;
+    Some(usd)
 }
 
 /// What comes of a policy where these are right: whether the answer given is, and who was asked. In the worst

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use baton_config::{CASCADE_ASKS, CASCADE_CASES_MIN, CASCADE_MODELS_MAX, IntentKind, ModelSpec, Plan};
-use baton_core::{Strategy, Usage};
+use baton_config::{CASCADE_ASKS, CASCADE_CASES_MIN, CASCADE_MODELS_MAX, IntentKind, Plan};
+use baton_core::{ModelId, Strategy, Usage};
 use baton_lab::{Column, InTurn, Together, together};
 use comfy_table::CellAlignment;
 use serde_json::{Value, json};
@@ -81,9 +81,7 @@ impl Learnt {
         replace(&path, &together.file(&plan.hashes.answer))
             .map_err(|error| Exit::outside(format!("{}: {error}", path.display())))?;
         let now_us = unix_us();
-        let cost = |(id, usage): (&String, &Usage)| {
-            usd(plan.candidates.iter().find(|spec| spec.id.as_str() == id)?, usage, now_us)
-        };
+        let cost = |(id, usage): (&String, &Usage)| baton_eval::answer_usd(plan, &ModelId::new(id), (usage, now_us));
         let costs: Vec<Option<f64>> = together.models.iter().zip(&together.usage).map(cost).collect();
         let priceless =
             names.iter().zip(&costs).filter(|(_, usd)| usd.is_none()).map(|(name, _)| name.clone()).collect();
@@ -180,11 +178,6 @@ fn table(offers: &[InTurn], names: &[String]) -> comfy_table::Table {
         ]);
     }
     table
-}
-
-/// What an answer of so many tokens costs in dollars; `None` where the price is not known.
-fn usd(spec: &ModelSpec, usage: &Usage, now_us: i64) -> Option<f64> {
-    Some(spec.price.as_ref()?.cost(usage, now_us)?.0 as f64 / 1e9)
 }
 
 /// Written beside it, and put in its place whole.

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use baton_core::{AttemptOutcome, Disposition, Event, ExecutionId, Judgement, ScoreResult, Unproven, Verdict};
+use baton_core::{
+    AttemptOutcome, AttemptRecord, Disposition, Event, ExecutionId, Judgement, ModelId, ScoreResult, Unproven, Verdict,
+};
 use baton_eval::Seen;
 use baton_wire::Block;
 
@@ -39,7 +41,10 @@ impl Drive<'_> {
         }
         let plain = Event::Held { attempt: number, give: number, verified: false, ask: None };
         let (Some(cascade), Some(intent)) = (&request.cascade, &request.intent) else { return plain };
-        let turn = cascade.turn(&intent.checks, &answers);
+        let gave_none =
+            |record: &&AttemptRecord| matches!(record.outcome, AttemptOutcome::Abstained | AttemptOutcome::BadAnswer);
+        let silent: Vec<&ModelId> = self.records.iter().filter(gave_none).map(|record| &record.model).collect();
+        let turn = cascade.turn(&intent.checks, &answers, &silent);
         let Some(best) = held.get(turn.give) else { return plain };
         let same: Vec<&str> = turn.same.iter().filter_map(|place| Some(answers.get(*place)?.0.as_str())).collect();
         let said = match (answers.len(), same.as_slice()) {

@@ -138,6 +138,8 @@ async fn whoever_answers_in_the_firsts_place_is_held_as_it_would_be() {
     assert_eq!(delivered.answer.output, label("bug"));
     let first = (AttemptKind::Primary, AttemptOutcome::BadAnswer);
     assert_eq!((ends(&house)[0], ends(&house)[1].0), (first, AttemptKind::Fallback));
+    // As in the cases: who gave no answer was asked, and stands against it.
+    assert_eq!(house.models.order(), ["a", "b", "c"]);
     let house = self::house(["no idea", "neither", "nor I"]);
     let error = house.execute(sort("it broke")).await.unwrap_err();
     assert_eq!(error.failure.code, ErrorCode::NoAcceptableAnswer);

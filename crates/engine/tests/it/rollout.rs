@@ -164,7 +164,7 @@ async fn a_model_that_gives_no_answers_is_rolled_back_without_a_label() {
 #[tokio::test(start_paused = true)]
 async fn whose_answer_is_held_gave_one() {
     // Where models are asked in turn, two that agree outvote `b`, which fails one call of twenty.
-    let b = |n: usize| if n % 20 == 0 { Says::Status(1, 500) } else { Says::Text(3, "billing") };
+    let b = |n: usize| if n.is_multiple_of(20) { Says::Status(1, 500) } else { Says::Text(3, "billing") };
     let text = |word| vec![Says::Text(3, word)];
     let house = crate::cascade::with(REVIEW, [text("bug"), (0..1000).map(b).collect(), text("bug")]);
     start(&house, &asked("b")).await.unwrap();
