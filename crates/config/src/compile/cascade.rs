@@ -68,9 +68,11 @@ pub(super) fn compile(
         sink.error(document.at("/objective/unproven"), "route \"cascade\" asks no judge in the path", help);
     }
     let Some(right_usd) = routing.right_usd.filter(|usd| usd.is_finite() && *usd > 0.0) else {
-        let help =
-            "add `right_usd` to [routing]: what one more right answer is worth, in dollars, as in `right_usd = 0.05`";
-        sink.error(document.at("/route"), "route \"cascade\" weighs answers against their cost", help);
+        // What is wrong with one that is there is told already.
+        if document.value.pointer("/routing/right_usd").is_none() {
+            let help = "add `right_usd` to [routing]: what one more right answer is worth, in dollars, as in `right_usd = 0.05`";
+            sink.error(document.at("/route"), "route \"cascade\" weighs answers against their cost", help);
+        }
         return None;
     };
     let writes = format!("`baton eval {} --candidates A,B,C --share all --cascade` writes it", sources.name);

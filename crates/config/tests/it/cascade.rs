@@ -182,7 +182,10 @@ fn what_does_not_go_with_it() {
         &format!("{route}{LABELS}"),
         "intents/a/intent.toml:2:9: route \"cascade\" weighs answers against their cost\n    add `right_usd` to [routing]",
     );
-    check(&format!("{route}[routing]\nright_usd = 0\n{LABELS}"), "route \"cascade\" weighs answers against their cost");
+    let none = format!("{route}[routing]\nright_usd = 0\n{LABELS}");
+    let told = intent(&none).with("baton.toml", MODELS).diagnostics();
+    let once = "intents/a/intent.toml:4:13: `routing.right_usd` must be more than 0\n";
+    assert!(told.starts_with(once) && !told.contains("weighs"), "{told}");
     for asks in [1, 5] {
         check(
             &format!("{route}[routing]\nright_usd = 0.1\nasks = {asks}\n{LABELS}"),

@@ -237,3 +237,22 @@ async fn a_call_with_less_time_does_not_wait_for_one_that_holds_an_answer() {
         assert_eq!(house.models.order(), ["a", "b"]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_quality_of_an_answer_is_its_own() {
+    // Labels know `a` as always right, and `b` as right in half of the cases.
+    let b = |asked: &str| if asked.contains("odd") { "billing" } else { "bug" };
+    let review = "[review]\nper_day = 100000\ndouble = 0\n";
+    let house = with(review, [vec![Says::Text(3, "bug")], vec![Says::Of(3, b)], vec![Says::Text(3, "bug")]]);
+    let alone = |model: &str, ticket: &str| within(sort(ticket), json!({ "models": [model], "cacheTTL": 0 }));
+    for n in 0..120 {
+        let ticket = format!("ticket {n} {}", if n % 4 < 2 { "even" } else { "odd" });
+        house.execute(alone(if n % 2 == 0 { "a" } else { "b" }, &ticket)).await.unwrap();
+    }
+    house.review(&house.records()).await;
+    let quality = async |call: Call| house.execute(call).await.map(|delivered| delivered.answer.quality.score);
+    let (of_a, of_b) = (quality(alone("a", "even")).await.unwrap(), quality(alone("b", "even")).await);
+    assert!(of_a.is_some() && of_b.as_ref().ok() != Some(&of_a), "{of_a:?} {of_b:?}");
+    let given = house.execute(within(sort("even"), json!({ "cacheTTL": 0 }))).await.unwrap();
+    assert_eq!((given.answer.model.as_ref().unwrap().as_str(), given.answer.quality.score), ("sim/a", of_a));
+}
