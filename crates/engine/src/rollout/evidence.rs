@@ -121,8 +121,8 @@ impl Evidence {
     }
 }
 
-/// Whether the model that was drawn gave an answer, or one that was held against others; `None` where that says nothing of it: it was not
-/// asked, or the caller or a limit of ours was what stood in the way.
+/// Whether the model that was drawn gave an answer, be it one that was held against others; `None` where that says
+/// nothing of it: it was not asked, or the caller or a limit of ours was what stood in the way.
 fn served(record: &Record, draw: &RolloutDraw) -> Option<bool> {
     if draw.share <= 0.0 || draw.share >= 1.0 || record.status == Status::Cancelled {
         return None;
