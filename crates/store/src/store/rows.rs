@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, LazyLock};
 
-use baton_core::{ErrorCode, ExecutionId, Record, ReviewItem, Score};
+use baton_core::{ExecutionId, Record, ReviewItem, Score};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, Sqlite, Transaction};
@@ -130,7 +130,8 @@ impl Batch {
             insert.bind(id.as_bytes().as_slice()).bind(entry).execute(&mut **transaction).await?;
         }
         // Correlated: a plain IN would read every execution there is.
-        let closed = "DELETE FROM opened WHERE EXISTS (SELECT 1 FROM executions WHERE executions.id = opened.id)";
+        let closed = "DELETE FROM opened WHERE EXISTS
+                      (SELECT 1 FROM executions WHERE team = entry ->> 'team' AND executions.id = opened.id)";
         sqlx::query(closed).execute(&mut **transaction).await?;
         scores::insert(transaction, &self.scores).await?;
         for (row, event) in &self.events {
@@ -162,7 +163,7 @@ fn intent(record: &Digest) -> &str {
     record.intent.as_ref().map_or("", |intent| intent.as_str())
 }
 
-/// An `INSERT` of some columns, named where some were added, with the texts of [`ROWS`]. It leaves what it
+/// An `INSERT` of all columns, with the texts of [`ROWS`]. It leaves what it
 /// inserted before it failed: to undo that, SQLite would copy every page that it changes.
 struct Insert {
     into: &'static str,
@@ -170,11 +171,7 @@ struct Insert {
     texts: [Arc<str>; ROWS.len()],
 }
 
-static EXECUTIONS: LazyLock<Insert> = LazyLock::new(|| {
-    let into = "executions (row, id, team, intent, started_at_us, duration_us, status, via, model, error, cost, \
-                cost_known, input_tokens, output_tokens, lineage, judged, subject)";
-    Insert::new(into, 17)
-});
+static EXECUTIONS: LazyLock<Insert> = LazyLock::new(|| Insert::new("executions", 10));
 static BODIES: LazyLock<Insert> = LazyLock::new(|| Insert::new("bodies", 2));
 
 impl Insert {
@@ -234,17 +231,10 @@ fn bound(query: Query<'static, Sqlite, SqliteArguments>, rows: &[Row]) -> Query<
             .bind(record.execution.as_bytes().as_slice())
             .bind(record.team.as_str())
             .bind(intent(record))
+            .bind(record.lineage.as_str())
             .bind(record.started_at_us)
-            .bind(record.duration_us.cast_signed())
             .bind(record.status.as_str())
             .bind(record.via.map(|via| via.as_str()))
-            .bind(record.model.as_ref().map(|model| model.as_str()))
-            .bind(record.error.map(ErrorCode::as_str))
-            .bind(record.cost.0)
-            .bind(record.cost_known)
-            .bind(record.usage.input_tokens.cast_signed())
-            .bind(record.usage.output_tokens.cast_signed())
-            .bind(record.lineage.as_str())
             .bind(record.judged)
             .bind(record.subject.map(|subject| subject.as_bytes().to_vec()))
     })
