@@ -172,7 +172,7 @@ struct Worker {
     /// Read, and not written yet.
     pending: Vec<Raw>,
     /// Of entries from the first pending one on; not of all.
-    digests: VecDeque<(u64, Digest)>,
+    digests: VecDeque<(u64, Box<Digest>)>,
     /// Where `pending` was read from.
     before: Reader,
 }
@@ -276,7 +276,7 @@ impl Worker {
         let until = self.pending.iter().skip(1).position(|raw| raw.kind == Kind::Erased as u8);
         let count = until.map_or(self.pending.len(), |others| others + 1).min(BATCH_ENTRIES);
         let bytes: usize = self.pending[..count].iter().map(|raw| raw.payload.len()).sum();
-        let mut batch = Batch::new(&self.pending[..count], &mut self.digests);
+        let batch = Batch::new(&self.pending[..count], &mut self.digests);
         for feedback in &batch.feedback {
             self.others.control.add_feedback(feedback).await?;
         }
