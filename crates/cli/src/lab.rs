@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_config::{JUDGE_SUFFIX, ModelSpec, Plan, Snapshot, StoreContent};
+use baton_config::{JUDGE_SUFFIX, ModelSpec, OnExhausted, Plan, Snapshot, StoreContent};
 use baton_core::{Allowance, IntentName, Unproven};
 use baton_engine::Orchestrator;
 use baton_lab::{AnswerCache, Case, Column, Options, Seen, Variant};
@@ -25,14 +25,17 @@ pub(crate) struct Side {
     pub(crate) plan: Arc<Plan>,
     pub(crate) variants: Vec<Variant>,
     pub(crate) seen: Seen,
+    /// Whether a candidate asks in turn by what was learnt from cases.
+    pub(crate) in_turn: bool,
     pub(crate) store_dir: PathBuf,
 }
 
 /// The candidates of these names over one folder's intent; `suffix` tells them from those of another
-/// folder. Their records are kept in memory: an evaluation is no traffic.
+/// folder. Their records are kept in memory: an evaluation is no traffic. With `bare` an intent's default answer
+/// takes the place of nobody's.
 pub(crate) fn side(
     folder: &Folder,
-    intent: &str,
+    (intent, bare): (&str, bool),
     names: &[String],
     fixtures: &Fixtures,
     suffix: &str,
@@ -41,6 +44,8 @@ pub(crate) fn side(
     let plan = plan_of(&snapshot, intent)?;
     let declared: Vec<String> = plan.candidates.iter().map(|spec| spec.id.to_string()).collect();
     let unproven = plan.unproven;
+    let in_turn = names.iter().any(|name| name == AS_DECLARED)
+        && plan.route.cascade.as_ref().is_some_and(|cascade| cascade.together.is_some());
     let mut asked = Vec::new();
     for name in names {
         let alone = name != AS_DECLARED;
@@ -48,12 +53,14 @@ pub(crate) fn side(
     }
     // What a model alone says is to be known, not what a judge in the path leaves of it. Nobody has labels
     // here, so that nothing would pass where what is unproven fails.
+    if let Some(plan) = snapshot.intents.get_mut(&IntentName::new(intent)).and_then(Arc::get_mut).filter(|_| bare) {
+        plan.on_exhausted = OnExhausted::Error;
+    }
     let alone = Asked::new(snapshot, (intent, Unproven::Pass), fixtures)?;
-    let whole = match unproven {
-        Unproven::Judge if names.iter().any(|name| name == AS_DECLARED) => {
-            Some(Asked::new(folder.snapshot()?, (intent, unproven), fixtures)?)
-        }
-        _ => None,
+    let apart = if unproven == Unproven::Judge { Some(unproven) } else { in_turn.then_some(Unproven::Pass) };
+    let whole = match apart.filter(|_| names.iter().any(|name| name == AS_DECLARED)) {
+        Some(unproven) => Some(Asked::new(folder.snapshot()?, (intent, unproven), fixtures)?),
+        None => None,
     };
     let mut seen = Seen::default();
     let mut variants = Vec::new();
@@ -61,9 +68,11 @@ pub(crate) fn side(
         seen.add(&alone.plan, models.iter().any(|model| model == "local"));
         let Asked { baton, plan, reached, .. } =
             whole.as_ref().filter(|_| name == AS_DECLARED).unwrap_or(&alone).clone();
-        variants.push(Variant { name: format!("{name}{suffix}"), baton, plan, models: Some(models), reached });
+        // Who names models has them asked in that order.
+        let models = Some(models).filter(|_| name != AS_DECLARED || !in_turn);
+        variants.push(Variant { name: format!("{name}{suffix}"), baton, plan, models, reached });
     }
-    Ok(Side { plan: alone.plan, variants, seen, store_dir: alone.store_dir })
+    Ok(Side { plan: alone.plan, variants, seen, in_turn, store_dir: alone.store_dir })
 }
 
 /// What asks candidates of one intent.

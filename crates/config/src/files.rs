@@ -27,8 +27,8 @@ pub(crate) struct IntentFile {
     #[serde(default)]
     #[schemars(length(min = 1, max = 32))]
     pub(crate) models: Vec<String>,
-    /// How candidates are ranked. `cheapest` and `fastest` behave as `ordered`, and say so, until there is
-    /// evidence.
+    /// How candidates are ranked. `cheapest`, `fastest` and `cascade` behave as `ordered`, and say so, until there
+    /// is evidence.
     #[serde(default)]
     pub(crate) route: RouteFile,
     /// The terms of the ranking, where it is not `ordered`.

@@ -36,16 +36,16 @@ mod webhooks;
 pub use cases::share_of;
 pub use changes::Changes;
 pub use check::{CheckKind, CheckSpec, LANGUAGES, LengthUnit, LetterCase, Markup};
-pub use compile::{JUDGE_SUFFIX, PAIR_SUFFIX};
+pub use compile::{CASCADE_ASKS, CASCADE_CASES_MIN, CASCADE_MODELS_MAX, JUDGE_SUFFIX, PAIR_SUFFIX};
 pub use diagnostics::{Diagnostic, Level, Report};
 pub use effective::{Effective, Origin};
 pub use expression::Expression;
 pub use json::canonical;
 pub use load::{Given, INTENT_NAMES, Loaded, is_intent_name, load, sources};
 pub use plan::{
-    BatchSpec, CacheSpec, Case, Criterion, Durability, Embedding, Hashes, IntentKind, JOBS_DEFAULT, JudgeSpec,
-    LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, Route, Secret, SemanticSpec,
-    ServerSpec, Share, Snapshot, StoreContent, StoreSpec, Team,
+    BatchSpec, CacheSpec, Cascade, Case, Criterion, Durability, Embedding, Hashes, IntentKind, JOBS_DEFAULT, JudgeSpec,
+    LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, ProviderSpec, ReviewSpec, RightTogether, Route,
+    Secret, SemanticSpec, ServerSpec, Share, Snapshot, StoreContent, StoreSpec, Team,
 };
 pub use prompt::{Prompt, PromptRole};
 pub use schema::{Schema, SchemaViolation};

@@ -21,7 +21,8 @@ use crate::suggest::nearest;
 /// The longest file that is read.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 /// The files that an intent's folder may hold.
-const INTENT_FILES: [&str; 5] = ["intent.toml", "prompt.md", "input.schema.json", "output.schema.json", "cases.jsonl"];
+const INTENT_FILES: [&str; 6] =
+    ["intent.toml", "prompt.md", "input.schema.json", "output.schema.json", "cases.jsonl", "cascade.json"];
 /// Settings that the environment and flags override: pointer, variable, flag.
 const OVERRIDES: [(&str, &str, &str); 2] = [
     ("/store/url", "BATON_STORE_URL", "store-url"),
@@ -224,8 +225,8 @@ impl Folder {
         };
         let mut read = |file| self.read(&path(file), sink);
         let (prompt, input) = (read("prompt.md"), read("input.schema.json"));
-        let (output, cases) = (read("output.schema.json"), read("cases.jsonl"));
-        Some(IntentSources { name: name.to_owned(), policy, prompt, input, output, cases })
+        let (output, cases, cascade) = (read("output.schema.json"), read("cases.jsonl"), read("cascade.json"));
+        Some(IntentSources { name: name.to_owned(), policy, prompt, input, output, cases, cascade })
     }
 
     /// A file whose name is nearly right would be ignored in silence.

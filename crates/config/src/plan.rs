@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::{Allowance, Ceilings, IntentName, ModelId, NanoUsd, Prices, Strategy, StreamLimits, TeamId, Unproven};
+use baton_core::{
+    Allowance, Ceilings, IntentName, ModelId, NanoUsd, Prices, Strategy, StreamLimits, TeamId, Unproven, Usage,
+};
 use serde_json::{Map, Value};
 
 use crate::{CheckSpec, Prompt, Schema, WebhookSpec};
@@ -212,6 +214,30 @@ pub struct Route {
     pub in_time: f64,
     /// Whether a session stays with the model that answered it.
     pub sticky: bool,
+    /// For [`Strategy::Cascade`].
+    pub cascade: Option<Cascade>,
+}
+
+/// When one more model is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cascade {
+    /// What one more right answer is worth, in dollars.
+    pub right_usd: f64,
+    /// At most so many models are asked for one answer.
+    pub asks: u32,
+    /// Who is right together, where that is known.
+    pub together: Option<RightTogether>,
+}
+
+/// Who was right on the same cases.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RightTogether {
+    /// Whose answers were compared: candidates whose price is known.
+    pub models: Vec<ModelId>,
+    /// The tokens of an answer of each, on average.
+    pub usage: Vec<Usage>,
+    /// Whether each was right, and of how many cases that holds.
+    pub rows: Vec<(Vec<bool>, u32)>,
 }
 
 /// What is promised.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// How candidates are ranked: `ordered`, as written; `cheapest`, the least expected cost of those whose
 /// quality is known to reach `objective.quality` and that answer in time; `fastest`, the soonest answer
-/// of those that are not known to be too bad; `weighted`, by lot.
+/// of those that are not known to be too bad; `weighted`, by lot; `cascade`, whoever is worth it, and then
+/// another one while what that adds in right answers is worth more than it costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RouteFile {
@@ -16,6 +17,7 @@ pub(crate) enum RouteFile {
     Cheapest,
     Fastest,
     Weighted,
+    Cascade,
 }
 
 /// `[routing]`.
@@ -36,10 +38,18 @@ pub(crate) struct RoutingFile {
     /// in `models`. One that is not named is only a fallback.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) weights: BTreeMap<String, f64>,
+    /// For `cascade`, which needs it: what one more right answer is worth, in dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub(crate) right_usd: Option<f64>,
+    /// For `cascade`: at most so many models are asked for one answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 4))]
+    pub(crate) asks: Option<u32>,
 }
 
 impl Default for RoutingFile {
     fn default() -> Self {
-        Self { explore: 0.02, in_time: 0.9, sticky: false, weights: BTreeMap::new() }
+        Self { explore: 0.02, in_time: 0.9, sticky: false, weights: BTreeMap::new(), right_usd: None, asks: None }
     }
 }

@@ -73,7 +73,33 @@ impl Schema {
     /// # Errors
     /// The first violation.
     pub fn validate(&self, value: &Value) -> Result<(), SchemaViolation> {
-        self.validator.validate(value).map_err(|error| violation(&error))
+        self.validator.validate(value).map_err(|error| self.violation(&error))
+    }
+
+    fn violation(&self, error: &ValidationError<'_>) -> SchemaViolation {
+        let pointer = error.instance_path().to_string();
+        let at = |pointer, message: &str| SchemaViolation { pointer, message: message.to_owned() };
+        match error.kind() {
+            ValidationErrorKind::Required { property } => {
+                at(child(&pointer, property.as_str().unwrap_or_default()), "is missing")
+            }
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+                let name = unexpected.first().map_or("", String::as_str);
+                at(child(&pointer, name), &self.not_a_property(&error.schema_path().to_string()))
+            }
+            ValidationErrorKind::Enum { options } => at(pointer, &one_of(options)),
+            _ => at(pointer, &error.masked().to_string()),
+        }
+    }
+
+    /// `keyword` forbids others than these, as a pointer into the schema.
+    fn not_a_property(&self, keyword: &str) -> String {
+        let object = keyword.rsplit_once('/').and_then(|(object, _)| self.json.pointer(object));
+        let known = object.and_then(|object| object.get("properties")).and_then(Value::as_object);
+        let known: Vec<String> = known.into_iter().flatten().map(|(name, _)| format!("`{name}`")).collect();
+        let told = "is not a property of the schema";
+        if known.is_empty() { told.to_owned() } else { format!("{told}, which has {}", listed(&known, "and")) }
     }
 
     /// The value with the `default`s of absent properties filled in, objects within objects
@@ -113,27 +139,16 @@ impl Schema {
     }
 }
 
-fn violation(error: &ValidationError<'_>) -> SchemaViolation {
-    let pointer = error.instance_path().to_string();
-    let at = |pointer, message: &str| SchemaViolation { pointer, message: message.to_owned() };
-    match error.kind() {
-        ValidationErrorKind::Required { property } => {
-            at(child(&pointer, property.as_str().unwrap_or_default()), "is missing")
-        }
-        ValidationErrorKind::AdditionalProperties { unexpected }
-        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            at(child(&pointer, unexpected.first().map_or("", String::as_str)), "is not a property of the schema")
-        }
-        ValidationErrorKind::Enum { options } => at(pointer, &one_of(options)),
-        _ => at(pointer, &error.masked().to_string()),
-    }
-}
-
 fn one_of(options: &Value) -> String {
     let all: Vec<String> = options.as_array().into_iter().flatten().map(Value::to_string).collect();
+    format!("must be one of {}", listed(&all, "or"))
+}
+
+/// A dozen of them, and how many more there are.
+fn listed(all: &[String], joined: &str) -> String {
     match all.get(12..) {
-        None | Some([]) => format!("must be one of {}", all.join(", ")),
-        Some(rest) => format!("must be one of {}, or {} others", all[..12].join(", "), rest.len()),
+        None | Some([]) => all.join(", "),
+        Some(rest) => format!("{}, {joined} {} others", all[..12].join(", "), rest.len()),
     }
 }
 
@@ -165,7 +180,11 @@ mod tests {
         for (value, pointer, message) in [
             (json!({}), "/total", "is missing"),
             (json!({"total": 1, "seller/shop": {}}), "/seller~1shop/name", "is missing"),
-            (json!({"total": 1, "tax": "secret"}), "/tax", "is not a property of the schema"),
+            (
+                json!({"total": 1, "tax": "secret"}),
+                "/tax",
+                "is not a property of the schema, which has `total`, `currency`, `seller/shop`",
+            ),
             (json!({"total": "secret"}), "/total", "value is not of type \"number\""),
             (json!({"total": -7}), "/total", "value is less than the minimum of 0"),
             (json!({"total": 1, "currency": "secret"}), "/currency", "must be one of \"EUR\", \"USD\""),

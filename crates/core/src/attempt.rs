@@ -20,6 +20,8 @@ pub enum AttemptKind {
     Probe,
     /// Its answer came in a batch of the provider's, before the execution began.
     Batch,
+    /// Somebody answered, and another one is asked before an answer is given.
+    Escalation,
 }
 
 impl AttemptKind {
@@ -33,6 +35,7 @@ impl AttemptKind {
             Self::Hedge => "hedge",
             Self::Probe => "probe",
             Self::Batch => "batch",
+            Self::Escalation => "escalation",
         }
     }
 }
@@ -43,6 +46,8 @@ impl AttemptKind {
 pub enum AttemptOutcome {
     /// Its answer was given.
     Passed,
+    /// A whole answer that passed its checks; another one was given.
+    Held,
     /// See [`Disposition::CallersFault`].
     CallersFault,
     /// See [`Disposition::TooLong`].
@@ -97,6 +102,7 @@ impl AttemptOutcome {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Passed => "passed",
+            Self::Held => "held",
             Self::CallersFault => "callers_fault",
             Self::TooLong => "too_long",
             Self::Transient => "transient",
@@ -112,6 +118,12 @@ impl AttemptOutcome {
             Self::OverBudget => "over_budget",
             Self::Limited => "limited",
         }
+    }
+
+    /// Whether its answer was a good one, given or not.
+    #[must_use]
+    pub fn answered(self) -> bool {
+        matches!(self, Self::Passed | Self::Held)
     }
 
     /// Whether an attempt was made at all.

@@ -49,7 +49,7 @@ pub(crate) fn finished(engine: &Engine, request: &Request, drive: &mut Drive<'_>
                 content: given.content,
                 finish: given.finish,
                 extra: given.extra,
-                reason: Some(reason(request, &drive.records, given.sure)),
+                reason: Some(reason(request, (&drive.records, drive.turn.take()), given.sure)),
                 repairs: given.repairs,
                 simulated: given.simulated,
                 verified,
@@ -133,8 +133,8 @@ fn told<'a>(attempts: impl IntoIterator<Item = &'a AttemptRecord>) -> String {
 }
 
 /// Why the one that answered did.
-fn reason(request: &Request, attempts: &[AttemptRecord], sure: Option<String>) -> String {
-    let chosen = chosen(request, attempts);
+fn reason(request: &Request, (attempts, turn): (&[AttemptRecord], Option<String>), sure: Option<String>) -> String {
+    let chosen = chosen(request, (attempts, turn));
     let why = sure.map_or_else(|| chosen.clone(), |sure| format!("{chosen}: {sure}"));
     let passed = attempts.iter().find(|attempt| attempt.outcome == AttemptOutcome::Passed);
     let opinion = request.intent.as_ref().and_then(|intent| opinion_of(&intent.plan));
@@ -152,14 +152,18 @@ fn reason(request: &Request, attempts: &[AttemptRecord], sure: Option<String>) -
     }
 }
 
-fn chosen(request: &Request, attempts: &[AttemptRecord]) -> String {
+fn chosen(request: &Request, (attempts, turn): (&[AttemptRecord], Option<String>)) -> String {
     // Who was asked beside the one that answered is no reason for it.
     let lost = |a: &AttemptRecord| {
         matches!(a.kind, AttemptKind::Hedge | AttemptKind::Probe) && a.outcome == AttemptOutcome::Cancelled
     };
-    let told = told(attempts.iter().filter(|a| !lost(a)));
-    if !told.is_empty() {
-        return told;
+    let failed = attempts.iter().filter(|a| !lost(a) && a.outcome != AttemptOutcome::Held);
+    let told = told(failed);
+    match turn {
+        Some(turn) if told.is_empty() => return turn,
+        Some(turn) => return format!("{turn}; {told}"),
+        None if !told.is_empty() => return told,
+        None => {}
     }
     if let Some(batched) = attempts.iter().find(|a| a.kind == AttemptKind::Batch && a.outcome == AttemptOutcome::Passed)
     {

@@ -97,6 +97,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) records: Vec<AttemptRecord>,
     /// The attempt whose pieces go to the readers as they come.
     released: Option<usize>,
+    /// What those who were asked in turn came to.
+    pub(crate) turn: Option<String>,
     /// The second opinion, once it was heard, and the execution that gave it.
     opinion: Option<(ExecutionId, Arc<Delivered>)>,
     /// The journal could not take the stream: nothing may be released.
@@ -114,8 +116,22 @@ impl<'a> Drive<'a> {
     ) -> Result<Self, Failure> {
         let chat = Arc::new(request.chat(call)?);
         let (flights, records) = (Vec::new(), Vec::new());
-        let (waiting, released, opinion, refused, fits_after) = Default::default();
-        Ok(Self { engine, call, request, log, chat, flights, waiting, records, released, opinion, refused, fits_after })
+        let (waiting, released, turn, opinion, refused, fits_after) = Default::default();
+        Ok(Self {
+            engine,
+            call,
+            request,
+            log,
+            chat,
+            flights,
+            waiting,
+            records,
+            released,
+            turn,
+            opinion,
+            refused,
+            fits_after,
+        })
     }
 
     /// Opens an attempt. What `local` says is known at once.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::BuildError;
 use crate::batch::Form;
+use crate::cascade::Cascade;
 
 /// See the module.
 pub(crate) struct Intent {
@@ -20,13 +21,15 @@ pub(crate) struct Intent {
     pub(crate) local: Option<Arc<baton_local::Model>>,
     /// What its batches are made of, where it has some.
     pub(crate) batch: Option<Arc<Form>>,
+    /// Whom it asks in turn, where it does.
+    pub(crate) cascade: Option<Arc<Cascade>>,
 }
 
 impl Intent {
     pub(crate) fn compile(
         plan: &Arc<Plan>,
         candidate: impl Fn(&ModelSpec) -> Candidate,
-        old: Option<&Self>,
+        (old, now_us): (Option<&Self>, i64),
     ) -> Result<Self, BuildError> {
         let uses_local = plan.candidates.iter().any(|c| c.id.as_str() == "local");
         let local = match old {
@@ -40,7 +43,8 @@ impl Intent {
         if plan.privacy.store == StoreContent::Redacted {
             Redaction::compile();
         }
-        Ok(Self { plan: Arc::clone(plan), candidates, checks: Checks::compile(plan), local, batch })
+        let cascade = Cascade::compile(plan, now_us).map(Arc::new);
+        Ok(Self { plan: Arc::clone(plan), candidates, checks: Checks::compile(plan), local, batch, cascade })
     }
 
     /// Judges a whole answer by all that its provider says of it.

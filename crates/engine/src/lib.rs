@@ -7,6 +7,7 @@ mod assemble;
 mod batch;
 mod budgets;
 mod call;
+mod cascade;
 mod clock;
 mod close;
 mod connect;

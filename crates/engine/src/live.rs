@@ -32,11 +32,11 @@ impl Live {
         snapshot: Arc<Snapshot>,
         providers: BTreeMap<String, Pool>,
         lanes: Vec<Vec<LaneId>>,
-        old: Option<&Self>,
+        (old, now_us): (Option<&Self>, i64),
     ) -> Result<Self, BuildError> {
         let compile = |(name, plan): (&IntentName, &Arc<Plan>)| {
             let old = old.and_then(|old| old.intents.get(name));
-            let intent = Intent::compile(plan, |spec| candidate(spec, &lanes), old.map(|old| &**old))?;
+            let intent = Intent::compile(plan, |spec| candidate(spec, &lanes), (old.map(|old| &**old), now_us))?;
             Ok((name.clone(), Arc::new(intent)))
         };
         let intents = snapshot.intents.iter().map(compile).collect::<Result<_, BuildError>>()?;

@@ -59,7 +59,7 @@ impl Configured {
         let (all, begun) = ids.of(lane_keys(&snapshot, &providers));
         begun.into_iter().for_each(|lane| lanes.begin(lane));
         let hash = snapshot.hash();
-        let live = Arc::new(Live::prepare(snapshot, providers, all, None)?);
+        let live = Arc::new(Live::prepare(snapshot, providers, all, (None, now_us))?);
         live.bounds().for_each(|(lane, bounds)| lanes.set_bounds(lane, Moment::default(), bounds));
         ids.in_force(&live);
         let (live, ids) = (ArcSwap::new(live), Mutex::new(ids));
@@ -121,7 +121,7 @@ impl Configured {
         let (all, begun) = ids.of(lane_keys(&snapshot, &providers));
         let lanes = || lanes.lock().unwrap_or_else(PoisonError::into_inner);
         begun.into_iter().for_each(|lane| lanes().begin(lane));
-        let live = Arc::new(Live::prepare(Arc::new(snapshot), providers, all, Some(&old))?);
+        let live = Arc::new(Live::prepare(Arc::new(snapshot), providers, all, (Some(&old), now_us))?);
         live.bounds().for_each(|(lane, bounds)| lanes().set_bounds(lane, now, bounds));
         ids.in_force(&live);
         self.live.store(live);

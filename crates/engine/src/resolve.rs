@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::budgets::quotas;
 use crate::call::{Call, Caller, Target};
+use crate::cascade::Cascade;
 use crate::engine::Engine;
 use crate::erase::About;
 use crate::flights::FlightKey;
@@ -46,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) candidates: Arc<[Candidate]>,
     /// How they were ranked, where that is not the order written.
     pub(crate) routed: Option<RouteRecord>,
+    /// By what models are asked in turn, where they are.
+    pub(crate) cascade: Option<Arc<Cascade>>,
     /// What labels and judges said of such answers, as it is in force for this call.
     pub(crate) calibration: Option<Arc<InForce>>,
     /// Where answers may be remembered.
@@ -88,6 +91,7 @@ pub(crate) fn resolve(engine: &Engine, live: Arc<Live>, call: &Call) -> Result<R
                 quotas: quotas(&snapshot, &call.caller, None),
                 candidates: Arc::from([candidate]),
                 routed: None,
+                cascade: None,
                 calibration: None,
                 flight: None,
                 asked: None,
@@ -128,6 +132,10 @@ fn resolve_intent(
         call.metadata.get(field).cloned()
     });
     let scope = Scope { team: call.caller.team.clone(), partition: partition.collect() };
+    // What a batch answered is there; calls of tools are not compared.
+    let asked = call.item.as_ref().is_some_and(|item| item.reply.is_some());
+    let alone = limits.models.is_some() || !call.tools.is_empty() || asked;
+    let cascade = intent.cascade.as_ref().filter(|_| !alone).map(Arc::clone);
     // Tools make an answer depend on more than its input.
     let remembers = !limits.ttl.is_zero() && call.tools.is_empty();
     let flight = remembers.then(|| FlightKey {
@@ -149,6 +157,7 @@ fn resolve_intent(
         scope,
         candidates,
         routed: None,
+        cascade,
         calibration: None,
         flight,
         asked: None,
@@ -208,7 +217,7 @@ impl Request {
         let gated = gated || self.calibration.as_ref().is_some_and(|in_force| in_force.calibration.gates());
         let unverified = plan.is_none_or(|plan| plan.stream_unverified);
         let unproven = plan.map_or(Unproven::Pass, |plan| plan.unproven);
-        let at_verdict = !stream || (!unverified && (gated || unproven != Unproven::Pass));
+        let at_verdict = !stream || self.cascade.is_some() || (!unverified && (gated || unproven != Unproven::Pass));
         Policy {
             started: self.started,
             deadline: self.deadline,

@@ -80,6 +80,10 @@ pub(crate) fn ranked(
         in_time: plan.route.in_time,
         explore: plan.route.explore,
         last: last.and_then(|model| prospects.iter().position(|prospect| prospect.model == model)),
+        turn: request.cascade.as_ref().and_then(|cascade| {
+            let first = cascade.first()?;
+            prospects.iter().position(|prospect| prospect.model == *first)
+        }),
         dice: (dice.next_f64(), dice.next_f64()),
     };
     let ranking = rank(&prospects, &terms);

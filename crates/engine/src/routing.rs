@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use baton_config::Plan;
-use baton_core::{AttemptOutcome, ExecutionId, ModelId, NanoUsd, Prices, Record, Strategy, TeamId, Usage, Via};
+use baton_core::{ExecutionId, ModelId, NanoUsd, Prices, Record, Strategy, TeamId, Usage, Via};
 use baton_eval::{RoutedOutcome, RoutingKnown, score_meaning};
 use baton_store::{ExecutionFilter, Label, Store, StoreError};
 
@@ -196,7 +196,9 @@ fn tokens(recent: &[Record]) -> (HashMap<ModelId, Usage>, Option<Usage>) {
         sum.1 += 1;
     };
     for attempt in recent.iter().flat_map(|record| &record.attempts) {
-        let Some(usage) = attempt.usage.filter(|_| attempt.outcome == AttemptOutcome::Passed) else { continue };
+        let Some(usage) = attempt.usage.filter(|_| attempt.outcome.answered()) else {
+            continue;
+        };
         let sum = sums.entry(attempt.model.clone()).or_default();
         add(sum, usage);
         // What answers inside this process takes no tokens.

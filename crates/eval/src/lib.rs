@@ -3,6 +3,7 @@
 
 mod ask;
 mod calibration;
+mod cascade;
 mod checks;
 mod judge;
 mod judged;
@@ -21,6 +22,7 @@ mod text;
 pub use calibration::{
     Calibration, Features, GivenOn, JudgedAnswer, Known, LabelledAnswer, QualityEstimate, Seen, Side,
 };
+pub use cascade::{cross_validated, described, in_force, in_turn, right_together, walk};
 pub use checks::Checks;
 pub use judge::{Better, JudgeRate, Paired, better, paired, verdicts};
 pub use judged::{Finish, Given, Judged};

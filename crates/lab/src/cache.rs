@@ -139,6 +139,7 @@ mod tests {
             model: None,
             via: None,
             cost: None,
+            usage: None,
             ms: 1.0,
             simulated: true,
         }

@@ -1,6 +1,6 @@
 //! What a candidate gave for one case: the part of an answer that is graded and kept.
 
-use baton_core::{ErrorType, Failure, NanoUsd, Via};
+use baton_core::{ErrorType, Failure, NanoUsd, Record, Usage, Via};
 use baton_engine::{Delivered, ExecuteError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,6 +21,9 @@ pub struct Given {
     pub via: Option<Via>,
     /// What all attempts cost; `None` where a price is unknown.
     pub cost: Option<NanoUsd>,
+    /// Tokens of all attempts; `None` of what a version kept that did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// Milliseconds to the answer, or to the error.
     pub ms: f64,
     /// Whether a simulated model answered.
@@ -48,17 +51,19 @@ impl Given {
             model: answer.model.as_ref().map(ToString::to_string),
             via: Some(answer.via),
             cost: answer.cost_usd.as_deref().and_then(|usd| usd.parse().ok()),
+            usage: Some(answer.usage),
             ms: answer.latency.total_ms,
             simulated: answer.simulated,
         }
     }
 
-    /// What an error cost is in its record alone; `cost` is what that says.
-    pub(crate) fn error(error: &ExecuteError, cost: Option<NanoUsd>, ms: f64, simulated: bool) -> Self {
+    /// What an error cost is in its record alone; `cost` is what that says, with the judges' part.
+    pub(crate) fn error(error: &ExecuteError, record: Option<&Record>, cost: Option<NanoUsd>, ms: f64) -> Self {
         let Failure { code, message, .. } = &error.failure;
         let quality = code.error_type() == ErrorType::Quality;
         let refusal = Refusal { code: code.as_str().into(), message: message.clone(), quality };
-        Self { output: None, refusal: Some(refusal), model: None, via: None, cost, ms, simulated }
+        let (usage, simulated) = (record.map(|record| record.usage), record.is_some_and(|record| record.simulated));
+        Self { output: None, refusal: Some(refusal), model: None, via: None, cost, usage, ms, simulated }
     }
 
     /// Whether a model answered: an intent's default in its place is no answer of a model.

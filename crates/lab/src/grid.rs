@@ -33,6 +33,8 @@ pub struct Options {
     pub repeat: u32,
     /// Calls at a time, at least 1.
     pub max_concurrency: usize,
+    /// Whether what was kept without its tokens, as earlier versions did, is asked anew.
+    pub tokens: bool,
 }
 
 /// One answer, graded.
@@ -67,7 +69,7 @@ pub async fn run(
     options: Options,
     told: impl Fn(bool),
 ) -> Vec<Column> {
-    let runners: Vec<Runner<'_>> = variants.iter().map(|variant| Runner::new(variant, cache)).collect();
+    let runners: Vec<Runner<'_>> = variants.iter().map(|variant| Runner::new(variant, cache, options.tokens)).collect();
     // Candidates side by side: a provider's slow minute hits all of them.
     let jobs = (0..options.repeat.max(1)).flat_map(|repetition| {
         let runners = &runners;
@@ -101,10 +103,11 @@ struct Runner<'a> {
     grader: Grader,
     models: String,
     checks: String,
+    tokens: bool,
 }
 
 impl<'a> Runner<'a> {
-    fn new(variant: &'a Variant, cache: &'a AnswerCache) -> Self {
+    fn new(variant: &'a Variant, cache: &'a AnswerCache, tokens: bool) -> Self {
         let (plan, checks) = (&variant.plan, checks_of(&variant.plan));
         let candidates: Vec<&str> = plan.candidates.iter().map(|spec| spec.id.as_str()).collect();
         let names = variant.models.as_ref().map_or(candidates, |names| names.iter().map(String::as_str).collect());
@@ -116,15 +119,18 @@ impl<'a> Runner<'a> {
         if names.contains(&"local") {
             models.push_str(&learnt(plan));
         }
+        if let Some(cascade) = plan.route.cascade.as_ref().filter(|_| variant.models.is_none()) {
+            models.push_str(&format!("{cascade:?}"));
+        }
         let models = blake3::hash(models.as_bytes()).to_hex().to_string();
-        Self { variant, cache, grader: Grader::new(plan), models, checks }
+        Self { variant, cache, grader: Grader::new(plan), models, checks, tokens }
     }
 
     async fn cell(&self, case: &Case, number: usize, repetition: u32) -> Cell {
         let input = canonical(&case.input);
         let answer_hash = self.variant.plan.hashes.answer.as_str();
         let key = Dependencies { answer_hash, models: &self.models, input: &input, repetition }.key();
-        let known = self.cache.get(&key, &self.checks);
+        let known = self.cache.get(&key, &self.checks).filter(|given| !self.tokens || given.usage.is_some());
         let cached = known.is_some();
         let given = match known {
             Some(given) => self.grader.under_todays_checks(case, given),
@@ -157,7 +163,7 @@ impl<'a> Runner<'a> {
                 let ms = started.elapsed().as_secs_f64() * 1000.0;
                 let record = recorded(baton, error.execution).await;
                 let cost = spent(baton, record.as_ref()).await;
-                Given::error(&error, cost, ms, record.is_some_and(|record| record.simulated))
+                Given::error(&error, record.as_ref(), cost, ms)
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod assert;
 mod cache;
+mod cascade;
 mod case;
 mod compare;
 mod figures;
@@ -17,6 +18,7 @@ mod traffic;
 
 pub use assert::Assert;
 pub use cache::AnswerCache;
+pub use cascade::{InTurn, Together, together};
 pub use case::{Case, Seen, ShareAsked, of_plan};
 pub use compare::{Comparison, Pairing, Results, Rules, Verdict, baseline_of_file, compare, compare_bounded, results};
 pub use figures::{Figures, Objective, figures};

@@ -10,6 +10,7 @@
 //! few.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::LatentClasses;
 
@@ -30,7 +31,7 @@ struct State {
 pub struct Cascade {
     /// By how many were asked; the first is that nobody was.
     states: Vec<State>,
-    places: HashMap<Seen, usize>,
+    places: Arc<HashMap<Seen, usize>>,
     answerers: usize,
     asked_max: u32,
 }
@@ -45,8 +46,9 @@ pub enum Step {
 }
 
 /// A step for each state.
-pub struct Policy<'a> {
-    cascade: &'a Cascade,
+#[derive(Debug, Clone)]
+pub struct Policy {
+    places: Arc<HashMap<Seen, usize>>,
     steps: Vec<Step>,
 }
 
@@ -61,7 +63,7 @@ impl Cascade {
         let sets = (0..1_u32 << answerers).filter(|asked| asked.count_ones() <= asked_max);
         let mut all: Vec<Seen> = sets.flat_map(|asked| partitions(asked as u16)).collect();
         all.sort_by_key(|seen| (seen.0.count_ones(), *seen));
-        let places = all.iter().copied().zip(0..).collect();
+        let places = Arc::new(all.iter().copied().zip(0..).collect());
         let state = |seen: Seen| {
             let (asked, camp) = seen;
             let others = asked & !camp;
@@ -80,7 +82,7 @@ impl Cascade {
     /// # Panics
     /// With fewer costs than answerers.
     #[must_use]
-    pub fn policy(&self, cost: &[f64], price: f64) -> Policy<'_> {
+    pub fn policy(&self, cost: &[f64], price: f64) -> Policy {
         let mut worth = vec![0.0; self.states.len()];
         let mut steps = vec![Step::Answer(0); self.states.len()];
         for (place, state) in self.states.iter().enumerate().rev() {
@@ -101,16 +103,16 @@ impl Cascade {
             }
             worth[place] = best;
         }
-        Policy { cascade: self, steps }
+        Policy { places: Arc::clone(&self.places), steps }
     }
 }
 
-impl Policy<'_> {
+impl Policy {
     /// What to do when these were asked and `camp` is one of the two camps; `None` for more of them than
     /// the policy ever asks.
     #[must_use]
     pub fn step(&self, asked: u16, camp: u16) -> Option<Step> {
-        self.cascade.places.get(&seen(asked, camp)).map(|place| self.steps[*place])
+        self.places.get(&seen(asked, camp)).map(|place| self.steps[*place])
     }
 }
 
@@ -190,7 +192,7 @@ mod tests {
             ask.fold(if asked == 0 { f64::NEG_INFINITY } else { stop }, f64::max)
         }
         /// What a policy comes to over all patterns of who is right.
-        fn came(joint: &LatentClasses, policy: &Policy<'_>, price: f64) -> f64 {
+        fn came(joint: &LatentClasses, policy: &Policy, price: f64) -> f64 {
             (0..8_u16)
                 .map(|right| {
                     let (mut asked, mut spent) = (0_u16, 0.0);

@@ -114,6 +114,6 @@ impl<'a> Inference<'a> {
 /// What ended in an error, as `error.type`. An attempt that lost to another, and a model that said that
 /// it does not know, did not.
 pub(crate) fn error_type(outcome: AttemptOutcome) -> Option<&'static str> {
-    use AttemptOutcome::{Abstained, Cancelled, Passed};
-    (!matches!(outcome, Passed | Cancelled | Abstained)).then(|| outcome.as_str())
+    use AttemptOutcome::{Abstained, Cancelled};
+    (!outcome.answered() && !matches!(outcome, Cancelled | Abstained)).then(|| outcome.as_str())
 }

@@ -10,6 +10,7 @@ use baton_telemetry::WebhookError;
 use clap::Args;
 use serde_json::json;
 
+use super::in_turn;
 use crate::exit::{Exit, say, tell};
 use crate::lab::plan_of;
 use crate::retiring;
@@ -83,7 +84,8 @@ impl Check {
             let models: Vec<&str> = plan.candidates.iter().map(|c| c.id.as_str()).collect();
             let version = plan.hashes.policy.get(..8).unwrap_or_default();
             let opinion = plan.second_opinion().map(|model| format!("; second opinion of {model}")).unwrap_or_default();
-            say!("{} {version}: {} cases, {}{opinion}", plan.name, plan.cases.len(), models.join(" → "));
+            let turns = in_turn::told(plan).map(|told| format!("\n  {told}")).unwrap_or_default();
+            say!("{} {version}: {} cases, {}{opinion}{turns}", plan.name, plan.cases.len(), models.join(" → "));
         }
         match loaded.snapshot.intents.len() {
             0 => say!("there are no intents yet: make one with `baton init NAME`"),

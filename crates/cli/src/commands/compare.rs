@@ -87,7 +87,7 @@ impl Compare {
             return Err(Exit::usage("--judge compares one answer with one: leave --repeat out"));
         }
         let names = [self.a.clone(), self.b.clone()];
-        let side = side(&self.folder, &self.intent, &names, &self.fixtures, "")?;
+        let side = side(&self.folder, (&self.intent, false), &names, &self.fixtures, "")?;
         if self.judge.is_some() {
             can_compare(&side.plan)?;
         }

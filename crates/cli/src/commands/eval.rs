@@ -9,6 +9,7 @@ use baton_lab::{
 };
 use clap::{Args, ValueEnum};
 
+use super::in_turn::{self, Learnt};
 use super::table::print;
 use crate::exit::{Exit, say, tell};
 use crate::lab::{AS_DECLARED, Side, cache, run, side, somebody_answered, write};
@@ -28,9 +29,10 @@ Examples:
   baton eval classify-ticket --against ../main          this folder's intent against another's
   baton eval classify-ticket --cases promptfooconfig.yaml
   baton eval classify-ticket --out report --baseline last.jsonl
+  baton eval classify-ticket --candidates gpt-4,claude-3-haiku --share all --cascade
 
 Exit status: 1 where an interval shows that a candidate is worse than its baseline, or that it
-misses the intent's objective.")]
+misses the intent's objective; not with --cascade, which weighs candidates against what they cost.")]
 pub(crate) struct Eval {
     /// The intent: a folder's name under intents/
     intent: String,
@@ -45,6 +47,10 @@ pub(crate) struct Eval {
     baseline: Option<String>,
     #[command(flatten)]
     asked: Asked,
+    /// Write cascade.json into the intent's folder, which says who is right together, and show what
+    /// asking the candidates in turn comes to
+    #[arg(long, conflicts_with = "against", requires = "candidates")]
+    cascade: bool,
     /// How much worse still counts as equal, in points of a hundred
     #[arg(long, default_value_t = 0.0, value_name = "POINTS")]
     margin: f64,
@@ -141,24 +147,34 @@ impl Eval {
             return Err(Exit::usage(format!("--candidates names `{}` twice", twice.1)));
         }
         let baseline = self.baseline(&names)?;
-        let mut ours = side(&self.folder, &self.intent, &names, &self.fixtures, "")?;
+        let in_turn = self.cascade.then(|| in_turn::models(&self.folder, &self.intent, (&names, &self.asked)));
+        let in_turn = in_turn.transpose()?;
+        let mut ours = side(&self.folder, (&self.intent, self.cascade), &names, &self.fixtures, "")?;
         let mut variants = std::mem::take(&mut ours.variants);
         if let Some(dir) = &self.against {
             let folder = Folder { dir: dir.clone() };
             let suffix = format!(" @ {}", dir.display());
-            let mut theirs = side(&folder, &self.intent, &names, &self.fixtures, &suffix)?;
+            let mut theirs = side(&folder, (&self.intent, false), &names, &self.fixtures, &suffix)?;
             variants.append(&mut theirs.variants);
             ours.seen.merge(theirs.seen);
+            ours.in_turn |= theirs.in_turn;
         }
         let mut notes = Vec::new();
         let (cases, source) = self.asked.cases(&ours, &mut notes)?;
         let kept = cache(&ours, !self.asked.no_cache, &mut notes)?;
-        let columns = run(&variants, &cases, &kept, self.asked.options()).await;
+        let columns = run(&variants, &cases, &kept, self.options()).await;
         somebody_answered(&columns)?;
         let comparisons = comparisons(&columns, &cases, &baseline, rules)?;
+        let learnt = in_turn.map(|models| Learnt::write(&self.folder, &ours.plan, &columns, models)).transpose()?;
+        notes.extend(learnt.as_ref().and_then(Learnt::note));
         let evaluation = self.evaluation(&variants, columns, (cases, source), (comparisons, rules, notes));
         self.write(&evaluation)?;
-        self.end(&evaluation)
+        self.end(&evaluation, learnt.as_ref())
+    }
+
+    /// Of a candidate that is asked in turn, what an answer costs is to be known.
+    fn options(&self) -> Options {
+        Options { tokens: self.cascade, ..self.asked.options() }
     }
 
     fn baseline(&self, names: &[String]) -> Result<Baseline, Exit> {
@@ -232,18 +248,23 @@ impl Eval {
         Ok(())
     }
 
-    fn end(&self, evaluation: &Evaluation) -> Result<(), Exit> {
-        if self.json {
-            if evaluation.passed() {
-                say!("{}", evaluation.document());
-            }
-        } else {
-            print(evaluation);
+    fn end(&self, evaluation: &Evaluation, learnt: Option<&Learnt>) -> Result<(), Exit> {
+        let mut document = evaluation.document();
+        if let Some(learnt) = learnt {
+            document["in_turn"] = learnt.document();
         }
-        if evaluation.passed() {
+        // That a cheap model alone is worse is what asking in turn is for.
+        let passed = evaluation.passed() || learnt.is_some();
+        if !self.json {
+            print(evaluation);
+            learnt.iter().for_each(|learnt| learnt.print());
+        } else if passed {
+            say!("{document}");
+        }
+        if passed {
             return Ok(());
         }
-        Err(Exit::failed(evaluation.conclusions().join("\n")).with_document(evaluation.document()))
+        Err(Exit::failed(evaluation.conclusions().join("\n")).with_document(document))
     }
 }
 
@@ -271,7 +292,7 @@ fn comparisons(columns: &[Column], cases: &[Case], baseline: &Baseline, rules: R
 
 impl Asked {
     pub(super) fn options(&self) -> Options {
-        Options { repeat: self.repeat, max_concurrency: usize::from(self.max_concurrency) }
+        Options { repeat: self.repeat, max_concurrency: usize::from(self.max_concurrency), tokens: false }
     }
 
     /// `margin` in points of a hundred.
@@ -307,6 +328,11 @@ impl Asked {
             let told =
                 "left out, a candidate has seen them: they are examples of the prompt, or `local` learnt from them";
             notes.push(format!("{removed} of {found} cases were {told}."));
+        }
+        if side.in_turn {
+            let told =
+                "asks in turn by cascade.json: on the cases that this was learnt from it looks better than it is";
+            notes.push(format!("`{AS_DECLARED}` {told}."));
         }
         if cases.is_empty() {
             let help = "add cases to cases.jsonl (about two of ten belong to the evaluation share), mark some with \

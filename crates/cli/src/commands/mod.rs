@@ -9,6 +9,7 @@ mod demo;
 mod embeddings;
 mod erase;
 mod eval;
+mod in_turn;
 mod init;
 mod jobs;
 mod keys;

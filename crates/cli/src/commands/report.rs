@@ -144,11 +144,11 @@ fn of_intent(name: &str, calls: &CallTally) -> Row {
 }
 
 fn of_model(name: &str, tally: &ModelTally) -> Row {
-    let passed = tally.outcomes.get(&baton_core::AttemptOutcome::Passed).copied().unwrap_or_default();
+    let answered: u64 = tally.outcomes.iter().filter(|(outcome, _)| outcome.answered()).map(|(_, count)| count).sum();
     Row {
         name: name.to_owned(),
         calls: tally.attempts,
-        failed: tally.attempts.saturating_sub(passed),
+        failed: tally.attempts.saturating_sub(answered),
         ms: quantiles(&tally.latency),
         cost: tally.cost,
         cost_unknown: tally.cost_unknown,

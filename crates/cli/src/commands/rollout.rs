@@ -250,7 +250,7 @@ fn written(snapshot: &Snapshot, plan: &Plan, to: &ModelId, from: &ModelId) -> St
                 plan.name
             )
         }
-        Strategy::Cheapest | Strategy::Fastest => format!(
+        Strategy::Cheapest | Strategy::Fastest | Strategy::Cascade => format!(
             "  nothing: `{}` ranks them by what is known. `baton rollout release {}` lets it",
             plan.route.strategy.as_str(),
             plan.name

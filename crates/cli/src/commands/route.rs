@@ -6,9 +6,10 @@ use baton_engine::{Call, Caller, Orchestrator};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::in_turn;
 use super::run::{TEXT_HINT, parse, read};
 use crate::exit::{Exit, say};
-use crate::setup::{Folder, control_and_snapshot, plain_table};
+use crate::setup::{Folder, control_and_snapshot, plain_table, unix_us};
 use crate::transports::{Fixtures, Transports};
 
 /// Who would be asked first, and why.
@@ -61,7 +62,9 @@ impl Route {
         let (store, snapshot) = control_and_snapshot(&explain.folder).await?;
         let transports = Transports::new(&Fixtures::default())?;
         transports.prepare(&snapshot)?;
-        let opinion = snapshot.plan(&IntentName::new(&explain.intent)).and_then(|plan| opinion_in_path(plan));
+        let plan = snapshot.plan(&IntentName::new(&explain.intent));
+        let opinion = plan.and_then(|plan| opinion_in_path(plan));
+        let turns = plan.and_then(|plan| in_turn::described(plan, unix_us()));
         let builder = Orchestrator::builder(snapshot, store).connect(transports.connect()).without_keys();
         let baton = builder.build().map_err(|error| Exit::usage(error.to_string()))?;
         baton.learn_routing().await.map_err(|error| Exit::outside(error.to_string()))?;
@@ -72,12 +75,15 @@ impl Route {
             say!(
                 "{}",
                 json!({ "intent": explain.intent, "team": explain.team, "why": ranked.to_string(), "route": ranked,
-                    "secondOpinion": opinion })
+                    "secondOpinion": opinion, "inTurn": turns })
             );
         } else {
             print(&ranked);
             if let Some(model) = opinion {
                 say!("an answer that nothing is proven of waits for the second opinion of {model}");
+            }
+            if let Some(turns) = turns {
+                say!("\n{}", turns.join("\n"));
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::cache::cache;
 use super::house::{House, LOCAL};
 use super::stream::stream;
-use super::{batch, budget, checks, judge, prompts, review, route, schemas};
+use super::{batch, budget, cascade, checks, judge, prompts, review, route, schemas};
 use crate::cases::{self, Forms};
 use crate::diagnostics::{Sink, Source};
 use crate::document::Document;
@@ -16,7 +16,9 @@ use crate::effective::{Effective, settings};
 use crate::files::{IntentFile, OnExhaustedFile};
 use crate::hash::{AnswerParts, hash, hashes};
 use crate::json::child;
-use crate::plan::{Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Share, StoreContent};
+use crate::plan::{
+    Case, IntentKind, LocalSpec, ModelSpec, Objective, OnExhausted, Plan, Privacy, Route, Share, StoreContent,
+};
 use crate::privacy_file::StoreContentFile;
 use crate::units;
 
@@ -28,6 +30,7 @@ pub(crate) struct IntentSources {
     pub(crate) input: Option<Source>,
     pub(crate) output: Option<Source>,
     pub(crate) cases: Option<Source>,
+    pub(crate) cascade: Option<Source>,
 }
 
 impl IntentSources {
@@ -35,8 +38,9 @@ impl IntentSources {
     pub(super) fn again(&self, name: String) -> Self {
         // It was parsed, and what is wrong with it said.
         let policy = Document::parse(self.policy.source.clone(), &mut Sink::default());
-        let [prompt, input, output, cases] = [&self.prompt, &self.input, &self.output, &self.cases].map(Option::clone);
-        Self { name, policy, prompt, input, output, cases }
+        let [prompt, input, output, cases, cascade] =
+            [&self.prompt, &self.input, &self.output, &self.cases, &self.cascade].map(Option::clone);
+        Self { name, policy, prompt, input, output, cases, cascade }
     }
 }
 
@@ -96,13 +100,15 @@ pub(crate) fn compile_intent(
         params: &params,
         criteria: &criteria,
     };
-    let hashes = hashes(&name, &parts, &policy(file, &candidates, house, &cases));
+    let hashes = hashes(&name, &parts, &policy((file, sources), &candidates, house, &cases));
+    let asked = (&kind, candidates.as_slice(), hashes.answer.as_str());
+    let cascade = cascade::compile(sources, file, asked, sink);
     Some(Plan {
         batch: batch::compile(document, file, (&kind, &prompt, &checks, &cases), sink),
         hashes,
         candidates: candidates.into(),
         ceilings: ceilings?,
-        route: route?,
+        route: Route { cascade, ..route? },
         prompt,
         params,
         objective: Objective { quality: file.objective.quality, confidence: file.objective.confidence },
@@ -130,23 +136,32 @@ pub(crate) fn compile_intent(
 
 /// What the policy hash holds besides name, answer and lineage: the settings in effect, what names
 /// resolve to, the cases. Secrets and file paths are not in it.
-fn policy(file: &IntentFile, candidates: &[ModelSpec], house: &House<'_>, cases: &[Case]) -> Value {
+fn policy(
+    (file, sources): (&IntentFile, &IntentSources),
+    candidates: &[ModelSpec],
+    house: &House<'_>,
+    cases: &[Case],
+) -> Value {
     let model = |spec: &ModelSpec| {
         let provider = house.providers.get(spec.id.provider());
         let provider = provider.map(|p| json!([p.kind, p.base_url, p.seed]));
         json!([spec.id, spec.timeout.as_millis().to_string(), spec.price, provider])
     };
     let case = |case: &Case| json!([case.input, case.expected, format!("{:?}", case.share)]);
-    json!({
+    let mut policy = json!({
         "settings": file,
         "models": candidates.iter().map(model).collect::<Vec<_>>(),
         "cases": hash("baton-cases-1", &Value::Array(cases.iter().map(case).collect())),
-    })
+    });
+    if let Some(cascade) = &sources.cascade {
+        policy["cascade"] = json!(cascade.text);
+    }
+    policy
 }
 
 /// Settings of the top of the file that would be good labels, had they been written below `[labels]`.
 const SETTINGS: [(&str, &[&str]); 2] =
-    [("route", &["ordered", "cheapest", "fastest", "weighted"]), ("on_exhausted", &["error", "stale"])];
+    [("route", &["ordered", "cheapest", "fastest", "weighted", "cascade"]), ("on_exhausted", &["error", "stale"])];
 
 fn kind(sources: &IntentSources, file: &IntentFile, sink: &mut Sink) -> Option<IntentKind> {
     let document = &sources.policy;

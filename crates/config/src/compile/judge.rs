@@ -209,6 +209,7 @@ fn compile_one(
         input: Some(source("input", parts.input.into())),
         output: Some(source("output", parts.output)),
         cases: None,
+        cascade: None,
         policy,
     };
     let file = Shape::<IntentFile>::new().check(&sources.policy, sink)?;

@@ -3,6 +3,7 @@
 mod batch;
 mod budget;
 mod cache;
+mod cascade;
 mod checks;
 mod house;
 mod intent;
@@ -15,6 +16,7 @@ mod store;
 mod stream;
 mod webhooks;
 
+pub use cascade::{CASCADE_ASKS, CASCADE_CASES_MIN, CASCADE_MODELS_MAX};
 pub(crate) use house::House;
 pub(crate) use intent::{IntentSources, compile_intent, intent_settings};
 pub(crate) use judge::compile as compile_judges;

@@ -17,9 +17,10 @@ pub(super) fn route(document: &Document, file: &IntentFile, sink: &mut Sink) -> 
         RouteFile::Cheapest => Strategy::Cheapest,
         RouteFile::Fastest => Strategy::Fastest,
         RouteFile::Weighted => Strategy::Weighted,
+        RouteFile::Cascade => Strategy::Cascade,
     };
     if strategy == Strategy::Ordered && file.routing.is_some() {
-        let help = "set `route` to \"cheapest\", \"fastest\" or \"weighted\", or remove [routing]";
+        let help = "set `route` to \"cheapest\", \"fastest\", \"weighted\" or \"cascade\", or remove [routing]";
         sink.error(document.key("/routing"), "[routing] is set, and candidates are asked in the order written", help);
     }
     let routing = file.routing.clone().unwrap_or_default();
@@ -41,7 +42,7 @@ pub(super) fn route(document: &Document, file: &IntentFile, sink: &mut Sink) -> 
             let help = "add [routing.weights] with a number for each model, as in `\"openai/gpt-4o-mini\" = 3`";
             sink.error(document.at("/route"), "route \"weighted\" has no weights", help);
         }
-        Strategy::Cheapest | Strategy::Fastest if !routing.weights.is_empty() => {
+        Strategy::Cheapest | Strategy::Fastest | Strategy::Cascade if !routing.weights.is_empty() => {
             let help = "set `route = \"weighted\"`, or remove the weights";
             sink.error(document.key("/routing/weights"), "only the route \"weighted\" has weights", help);
         }
@@ -56,7 +57,7 @@ pub(super) fn route(document: &Document, file: &IntentFile, sink: &mut Sink) -> 
             let help = "put first in `models` what should be asked first; `baton route explain` shows what is known";
             sink.warn(document.at("/route"), message, help);
         }
-        Strategy::Ordered | Strategy::Weighted => {}
+        Strategy::Ordered | Strategy::Weighted | Strategy::Cascade => {}
     }
     let weight = |name: &String| routing.weights.get(name).copied().unwrap_or_default();
     (sink.errors() == before).then(|| Route {
@@ -65,5 +66,6 @@ pub(super) fn route(document: &Document, file: &IntentFile, sink: &mut Sink) -> 
         explore: routing.explore,
         in_time: routing.in_time,
         sticky: routing.sticky,
+        cascade: None,
     })
 }

@@ -43,9 +43,10 @@ pub(crate) fn output(source: Option<&Source>, kind: Option<&IntentKind>, sink: &
     Some(Some(schema))
 }
 
-fn compile(source: &Source, sink: &mut Sink) -> Option<Schema> {
-    let json: Value = match serde_json::from_str(&source.text) {
-        Ok(json) => json,
+/// What a file of JSON holds; `None` where it is none, which is reported.
+pub(super) fn parse(source: &Source, sink: &mut Sink) -> Option<Value> {
+    match serde_json::from_str(&source.text) {
+        Ok(json) => Some(json),
         Err(error) => {
             let before: usize =
                 source.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
@@ -53,9 +54,13 @@ fn compile(source: &Source, sink: &mut Sink) -> Option<Schema> {
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
             sink.error(source.place(at..at + 1), format!("not valid JSON: {message}"), "correct the syntax");
-            return None;
+            None
         }
-    };
+    }
+}
+
+fn compile(source: &Source, sink: &mut Sink) -> Option<Schema> {
+    let json = parse(source, sink)?;
     let outside = foreign(&json, String::new());
     match Schema::compile_at(json) {
         Ok(schema) => Some(schema),

@@ -1,6 +1,7 @@
 //! Folders in, snapshots or diagnostics out.
 #![expect(clippy::unwrap_used, reason = "test helpers outside of test functions")]
 
+mod cascade;
 mod compiles;
 mod content;
 mod folder;

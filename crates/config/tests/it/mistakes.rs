@@ -22,7 +22,7 @@ quality = 0.9
     assert_snapshot!(folder.diagnostics(), @r#"
     intents/a/intent.toml:1:1: unknown key `modles`
         did you mean `models`? known here: models, route, routing, on_exhausted, examples, stream_unverified, labels, params, objective, retry, hedge, stream, cache, batch, budget, checks, criteria, local, judge, review, privacy
-    intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted", not "cheepest"
+    intents/a/intent.toml:2:9: `route` must be "ordered" or "cheapest" or "fastest" or "weighted" or "cascade", not "cheepest"
         did you mean `cheapest`? write one of these
     intents/a/intent.toml:7:1: unknown key `maxx` in [retry]
         did you mean `max`? known here: max

@@ -21,7 +21,7 @@ impl Exec {
         disposition: Disposition,
         lanes: &mut Lanes,
     ) -> Option<(Moment, usize)> {
-        if !disposition.retry_same() || self.rejected || self.retries >= self.policy.retries {
+        if !disposition.retry_same() || self.rejected || self.held.is_some() || self.retries >= self.policy.retries {
             return None;
         }
         let fallback = self.fallback(now, lanes);
@@ -54,6 +54,9 @@ impl Exec {
 
     /// Starts the next candidate that its breaker admits and that has time, or gives up.
     pub(super) fn choose(&mut self, now: Moment, lanes: &mut Lanes) {
+        if let Some(held) = self.held {
+            return self.give(now, held, lanes);
+        }
         while self.next < self.candidates.len() && self.is_over(self.next) {
             self.next += 1;
         }
@@ -69,7 +72,8 @@ impl Exec {
     /// Starts this candidate, or records why not.
     pub(super) fn consider(&mut self, now: Moment, candidate: usize, kind: AttemptKind, lanes: &mut Lanes) {
         let asked = &self.candidates[candidate];
-        let fallback = self.fallback(now, lanes);
+        // What is held needs no time.
+        let fallback = if self.held.is_some() { None } else { self.fallback(now, lanes) };
         let outcome = match lanes.peek(asked.lane, now) {
             Admission::Refused { until } => {
                 let held = lanes.held(asked.lane, now).is_some();
@@ -83,13 +87,16 @@ impl Exec {
                 return self.no_room(candidate, kind, AttemptOutcome::NoRoom);
             }
             // Nobody waits for the probe where somebody else may answer.
-            Admission::Probe if fallback.is_some() && !self.left(now).is_zero() => {
+            Admission::Probe if (fallback.is_some() || self.held.is_some()) && !self.left(now).is_zero() => {
                 let budget = self.probe_time(candidate);
                 let probe = Attempt { number: self.made, candidate, kind: AttemptKind::Probe, budget };
                 return self.start(now, probe, false, lanes);
             }
             Admission::Allowed | Admission::Probe => {
-                match split(self.left(now), self.figures(now, asked.lane, lanes).p50, asked.timeout, fallback) {
+                let (left, p50) = (self.left(now), self.figures(now, asked.lane, lanes).p50);
+                // Beside an answer that is held, who is likely to be late is paid for nothing.
+                let vain = self.held.is_some() && p50.is_some_and(|p50| p50 > left);
+                match if vain { Split::NoTime } else { split(left, p50, asked.timeout, fallback) } {
                     Split::Run(budget) => {
                         return self.start(now, Attempt { number: self.made, candidate, kind, budget }, false, lanes);
                     }
@@ -129,7 +136,7 @@ impl Exec {
     /// When a main attempt that begins now takes unusually long: its lane's 95th percentile, of
     /// first tokens for streams.
     pub(super) fn hedge_at(&self, now: Moment, lane: LaneId, lanes: &Lanes) -> Option<Moment> {
-        if self.policy.hedge_share <= 0.0 || self.hedge != Hedge::Unused {
+        if self.policy.hedge_share <= 0.0 || self.hedge != Hedge::Unused || self.held.is_some() {
             return None;
         }
         let lane = lanes.get(lane);

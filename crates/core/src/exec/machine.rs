@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::held::Held;
 use super::judging::Judging;
 use super::pace::Pace;
 use super::wait::{Full, Queued};
@@ -98,6 +99,8 @@ pub struct Exec {
     pub(super) running: Vec<Running>,
     /// Answers that a judge looks at.
     pub(super) judging: Vec<Judging>,
+    /// What is given if nobody else is heard.
+    pub(super) held: Option<Held>,
     /// The back-off of a retry, and of which candidate.
     pub(super) retry: Option<(Moment, usize)>,
     pub(super) retries: u32,
@@ -133,6 +136,7 @@ impl Exec {
             turned_away: None,
             running: Vec::new(),
             judging: Vec::new(),
+            held: None,
             retry: None,
             retries: 0,
             made: 0,
@@ -213,7 +217,8 @@ impl Exec {
     fn learn(&mut self, now: Moment, event: Event, lanes: &mut Lanes) {
         match event {
             // What arrives too late is not given: `advance` ends the attempt.
-            Event::Progress { attempt, .. } | Event::Answered { attempt, .. } if self.too_late(now, attempt) => {}
+            Event::Progress { attempt, .. } | Event::Answered { attempt, .. } | Event::Held { attempt, .. }
+                if self.too_late(now, attempt) => {}
             Event::Woke => {}
             Event::Abandoned => self.finish(now, Finish::Cancelled, lanes),
             Event::Progress { attempt, chunks, bytes, read } => {
@@ -224,6 +229,9 @@ impl Exec {
                 self.progress(now, attempt, (chunks, bytes), lanes);
             }
             Event::Answered { attempt, verdict } => self.answered(now, attempt, verdict, lanes),
+            Event::Held { attempt, give, verified, ask } => {
+                self.held(now, attempt, (Held { attempt: give, verified }, ask), lanes);
+            }
             Event::Judged { attempt, verdict } => self.judged(now, attempt, verdict, lanes),
             Event::Failed { attempt, disposition } => {
                 let Some(running) = self.take(attempt) else {
@@ -314,7 +322,8 @@ impl Exec {
         }
         match (running.role, disposition) {
             (Role::Main, Cancelled) => self.finish(now, Finish::Cancelled, lanes),
-            (Role::Main, CallersFault) => {
+            // What is held was no fault of anybody's.
+            (Role::Main, CallersFault) if self.held.is_none() => {
                 let finish = Finish::Failed { code: ErrorCode::UpstreamRejected, retry_after: None };
                 self.finish(now, finish, lanes);
             }
@@ -341,7 +350,7 @@ impl Exec {
     }
 
     /// Another key of the same model would say the same.
-    fn spend_siblings(&mut self, candidate: usize) {
+    pub(super) fn spend_siblings(&mut self, candidate: usize) {
         let model = &self.candidates[candidate].model;
         for (spent, _) in self.spent.iter_mut().zip(self.candidates.iter()).filter(|(_, c)| c.model == *model) {
             *spent = true;
@@ -357,7 +366,11 @@ impl Exec {
         let role = match attempt.kind {
             AttemptKind::Hedge => Role::Hedge,
             AttemptKind::Probe => Role::Probe,
-            AttemptKind::Primary | AttemptKind::Retry | AttemptKind::Fallback | AttemptKind::Batch => Role::Main,
+            AttemptKind::Primary
+            | AttemptKind::Retry
+            | AttemptKind::Fallback
+            | AttemptKind::Batch
+            | AttemptKind::Escalation => Role::Main,
         };
         if role == Role::Main && !self.counted {
             self.counted = true;
@@ -404,12 +417,12 @@ impl Exec {
     }
 
     /// The attempt of this number, if it is in the air; it runs no longer.
-    fn take(&mut self, attempt: usize) -> Option<Running> {
+    pub(super) fn take(&mut self, attempt: usize) -> Option<Running> {
         let place = self.running.iter().position(|r| r.number == attempt)?;
         Some(self.running.remove(place))
     }
 
-    fn cancel_others(&mut self, now: Moment, kept: Option<usize>, lanes: &mut Lanes) {
+    pub(super) fn cancel_others(&mut self, now: Moment, kept: Option<usize>, lanes: &mut Lanes) {
         let (kept, others) = std::mem::take(&mut self.running).into_iter().partition(|r| Some(r.number) == kept);
         self.running = kept;
         let others: Vec<Running> = others;
@@ -438,7 +451,7 @@ impl Exec {
         self.candidates[candidate].timeout.min(PROBE_MAX)
     }
 
-    fn observe(&self, now: Moment, running: Running, failed: Option<Disposition>, lanes: &mut Lanes) {
+    pub(super) fn observe(&self, now: Moment, running: Running, failed: Option<Disposition>, lanes: &mut Lanes) {
         let seen = Observation {
             failed,
             elapsed: now - running.started,

@@ -13,10 +13,14 @@
 //! asked; where nobody has one, the machine waits in the queue of the lane that is likely to be free
 //! first, as long as an answer may still come in time. Hedges and probes never wait for a place.
 //!
+//! Where models are asked in turn, an answer is held while another one is asked, and given where nobody
+//! else is heard: to ask once more is never a reason to be without an answer.
+//!
 //! Where the policy names a judge, an answer that nothing is proven of is shown to it before it is
 //! given, as long as the deadline has room for what nine of ten verdicts take.
 
 mod choose;
+mod held;
 mod judging;
 mod machine;
 mod pace;
@@ -118,6 +122,17 @@ pub enum Event {
         attempt: usize,
         /// What they said.
         verdict: Verdict,
+    },
+    /// An answer is complete and passed its checks, and those of its models who answered so far are compared.
+    Held {
+        /// The attempt's number.
+        attempt: usize,
+        /// Whose answer is given if nobody else is heard.
+        give: usize,
+        /// Whether evidence says that this one is good enough.
+        verified: bool,
+        /// The candidate to ask before one is given; `None`: it is given now.
+        ask: Option<usize>,
     },
     /// A judge looked at an answer, and this is what it comes to; undecided where it said nothing.
     Judged {

@@ -27,6 +27,8 @@ pub enum Strategy {
     Fastest,
     /// By lot, with weights.
     Weighted,
+    /// One, and then another one while that is worth more than it costs.
+    Cascade,
 }
 
 impl Strategy {
@@ -38,6 +40,7 @@ impl Strategy {
             Self::Cheapest => "cheapest",
             Self::Fastest => "fastest",
             Self::Weighted => "weighted",
+            Self::Cascade => "cascade",
         }
     }
 }
@@ -95,6 +98,8 @@ pub struct Terms {
     pub explore: f64,
     /// Who answered the call's session last, by place.
     pub last: Option<usize>,
+    /// Of those who are asked in turn the first, by place, where that is known; for [`Strategy::Cascade`].
+    pub turn: Option<usize>,
     /// Uniform in [0, 1): whether to explore, and whom.
     pub dice: (f64, f64),
 }
@@ -119,6 +124,8 @@ pub enum Basis {
     Session,
     /// Drawn evenly, to learn how good it is now.
     Explored,
+    /// The first of those who are asked in turn.
+    Turn,
     /// A rollout decides.
     Rollout,
 }
@@ -282,6 +289,7 @@ impl fmt::Display for RouteRecord {
                 Some(draw) => write!(f, "drawn with probability {:.3} in the rollout of {}", first.propensity, draw.to),
                 None => f.write_str("a rollout"),
             },
+            Basis::Turn => f.write_str("the first of those who are asked in turn"),
             Basis::Session => f.write_str("it answered this session before"),
             Basis::Explored => {
                 write!(f, "drawn with probability {:.3} to learn how good it is now", first.propensity)

@@ -14,6 +14,7 @@ pub fn rank(prospects: &[Prospect], terms: &Terms) -> Ranking {
     let (order, basis, propensities) = match terms.strategy {
         Strategy::Ordered => field.alone((0..prospects.len()).collect(), Basis::Written),
         Strategy::Weighted => field.drawn(),
+        Strategy::Cascade => field.in_turn(),
         Strategy::Cheapest => field.explored(field.cheapest()),
         Strategy::Fastest => field.explored(field.fastest()),
     };
@@ -82,6 +83,14 @@ impl Field<'_> {
         let mean = |place: usize| self.prospects[place].quality.map_or(self.terms.floor, |quality| quality.mean);
         let by = if deciding(a) && deciding(b) { mean(b).total_cmp(&mean(a)) } else { std::cmp::Ordering::Equal };
         by.then(a.cmp(&b))
+    }
+
+    fn in_turn(&self) -> Drawn {
+        let order = (0..self.prospects.len()).collect();
+        match self.terms.turn.filter(|first| *first < self.prospects.len()) {
+            Some(first) => self.alone(front(order, first), Basis::Turn),
+            None => self.alone(order, Basis::NoEvidence),
+        }
     }
 
     fn fastest(&self) -> (Vec<usize>, Basis) {

@@ -30,7 +30,7 @@ fn prospect((model, mean, cost): (&str, f64, i64)) -> Prospect {
 }
 
 fn terms(strategy: Strategy) -> Terms {
-    Terms { strategy, floor: 0.8, dual: 0.0, in_time: 0.9, explore: 0.0, last: None, dice: (0.5, 0.5) }
+    Terms { strategy, floor: 0.8, dual: 0.0, in_time: 0.9, explore: 0.0, last: None, turn: None, dice: (0.5, 0.5) }
 }
 
 fn ranked(prospects: &[Prospect], terms: &Terms) -> (String, Basis) {

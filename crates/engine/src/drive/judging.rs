@@ -18,10 +18,39 @@ impl Drive<'_> {
         if undecided && self.unproven() == Unproven::Fail {
             self.record(number).error = Some("its quality is not known yet, and `unproven` is \"fail\"".into());
         }
-        self.close(number, AttemptOutcome::BadAnswer);
+        let fails = verdict == Verdict::Fail || (undecided && self.unproven() == Unproven::Fail);
+        let in_turn = self.request.cascade.is_some() && !fails;
+        self.close(number, if in_turn { AttemptOutcome::Held } else { AttemptOutcome::BadAnswer });
         let flight = &mut self.flights[number];
         (flight.given, flight.undecided) = (Some(given), undecided);
-        Event::Answered { attempt: number, verdict }
+        if in_turn { self.in_turn(number) } else { Event::Answered { attempt: number, verdict } }
+    }
+
+    /// Holds the answers so far against each other, this one the last.
+    fn in_turn(&mut self, number: usize) -> Event {
+        let request = self.request;
+        let (mut held, mut answers) = (Vec::new(), Vec::new());
+        for flight in &self.flights {
+            let record = &self.records[flight.place];
+            if let Some(given) = flight.given.as_ref().filter(|_| record.outcome == AttemptOutcome::Held) {
+                held.push(flight);
+                answers.push((&record.model, &given.output));
+            }
+        }
+        let plain = Event::Held { attempt: number, give: number, verified: false, ask: None };
+        let (Some(cascade), Some(intent)) = (&request.cascade, &request.intent) else { return plain };
+        let turn = cascade.turn(&intent.checks, &answers);
+        let Some(best) = held.get(turn.give) else { return plain };
+        let same: Vec<&str> = turn.same.iter().filter_map(|place| Some(answers.get(*place)?.0.as_str())).collect();
+        let said = match (answers.len(), same.as_slice()) {
+            (1, [one]) => format!("{one} alone was asked, in turn"),
+            (asked, [one]) => format!("of {asked} asked in turn {one} is the likeliest to be right"),
+            (asked, same) => format!("{} of {asked} asked in turn agree: {}", same.len(), same.join(", ")),
+        };
+        let (give, verified) = (best.attempt.number, !best.undecided);
+        let ask = turn.ask.and_then(|model| request.candidates.iter().position(|other| other.model == model));
+        self.turn = Some(said);
+        Event::Held { attempt: number, give, verified, ask }
     }
 
     fn unproven(&self) -> Unproven {

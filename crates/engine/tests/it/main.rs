@@ -5,6 +5,7 @@
 mod admission;
 mod batches;
 mod budgets;
+mod cascade;
 mod departures;
 mod drawing;
 mod drift;

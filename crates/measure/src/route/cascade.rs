@@ -1,10 +1,12 @@
 //! Asking in turn: one model, then perhaps another, until those asked are likely enough to be right.
-//! Nothing is seen of the answers but which agree, and in the worst reading: all wrong answers to a
-//! prompt are the same, so that those asked stand in two camps, and nobody says which is right.
+//! It is what an intent with `route = "cascade"` does, learnt and decided by the same code. Nothing is seen of
+//! the answers but which agree, and in the worst reading: all wrong answers to a prompt are the same, so that
+//! those asked stand in two camps, and nobody says which is right.
 
 use std::time::Instant;
 
-use baton_stats::{Cascade, LatentClasses, Policy, SplitMix64, Step};
+use baton_eval::{right_together, walk};
+use baton_stats::{Cascade, LatentClasses, Policy, SplitMix64};
 
 use super::PRICE;
 use super::bench::{Bench, Set};
@@ -14,12 +16,10 @@ use crate::parallel::parallel;
 /// Tasks whose answer is one of stated options, so that equal answers are equally right. Code is right in
 /// many ways: there nothing is seen of agreement, and the means decide.
 const CHOICES: [&str; 2] = ["arc-challenge", "winogrande"];
-/// Kinds of prompts: of 3, 4 and 6 the best by cross-validation on the train part.
-const KINDS: usize = 4;
-/// At most so many models are asked; 5 and more were worse by cross-validation.
+/// At most so many models are asked, `[routing] asks`; 5 and more were worse by cross-validation.
 const ASKED: [u32; 2] = [3, 4];
 const FOLDS: usize = 5;
-/// Prices that policies are made for, from 0.002 to 0.3 in even steps of their logarithm.
+/// Prices that policies are made for, one over `right_usd` with costs of 1,000 calls: from 0.002 to 0.3 in even steps of their logarithm.
 const PRICES: u32 = 40;
 
 /// Quality and cost of each item under each policy: single models first, then what asks in turn.
@@ -90,7 +90,7 @@ pub(super) fn outcomes(fitted: Part<'_>, run: Part<'_>, seed: u64) -> Outcomes {
     for cascade in joint.iter().flat_map(|joint| ASKED.map(|asked| Cascade::new(joint, asked))) {
         for price in prices() {
             let policy = cascade.policy(&costs, price);
-            all.push(run.each(|quality, cost| walk(&policy, quality, cost)));
+            all.push(run.each(|quality, cost| came(&policy, quality, cost)));
         }
     }
     all
@@ -114,21 +114,14 @@ pub(super) fn learnt(fitted: Part<'_>, seed: u64) -> (Option<LatentClasses>, Vec
     for place in fitted.places {
         costs.iter_mut().zip(&fitted.set.cost[*place]).for_each(|(sum, c)| *sum += c / rows.len() as f64);
     }
-    (LatentClasses::fit(&rows, KINDS, seed), costs)
+    (right_together(&rows, seed), costs)
 }
 
-/// Quality of the answer that is given, and the cost of all that were asked. The policy is shown the camps
-/// alone: it does not tell the right one from the other.
-fn walk(policy: &Policy<'_>, quality: &[f64], cost: &[f64]) -> (f64, f64) {
-    let right = (0..quality.len()).filter(|model| quality[*model] >= 0.5).fold(0_u16, |set, model| set | (1 << model));
-    let (mut asked, mut spent) = (0_u16, 0.0);
-    loop {
-        match policy.step(asked, asked & right) {
-            Some(Step::Ask(model)) => (asked, spent) = (asked | (1 << model), spent + cost[model]),
-            Some(Step::Answer(camp)) => return (f64::from(u8::from(camp & !right == 0)), spent),
-            None => return (0.0, spent),
-        }
-    }
+/// Quality of the answer that is given, and the cost of all that were asked.
+fn came(policy: &Policy, quality: &[f64], cost: &[f64]) -> (f64, f64) {
+    let right: Vec<bool> = quality.iter().map(|quality| *quality >= 0.5).collect();
+    let (good, asked) = walk(policy, &right);
+    (f64::from(u8::from(good)), asked.iter().map(|model| cost[*model]).sum())
 }
 
 /// What all decisions of one call take, microseconds: whom to ask, and again after each answer.
@@ -142,38 +135,10 @@ pub(super) fn decisions_us(bench: &Bench) -> Vec<f64> {
         let policy = cascade.policy(&costs, PRICE);
         for place in test {
             let began = Instant::now();
-            let came = walk(&policy, &bench.test.quality[place], &bench.test.cost[place]);
+            let came = came(&policy, &bench.test.quality[place], &bench.test.cost[place]);
             times.push(began.elapsed().as_secs_f64() * 1e6);
             std::hint::black_box(came);
         }
     }
     times
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Two cheap models that are right seven and six times of nine, and a dear one that always is.
-    #[test]
-    fn a_walk_pays_for_all_it_asks_and_cannot_see_who_is_right() {
-        let rows: Vec<Vec<bool>> = (0..90)
-            .map(|at| match at % 9 {
-                0..=4 => vec![true, true, true],
-                5 | 6 => vec![true, false, true],
-                7 => vec![false, true, true],
-                _ => vec![false, false, true],
-            })
-            .collect();
-        let joint = LatentClasses::fit(&rows, 1, 0).unwrap();
-        let cascade = Cascade::new(&joint, 3);
-        let cost = [1.0, 1.0, 10.0];
-        let policy = cascade.policy(&cost, 0.025);
-        assert_eq!(walk(&policy, &[1.0, 1.0, 1.0], &cost), (1.0, 2.0), "they agree");
-        assert_eq!(walk(&policy, &[1.0, 0.0, 1.0], &cost), (1.0, 12.0), "they do not");
-        // Two wrong answers agree, in the worst reading, and are taken for right ones.
-        assert_eq!(walk(&policy, &[0.0, 0.0, 1.0], &cost), (0.0, 2.0));
-        // All wrong together looks as all right together.
-        assert_eq!(walk(&policy, &[0.0, 0.0, 0.0], &cost), (0.0, 2.0));
-    }
 }

@@ -3,6 +3,7 @@
 //! checked after each seed; a seed that breaks one is printed and replays.
 
 mod budgets;
+mod cascades;
 mod check;
 mod dice;
 mod intents;

@@ -11,6 +11,7 @@ use baton_core::{IntentName, ModelId, TeamId};
 use baton_sim::{Scenario, Sim};
 
 use crate::simulate::budgets::{self, Keys};
+use crate::simulate::cascades;
 use crate::simulate::dice::Dice;
 use crate::simulate::intents::{self, Folder};
 use crate::simulate::journal::JournalPlan;
@@ -81,14 +82,22 @@ pub(crate) fn build(seed: u64, dir: &Path) -> anyhow::Result<(World, Snapshot)> 
         toml.push_str(&bench.toml);
         scenario = scenario.cases(bench.cases)?.model(judges::JUDGE, bench.behaviour)?;
     }
+    let mut turns = Dice::new(seed, 6);
+    cascades::random(&mut turns, &mut folders);
     for (file, key) in places.files() {
         std::fs::write(dir.join(file), key)?;
     }
-    write_files(dir, &toml, &folders).context("cannot write the intents' folders")?;
     let given = Given { env: &|_| None, flags: &[], known_providers: &[], price: &|_| None };
-    let loaded =
-        load(dir, &given).map_err(|report| anyhow::anyhow!("the world of seed {seed} is refused:\n{report}"))?;
-    let snapshot = loaded.snapshot;
+    let compiled = |folders: &[Folder]| {
+        write_files(dir, &toml, folders).context("cannot write the intents' folders")?;
+        let loaded = load(dir, &given);
+        loaded.map_err(|report| anyhow::anyhow!("the world of seed {seed} is refused:\n{report}"))
+    };
+    let mut snapshot = compiled(&folders)?.snapshot;
+    if snapshot.intents.values().any(|plan| plan.route.cascade.is_some()) {
+        cascades::evidence(&mut turns, &mut folders, &snapshot);
+        snapshot = compiled(&folders)?.snapshot;
+    }
     let world = World {
         folders: folders.into_iter().map(|folder| (folder.name.clone(), folder)).collect(),
         plans: snapshot.intents.clone(),

@@ -29,7 +29,7 @@ impl Side {
         let fell_back = answer
             .attempts
             .iter()
-            .any(|attempt| !matches!(attempt.outcome, AttemptOutcome::Passed | AttemptOutcome::Abstained));
+            .any(|attempt| !attempt.outcome.answered() && attempt.outcome != AttemptOutcome::Abstained);
         Self {
             output: Some(answer.output.clone()),
             why: why(answer, plan),
@@ -121,6 +121,7 @@ fn after(answer: &Answer) -> String {
     for attempt in answer.attempts.iter().filter(|attempt| attempt.outcome != AttemptOutcome::Passed) {
         let what = match attempt.outcome {
             AttemptOutcome::Abstained => "unsure",
+            AttemptOutcome::Held => "asked too",
             AttemptOutcome::BadAnswer => "held back",
             AttemptOutcome::Slow | AttemptOutcome::NoTime => "slow",
             AttemptOutcome::BreakerOpen => "down",

@@ -17,10 +17,10 @@ const MARGIN: f64 = 0.05;
 
 /// What was asked, and the answer; and how many each got right.
 pub(super) async fn switch(folder: &Folder) -> Result<(String, Right), Exit> {
-    let side = side(folder, INTENT, &MODELS.map(str::to_owned), &Fixtures::default(), "")?;
+    let side = side(folder, (INTENT, false), &MODELS.map(str::to_owned), &Fixtures::default(), "")?;
     let mut cases = of_plan(&side.plan, ShareAsked::All);
     side.seen.remove_from(&mut cases);
-    let options = Options { repeat: 1, max_concurrency: 160 };
+    let options = Options { repeat: 1, max_concurrency: 160, tokens: false };
     let columns = run(&side.variants, &cases, &AnswerCache::none(), options).await;
     let [now, then] = columns.as_slice() else { return Err(Exit::outside("two models were not asked")) };
     let rules = Rules { margin: MARGIN, confidence: 0.95, seed: 1 };

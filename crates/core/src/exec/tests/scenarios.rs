@@ -22,7 +22,7 @@ pub(super) struct World {
     /// When the last reader leaves, in ms.
     abandoned: Option<u64>,
     /// By how much the driver is late, in ms.
-    late: u64,
+    pub(super) late: u64,
     /// Calls of others that are in the air at the start: when each ends, in ms, at which model, how.
     others: Vec<(u64, usize, Option<Disposition>)>,
 }
@@ -199,6 +199,10 @@ fn show_event(event: Event) -> String {
         Event::Woke => "woke".into(),
         Event::Progress { attempt, chunks, .. } => format!("{attempt} has {chunks} chunks"),
         Event::Answered { attempt, verdict } => format!("{attempt} answered, {verdict:?}"),
+        Event::Held { attempt, give, ask, .. } => match ask {
+            Some(ask) => format!("{attempt} held, {give} the best, ask {ask}"),
+            None => format!("{attempt} held, give {give}"),
+        },
         Event::Judged { attempt, verdict } => format!("{attempt} judged, {verdict:?}"),
         Event::Failed { attempt, disposition } => format!("{attempt} failed, {disposition:?}"),
         Event::Abandoned => "abandoned".into(),
@@ -209,6 +213,7 @@ fn attempt_of(event: &Event) -> Option<usize> {
     match *event {
         Event::Progress { attempt, .. }
         | Event::Answered { attempt, .. }
+        | Event::Held { attempt, .. }
         | Event::Judged { attempt, .. }
         | Event::Failed { attempt, .. } => Some(attempt),
         Event::Woke | Event::Abandoned => None,
@@ -242,6 +247,10 @@ fn parse(attempt: usize, started: Moment, script: &str) -> Vec<(Moment, Event)> 
                 Some(("429", after)) => {
                     failed(Disposition::RateLimited { retry_after: Some(ms(after.parse().unwrap())) })
                 }
+                Some(("ask", n)) => {
+                    Event::Held { attempt, give: attempt, verified: false, ask: Some(n.parse().unwrap()) }
+                }
+                Some(("give", n)) => Event::Held { attempt, give: n.parse().unwrap(), verified: false, ask: None },
                 Some(("chunks", n)) => Event::Progress { attempt, chunks: n.parse().unwrap(), bytes: 1, read: 1 },
                 Some(("read", n)) => Event::Progress { attempt, chunks: 1, bytes: 1, read: n.parse().unwrap() },
                 _ => panic!("what is `{other}`?"),

@@ -75,6 +75,8 @@ pub(super) struct Watch {
     /// The most that arrived of whom, just now: chunks, bytes.
     arrived: Option<(usize, u32, u64)>,
     told: Vec<(Attempt, End)>,
+    /// The answer that is held, whether it is verified, and who is to be asked beside it.
+    held: Option<(usize, Option<usize>)>,
     /// Answers that a judge looks at, and until when; the one that it is to be shown.
     judging: Vec<(Attempt, Moment)>,
     shows: Option<usize>,
@@ -119,6 +121,7 @@ impl Watch {
             committing: None,
             arrived: None,
             told: Vec::new(),
+            held: None,
             judging: Vec::new(),
             shows: None,
             started: 0,
@@ -250,6 +253,18 @@ impl Watch {
                     }
                 }
             }
+            Event::Held { attempt, give, verified, ask } => {
+                let late = self.running.iter().any(|f| f.attempt.number == attempt && self.too_late(now, f));
+                if let Some(flight) = (!late).then(|| self.take(attempt)).flatten() {
+                    self.learn(now, &flight, None, lanes);
+                    if !self.is_committed(&flight) {
+                        self.held = Some((give, ask));
+                        self.spend(flight.attempt.candidate);
+                    }
+                    let verdict = if verified { Verdict::Pass } else { Verdict::Undecided };
+                    self.ended(flight.attempt, End::Answered(verdict));
+                }
+            }
             Event::Judged { attempt, verdict } => {
                 let place = self.judging.iter().position(|(judged, _)| judged.number == attempt);
                 if let Some(place) = place.filter(|_| now <= self.policy.deadline) {
@@ -297,6 +312,13 @@ impl Watch {
         Some(self.judging.remove(place))
     }
 
+    /// Enough is known of its model.
+    fn spend(&mut self, candidate: usize) {
+        let model = &self.candidates[candidate].model;
+        let same = self.candidates.iter().enumerate().filter(|(_, c)| c.model == *model);
+        same.for_each(|(candidate, _)| self.spent[candidate] = true);
+    }
+
     fn ended(&mut self, attempt: Attempt, end: End) {
         use Disposition::{Abstained, BadAnswer, CallersFault, TooLong};
         let failed = match end {
@@ -311,9 +333,7 @@ impl Watch {
             self.heard[attempt.candidate] = false;
         }
         if failed.is_some_and(|d| asked(d) || unasked(d)) {
-            let model = &self.candidates[attempt.candidate].model;
-            let same = self.candidates.iter().enumerate().filter(|(_, c)| c.model == *model);
-            same.for_each(|(candidate, _)| self.spent[candidate] = true);
+            self.spend(attempt.candidate);
         }
         self.fault |= failed == Some(CallersFault);
         self.told.push((attempt, end));
@@ -346,7 +366,7 @@ impl Watch {
             }
             Decision::Commit(attempt) => self.commit(now, attempt),
             Decision::Wait(until) => self.wait(now, until, lanes),
-            Decision::Done(finish) => self.done(finish),
+            Decision::Done(finish) => self.done(now, finish),
         }
     }
 
@@ -430,6 +450,11 @@ impl Watch {
         self.retries += u32::from(again);
         hold!(self.retries <= self.policy.retries, "too many retries");
         match kind {
+            AttemptKind::Escalation => {
+                let asked = self.held.is_some_and(|(_, ask)| ask == Some(candidate));
+                hold!(asked, "{candidate} beside {:?}", self.held);
+            }
+            _ if self.held.is_some() => hold!(kind == AttemptKind::Probe, "{kind:?} although an answer is held"),
             AttemptKind::Primary => hold!(candidate == 0 && self.started == 0, "{candidate} is the primary"),
             AttemptKind::Hedge => {
                 hold!(!self.hedged, "a second hedge");
@@ -453,6 +478,7 @@ impl Watch {
         hold!(self.queued.is_none(), "waits twice");
         hold!(self.committed.is_none() && !self.abandoned && !self.fault, "waits for a place in vain");
         hold!(!self.left(now).is_zero(), "waits for a place without time");
+        hold!(self.held.is_none(), "waits for a place although an answer is held");
         hold!(!self.spent[candidate], "waits for who said enough");
         let lane = self.lane(candidate);
         hold!(lanes.real.breaker(lane) == BreakerState::Closed, "waits at a lane that is down");
@@ -528,6 +554,7 @@ impl Watch {
                 let enough = self.arrived.is_some_and(|(of, c, b)| of == attempt && (c >= chunks || b >= bytes));
                 hold!(enough, "commits {:?}", self.arrived);
             }
+            (None, _) if self.held.is_some_and(|(held, _)| held == attempt) => {}
             (None, Some((last, End::Answered(verdict)))) if last.number == attempt => {
                 hold!(self.acceptable(*verdict), "commits an answer that is {verdict:?}");
             }
@@ -540,7 +567,7 @@ impl Watch {
     fn wait(&self, now: Moment, until: Moment, lanes: &Ledger) -> Held {
         hold!(until > now, "waits for the past");
         hold!(!self.abandoned, "waits although nobody listens");
-        hold!(!self.cancelled || self.committed.is_some(), "cancelled somebody and goes on");
+        hold!(!self.cancelled || self.committed.is_some() || self.held.is_some(), "cancelled somebody and goes on");
         for flight in &self.running {
             let (number, bound) = (flight.attempt.number, self.bound(flight));
             hold!(until <= bound, "waits until {until:?} for {number}, which is over at {bound:?}");
@@ -571,7 +598,7 @@ impl Watch {
         Ok(())
     }
 
-    fn done(&mut self, finish: Finish) -> Held {
+    fn done(&mut self, now: Moment, finish: Finish) -> Held {
         hold!(self.running.is_empty() && self.queued.is_none(), "done while an attempt runs or waits");
         hold!(self.judging.is_empty(), "done while an answer is judged");
         let of = |number: usize| self.told.iter().find(|(attempt, _)| attempt.number == number).map(|(_, end)| *end);
@@ -593,6 +620,10 @@ impl Watch {
             Finish::Cancelled => {
                 let cancelled = self.told.iter().any(|(_, end)| *end == End::Failed(Disposition::Cancelled));
                 hold!(self.abandoned || cancelled, "cancelled although somebody listens");
+            }
+            Finish::Failed { code, .. } if self.held.is_some() => {
+                let late = now > self.policy.deadline && code == ErrorCode::DeadlineExceeded;
+                hold!(late && self.committed.is_none(), "{code:?} although an answer is held");
             }
             Finish::Failed { code, .. } => {
                 hold!(self.committed.is_none(), "failed after the commit");

@@ -21,6 +21,8 @@ const NEVER: Moment = Moment::from_micros(u64::MAX);
 enum Act {
     Progress(u32, u64),
     Answer(Verdict),
+    /// It is held, whether it is verified, and who is to be asked.
+    Hold(bool, Option<usize>),
     Fail(Disposition),
 }
 
@@ -29,7 +31,18 @@ impl Act {
         match self {
             Act::Progress(chunks, bytes) => Event::Progress { attempt, chunks, bytes, read: bytes },
             Act::Answer(verdict) => Event::Answered { attempt, verdict },
+            Act::Hold(verified, ask) => Event::Held { attempt, give: attempt, verified, ask },
             Act::Fail(disposition) => Event::Failed { attempt, disposition },
+        }
+    }
+
+    /// Where answers are judged, or nothing is given unproven, none is held.
+    fn under(self, unproven: Unproven) -> Self {
+        match self {
+            Act::Hold(verified, _) if unproven != Unproven::Pass => {
+                Act::Answer(if verified { Verdict::Pass } else { Verdict::Undecided })
+            }
+            act => act,
         }
     }
 }
@@ -122,6 +135,7 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => (0..6_u32, 0..600_u64).prop_map(|(chunks, bytes)| Act::Progress(chunks, bytes)),
         3 => verdict.prop_map(Act::Answer),
+        2 => (any::<bool>(), proptest::option::weighted(0.8, 0..LANES as usize)).prop_map(|(v, ask)| Act::Hold(v, ask)),
         2 => disposition().prop_map(Act::Fail),
     ]
 }
@@ -214,7 +228,13 @@ fn call() -> impl Strategy<Value = Call> {
         prop_oneof![2 => Just(Duration::ZERO), 1 => micros(800)],
     );
     (policy(), candidates(), runs).prop_map(|(policy, candidates, runs)| {
-        let ((scripts, shares), noise, verdicts, leaves, alone, late, commit_takes) = runs;
+        let ((mut scripts, shares), noise, verdicts, leaves, alone, late, commit_takes) = runs;
+        let acts = scripts.iter_mut().flatten();
+        acts.for_each(|(_, act): &mut (Duration, Act)| *act = act.under(policy.unproven));
+        let noise: Vec<(Duration, Event)> = noise
+            .into_iter()
+            .filter(|(_, event)| policy.unproven == Unproven::Pass || !matches!(event, Event::Held { .. }))
+            .collect();
         Call { policy, candidates, scripts, shares, noise, verdicts, leaves, alone, late, commit_takes }
     })
 }

@@ -81,6 +81,10 @@ fn in_order(case: &Case<'_>) -> Verdict {
                 hedged = Some(model).filter(|model| !asked.contains(model));
                 continue;
             }
+            AttemptKind::Escalation => {
+                hold!(before.is_none_or(|before| !before.outcome.was_made()), "{model} was asked on twice");
+                continue;
+            }
             AttemptKind::Batch => hold!(false, "{model} answered in a batch, and there are no jobs"),
             AttemptKind::Retry | AttemptKind::Probe => {}
         }
@@ -94,7 +98,9 @@ fn in_order(case: &Case<'_>) -> Verdict {
         }
     }
     let config = &case.seen.ask.config;
-    if config.models.is_none() && config.primary_model.is_none() && config.fallback_model.is_none() {
+    // Asked in turn, whoever is to be first comes before the order, and others out of it.
+    let in_turn = plan.route.cascade.as_ref().is_some_and(|cascade| cascade.together.is_some());
+    if !in_turn && config.models.is_none() && config.primary_model.is_none() && config.fallback_model.is_none() {
         // A hedge is out of turn; where its model is asked in its turn, too, with another key or as nobody
         // was asked before, the model keeps its place.
         let without = hedged.filter(|model| !asked.contains(model));
@@ -315,9 +321,10 @@ fn replay(happened: &[(u64, Happened<'_>)]) -> Verdict {
 
 /// Whoever answers is up, be it badly; a call that is its caller's fault was answered too.
 fn answers(attempt: &AttemptRecord) -> bool {
-    use AttemptOutcome::{Abstained, BadAnswer, CallersFault, Passed, TooLong};
+    use AttemptOutcome::{Abstained, BadAnswer, CallersFault, Held, Passed, TooLong};
     // One that a judge was looking at when its execution ended had answered.
-    attempt.judged.is_some() || matches!(attempt.outcome, Passed | BadAnswer | CallersFault | TooLong | Abstained)
+    attempt.judged.is_some()
+        || matches!(attempt.outcome, Passed | Held | BadAnswer | CallersFault | TooLong | Abstained)
 }
 
 /// What may count as a failure; whether the budget of a slow one was fair is not known.

@@ -12,6 +12,7 @@ mod places;
 mod record;
 mod refusal;
 mod truth;
+mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -184,7 +185,7 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
         }),
     );
     for case in &view.cases {
-        let verdicts: [(&'static str, Verdict); 10] = [
+        let verdicts: [(&'static str, Verdict); 11] = [
             ("Record", record::of(case)),
             ("Truth", truth::of(&view, case)),
             ("Isolation", isolation::of(&view, case)),
@@ -195,6 +196,7 @@ pub(crate) fn all(ran: &Ran) -> Vec<Violation> {
             ("Budgets", budget::of(&view, case)),
             ("Limits of streams", pace::of(case)),
             ("Judges", judges::of(&view, case)),
+            ("Turns", turns::of(case)),
         ];
         broken.extend(verdicts.into_iter().filter_map(|(invariant, verdict)| {
             verdict.err().map(|what| Violation { invariant, what, execution: Some(case.seen.id) })

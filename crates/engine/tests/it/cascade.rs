@@ -1,0 +1,159 @@
+//! Asking in turn: an answer is held while another model is asked, and what they agree in is given.
+
+use baton_core::{AttemptKind, AttemptOutcome, ErrorCode, NanoUsd, Via};
+use baton_engine::Call;
+use serde_json::{Value, json};
+
+use crate::house::{House, Open, read, sort, within};
+use crate::models::Says;
+
+/// `c` costs ten times what the others do.
+const BATON: &str = r#"
+[providers.sim]
+kind = "simulated"
+scenario = "scenario.toml"
+[models.a]
+id = "sim/a"
+price = { input = "1 USD/M", output = "1 USD/M" }
+[models.b]
+id = "sim/b"
+price = { input = "1 USD/M", output = "1 USD/M" }
+[models.c]
+id = "sim/c"
+price = { input = "10 USD/M", output = "10 USD/M" }
+"#;
+
+const SORT: &str = r#"
+models = ["a", "b", "c"]
+route = "cascade"
+[routing]
+right_usd = 0.04
+[labels]
+billing = "money"
+bug = "broken"
+how-to = "asks how"
+[objective]
+latency_ms = 1000
+[retry]
+max = 0
+[cache]
+ttl = "10s"
+"#;
+
+/// `a` is right in seven of nine cases, `b` in six, `c` in all; what they say is said after 3 ms.
+fn house(words: [&'static str; 3]) -> Open {
+    says(words.map(|word| Says::Text(3, word)))
+}
+
+fn says(says: [Says; 3]) -> Open {
+    let of = |policy: &str| House::sort(policy).with("baton.toml", BATON);
+    let snapshot = of(SORT).snapshot();
+    let answer = &snapshot.intents.values().next().unwrap().hashes.answer[..16];
+    let models: Vec<Value> = ["a", "b", "c"]
+        .map(|model| json!({ "model": format!("sim/{model}"), "inputTokens": 1000, "outputTokens": 0 }))
+        .into();
+    let right = json!({ "111": 100, "101": 40, "011": 20, "001": 20 });
+    let together = json!({ "answer": answer, "models": models, "right": right });
+    let house = of(SORT).with("intents/sort/cascade.json", &together.to_string()).open();
+    for (model, says) in ["a", "b", "c"].into_iter().zip(says) {
+        house.models.say(model, &[says]);
+    }
+    house
+}
+
+fn ends(house: &Open) -> Vec<(AttemptKind, AttemptOutcome)> {
+    let [record] = <[_; 1]>::try_from(house.records()).unwrap();
+    record.attempts.iter().map(|attempt| (attempt.kind, attempt.outcome)).collect()
+}
+
+fn label(name: &str) -> Value {
+    json!({ "label": name })
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_two_agree_a_third_is_not_asked() {
+    let house = house(["bug", "bug", "billing"]);
+    let delivered = house.execute(sort("it broke")).await.unwrap();
+    assert_eq!((&delivered.answer.output, delivered.answer.via), (&label("bug"), Via::Model));
+    assert_eq!(delivered.answer.reason.as_deref(), Some("2 of 2 asked in turn agree: sim/a, sim/b"));
+    assert_eq!((house.models.order(), house.now_ms()), (vec!["a".into(), "b".into()], 6));
+    let (primary, escalation) = (AttemptKind::Primary, AttemptKind::Escalation);
+    assert_eq!(ends(&house), [(primary, AttemptOutcome::Passed), (escalation, AttemptOutcome::Held)]);
+    // Both are paid for.
+    let [record] = <[_; 1]>::try_from(house.records()).unwrap();
+    let each: Vec<NanoUsd> = record.attempts.iter().map(|attempt| attempt.cost.unwrap()).collect();
+    assert!(each.iter().all(|cost| *cost > NanoUsd(0)) && record.cost == each.into_iter().sum());
+    assert_eq!(record.route.unwrap().to_string(), "the first of those who are asked in turn");
+    // What is remembered is what was given.
+    let again = house.execute(sort("it broke")).await.unwrap();
+    assert_eq!((&again.answer.output, again.answer.via), (&label("bug"), Via::CacheExact));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_they_differ_the_dear_one_is_asked_and_the_likelier_answer_is_given() {
+    for (says, given, reason) in [
+        (["bug", "billing", "billing"], "billing", "2 of 3 asked in turn agree: sim/b, sim/c"),
+        (["bug", "billing", "bug"], "bug", "2 of 3 asked in turn agree: sim/a, sim/c"),
+        // It is always right, as far as is known.
+        (["bug", "billing", "how-to"], "how-to", "of 3 asked in turn sim/c is the likeliest to be right"),
+    ] {
+        let house = house(says);
+        let delivered = house.execute(sort("it broke")).await.unwrap();
+        assert_eq!(delivered.answer.output, label(given));
+        assert_eq!(delivered.answer.reason.as_deref(), Some(reason));
+        assert_eq!(house.models.order(), ["a", "b", "c"]);
+        let passed = ends(&house).iter().filter(|(_, end)| *end == AttemptOutcome::Passed).count();
+        assert_eq!(passed, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_is_given_where_nobody_else_is_heard() {
+    for b in [Says::Status(3, 500), Says::Text(3, "I would rather not say."), Says::Hangs] {
+        let house = says([Says::Text(3, "bug"), b, Says::Text(3, "billing")]);
+        let delivered = house.execute(sort("it broke")).await.unwrap();
+        assert_eq!(delivered.answer.output, label("bug"));
+        assert!(house.now_ms() <= 1000 && house.models.open() == 0, "at {} ms", house.now_ms());
+        assert!(!house.models.order().contains(&"c".to_owned()), "{:?}", house.models.order());
+        let reason = delivered.answer.reason.as_deref().unwrap();
+        assert!(reason.starts_with("sim/a alone was asked, in turn; sim/b "), "{reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_answers_in_the_firsts_place_is_held_as_it_would_be() {
+    let house = house(["no idea", "bug", "bug"]);
+    let delivered = house.execute(sort("it broke")).await.unwrap();
+    assert_eq!(delivered.answer.output, label("bug"));
+    let first = (AttemptKind::Primary, AttemptOutcome::BadAnswer);
+    assert_eq!((ends(&house)[0], ends(&house)[1].0), (first, AttemptKind::Fallback));
+    let house = self::house(["no idea", "neither", "nor I"]);
+    let error = house.execute(sort("it broke")).await.unwrap_err();
+    assert_eq!(error.failure.code, ErrorCode::NoAcceptableAnswer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_names_models_is_answered_by_the_first() {
+    let house = house(["bug", "billing", "billing"]);
+    house.execute(within(sort("it broke"), json!({ "models": ["c", "a"] }))).await.unwrap();
+    assert_eq!(house.models.order(), ["c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_begins_when_it_is_known_who_is_given() {
+    let house = house(["bug", "billing", "billing"]);
+    let call = Call { stream: true, ..sort("it broke") };
+    let read = read(house.orchestrator.start(call).events).await;
+    assert_eq!(read, ["start sim/b", "billing", "end model"]);
+    assert_eq!(house.now_ms(), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_evidence_it_is_as_written() {
+    let house = House::sort(SORT).with("baton.toml", BATON).open();
+    house.models.say("a", &[Says::Text(3, "bug")]);
+    let delivered = house.execute(sort("it broke")).await.unwrap();
+    assert_eq!(house.models.order(), ["a"]);
+    let reason = delivered.answer.reason.as_deref().unwrap();
+    assert_eq!(reason, "first in the intent's order: there is no evidence yet to route `cascade` by");
+}
