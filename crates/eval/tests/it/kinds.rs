@@ -133,7 +133,8 @@ fn reasons_show_no_content_where_privacy_forbids_to_store_it() {
     let mut named = json!({ "company": "a", "date": null, "total": "1" });
     named[secret] = json!(1);
     let schema = checks.judge_output(&named, &json!({})).swap_remove(0).reason;
-    let hidden = "(hidden by privacy): is not a property of the schema, which has `company`, `date`, `address`, `total`";
+    let hidden =
+        "(hidden by privacy): is not a property of the schema, which has `company`, `date`, `address`, `total`";
     assert_eq!(schema.as_deref(), Some(hidden));
     let output = json!({ "company": secret, "date": [secret], "total": "1" });
     for finish in [Finish::Complete, Finish::Refused] {
