@@ -1,5 +1,6 @@
 //! A prompt: split into messages before rendering, values never rendered again.
 
+use std::cell::LazyCell;
 use std::fmt;
 
 use minijinja::value::{Serde, ValueKind};
@@ -13,6 +14,9 @@ pub(crate) const RESERVED: [&str; 5] = ["input", "labels", "output_schema", "exa
 
 /// Those of them that are the same in every call.
 pub(crate) const CONSTANTS: [&str; 3] = ["labels", "output_schema", "examples"];
+
+/// Templates that say a text as it is: those of most prompts, of which nothing needs rendering then.
+const AS_IT_IS: [&str; 2] = ["{{ input }}", "{{ input | text }}"];
 
 /// Who speaks in a section of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub struct Prompt {
     roles: Vec<PromptRole>,
     /// The text of sections that are the same in every call, by section; rendered at load.
     fixed: Vec<Option<String>>,
+    /// Which sections are one of [`AS_IT_IS`].
+    as_it_is: Vec<bool>,
     /// User and assistant turns, rendered at load.
     shots: Vec<(String, String)>,
 }
@@ -83,13 +89,14 @@ impl Prompt {
         environment.set_formatter(write_value);
         environment.add_filter("tojson", |value: Var| to_json(&value));
         environment.add_filter("text", |value: Var| value.as_str().map_or_else(|| as_text(&value), str::to_owned));
-        let mut roles = Vec::new();
+        let (mut roles, mut as_it_is) = (Vec::new(), Vec::new());
         for (section, (role, template)) in sections.into_iter().enumerate() {
             roles.push(role);
+            as_it_is.push(AS_IT_IS.contains(&template.as_str()));
             let added = environment.add_template_owned(section.to_string(), template);
             added.map_err(|e| template_error(section, &roles, &e))?;
         }
-        Ok(Self { environment, fixed: vec![None; roles.len()], roles, shots: Vec::new() })
+        Ok(Self { environment, fixed: vec![None; roles.len()], as_it_is, roles, shots: Vec::new() })
     }
 
     /// Gives the templates what is the same in every call: `labels`, `output_schema` and `examples`;
@@ -136,7 +143,7 @@ impl Prompt {
     }
 
     pub(crate) fn messages_at(&self, input: &Value) -> Result<Vec<(PromptRole, String)>, TemplateError> {
-        let context = context(input);
+        let context = LazyCell::new(|| context(input));
         let last_user = self.last_user();
         let mut messages = Vec::with_capacity(self.roles.len() + 2 * self.shots.len());
         for (n, role) in self.roles.iter().enumerate() {
@@ -146,7 +153,12 @@ impl Prompt {
                     messages.push((PromptRole::Assistant, assistant.clone()));
                 }
             }
-            messages.push((*role, self.section(n, &context)?));
+            let text = match (&self.fixed[n], input) {
+                (Some(text), _) => text.clone(),
+                (None, Value::String(text)) if self.as_it_is[n] => text.clone(),
+                (None, _) => self.section(n, &context)?,
+            };
+            messages.push((*role, text));
         }
         Ok(messages)
     }
@@ -163,9 +175,6 @@ impl Prompt {
     }
 
     fn section(&self, n: usize, variables: &Var) -> Result<String, TemplateError> {
-        if let Some(Some(text)) = self.fixed.get(n) {
-            return Ok(text.clone());
-        }
         let template = self.environment.get_template(&n.to_string());
         template.and_then(|t| t.render(variables.clone())).map_err(|e| template_error(n, &self.roles, &e))
     }
@@ -262,4 +271,29 @@ fn template_error(section: usize, roles: &[PromptRole], error: &minijinja::Error
         Some(source.split_inclusive('\n').take(line - 1).map(str::len).sum())
     });
     TemplateError { section, at: at.unwrap_or(0), message: what, role, line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_needs_no_rendering_is_what_rendering_makes_of_it() {
+        for template in AS_IT_IS.into_iter().chain(["{{ input }}.", " {{ input | text }}\n"]) {
+            let prompt = Prompt::compile(vec![(PromptRole::User, template.to_owned())]).unwrap();
+            assert_eq!(prompt.as_it_is, [AS_IT_IS.contains(&template)]);
+            for input in [
+                json!(""),
+                json!(" <b>&amp;\n\"{{ input }}\" é\n"),
+                json!({"ticket": "one"}),
+                json!({"a": 1, "input": "b"}),
+                json!([1]),
+                json!(1.5),
+                json!(null),
+            ] {
+                let rendered = prompt.render(&json!({ "input": input.clone() }));
+                assert_eq!(prompt.messages(&input), rendered, "{template}: {input}");
+            }
+        }
+    }
 }

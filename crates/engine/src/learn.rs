@@ -226,10 +226,10 @@ async fn known(
     (team, labels): (&TeamId, &[Label]),
 ) -> Result<Known, StoreError> {
     let (store, since_us) = (&engine.store, engine.clock.unix_us() - WINDOW_US);
-    let evidence = store.evidence(team, &plan.hashes.lineage, since_us).await?;
+    let said_by_judges = store.evidence(team, &plan.hashes.lineage, since_us).await?;
     // Of several judges of one answer the latest counts.
     let scores: HashMap<ExecutionId, f64> =
-        evidence.scores.iter().filter_map(|score| Some((score.execution, score.result.value()?))).collect();
+        said_by_judges.iter().filter_map(|score| Some((score.execution, score.result.value()?))).collect();
     if pass.features.len() > FEATURES_MAX {
         pass.features.clear();
     }
@@ -261,7 +261,7 @@ async fn known(
     }
     let said: HashMap<ExecutionId, (bool, Option<f64>)> =
         labels.iter().map(|label| (label.execution, (label.pass, label.probability))).collect();
-    let judged = evidence.scores.iter().filter_map(|score| {
+    let judged = said_by_judges.iter().filter_map(|score| {
         let label = said.get(&score.execution).and_then(|(good, pi)| Some((*good, (*pi)?)));
         let value = score.result.value()?;
         Some(JudgedAnswer { value, probability: score.probability, drawn: score.drawn, label })
@@ -273,7 +273,8 @@ async fn known(
         let shown = shown(plan, record).filter(|shown| shown.given != GivenOn::Nothing)?;
         Some(shown.features.with_judge(judge))
     });
-    Ok(Known { labels: labelled, judged: judged.collect(), answered: evidence.answered, traffic: traffic.collect() })
+    let answered = store.answered(team, (&plan.name, &plan.hashes.lineage), since_us).await?;
+    Ok(Known { labels: labelled, judged: judged.collect(), answered, traffic: traffic.collect() })
 }
 
 /// What an answer showed of itself.

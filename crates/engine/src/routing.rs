@@ -149,7 +149,7 @@ async fn gathered(
             labelled.push(RoutedOutcome { model, at_us: label.at_us, good: f64::from(label.pass), weight: 1.0 / pi });
         }
     }
-    let scores = store.evidence(team, &plan.hashes.lineage, now_us - WINDOW_US).await?.scores;
+    let scores = store.evidence(team, &plan.hashes.lineage, now_us - WINDOW_US).await?;
     let said: HashMap<ExecutionId, bool> = labels.iter().map(|label| (label.execution, label.pass)).collect();
     let both = scores.iter().filter_map(|score| Some((score.result.value()?, *said.get(&score.execution)?)));
     let mut judged = Vec::new();

@@ -29,7 +29,7 @@ pub use report::{ExecutionFilter, Report, ReportQuery};
 pub use reviews::{Label, LabelQuery, RESERVATION_US, ReviewAct, ReviewError, ReviewFilter, Reviewer};
 pub use spend::{REPEATS_KEPT, Repeat, Spend};
 pub use store::{
-    CalibrationVersion, DriftEntry, ErasedCounts, Evidence, Ingestion, Past, Retention, RolloutEntry, SemanticChanges,
+    CalibrationVersion, DriftEntry, ErasedCounts, Ingestion, Past, Retention, RolloutEntry, SemanticChanges,
     SemanticEntry, SemanticEvidence, Store,
 };
 pub use tally::{BatchTally, CallTally, ModelTally, Tally};

@@ -47,8 +47,8 @@ pub(super) struct Short {
 /// What was said of these answers since, in the last 30 days.
 pub(super) async fn read(store: &Store, asked: &Asked<'_>) -> Result<Result<Reference, Short>, StoreError> {
     let since_us = asked.since_us.max(asked.now_us - WINDOW_US);
-    let evidence = store.evidence(asked.team, asked.lineage, since_us).await?;
-    let values: Vec<f64> = evidence.scores.iter().filter_map(|score| drawn(score, asked.evaluator)).collect();
+    let scores = store.evidence(asked.team, asked.lineage, since_us).await?;
+    let values: Vec<f64> = scores.iter().filter_map(|score| drawn(score, asked.evaluator)).collect();
     let of = |what| move |needs: baton_stats::Needs| Short { what, needed: needs.needed, has: needs.has };
     if let Err(short) = Cusum::new(&values).map_err(of("scores")) {
         return Ok(Err(short));
@@ -59,13 +59,13 @@ pub(super) async fn read(store: &Store, asked: &Asked<'_>) -> Result<Result<Refe
         Ok(monitor) => monitor,
         Err(short) => return Ok(Err(short)),
     };
-    let own = evidence.scores.iter().filter(|score| score.evaluator == asked.evaluator);
+    let own = scores.iter().filter(|score| score.evaluator == asked.evaluator);
     let said: HashMap<ExecutionId, f64> = own.filter_map(|s| Some((s.execution, s.result.value()?))).collect();
     let judged = labels.iter().rev().filter_map(|label| {
         let passed = *said.get(&label.execution)? >= PASSES_FROM;
         Some(Gold { execution: label.execution, passed })
     });
-    let scores_us = evidence.scores.last().map_or(since_us, |score| score.at_us);
+    let scores_us = scores.last().map_or(since_us, |score| score.at_us);
     Ok(Ok(Reference { monitor, gold: judged.take(GOLD_MAX).collect(), scores_us }))
 }
 

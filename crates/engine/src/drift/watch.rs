@@ -116,9 +116,9 @@ async fn begin(engine: &Engine, watched: &Watched, watch: &mut Watch) -> Result<
 async fn scores(engine: &Engine, watched: &Watched, watch: &mut Watch) -> Result<bool, StoreError> {
     let Some(watching) = &mut watch.state.watching else { return Ok(false) };
     let (team, lineage) = &watched.of;
-    let evidence = engine.store.evidence(team, lineage, watching.scores_us + 1).await?;
+    let scores = engine.store.evidence(team, lineage, watching.scores_us + 1).await?;
     let before = watching.alarm.is_some();
-    for score in &evidence.scores {
+    for score in &scores {
         watching.scores_us = score.at_us;
         let Some(value) = reference::drawn(score, &watched.evaluator) else { continue };
         watching.monitor.score(value);

@@ -81,7 +81,7 @@ impl Evidence {
         if self.mark != Some(mark) {
             labels = by_team(store, plan, now_us).await?.remove(team).unwrap_or_default();
         }
-        let scores = store.evidence(team, &plan.hashes.lineage, self.scores_us - SCORES_LATE_US).await?.scores;
+        let scores = store.evidence(team, &plan.hashes.lineage, self.scores_us - SCORES_LATE_US).await?;
         let mut news = false;
         loop {
             let page = store.records_after((team, &plan.name), self.began_us, self.place).await?;

@@ -60,7 +60,7 @@ impl Reader {
     }
 
     /// The digests of entries written since the last time, in order; not of all.
-    pub(crate) fn take_digests(&self) -> VecDeque<(u64, Digest)> {
+    pub(crate) fn take_digests(&self) -> VecDeque<(u64, Box<Digest>)> {
         self.shared.take_digests()
     }
 

@@ -21,7 +21,7 @@ pub(crate) type AckSender = oneshot::Sender<Result<(), JournalError>>;
 pub(crate) struct Pending {
     pub(crate) frame: Vec<u8>,
     pub(crate) ack: AckSender,
-    pub(crate) digest: Option<Digest>,
+    pub(crate) digest: Option<Box<Digest>>,
 }
 
 /// Digests that wait for ingestion; entries past it go without.
@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     wake: Condvar,
     segments: Mutex<BTreeMap<u64, Segment>>,
     /// Of acknowledged entries, with their sequence, in order.
-    digests: Mutex<VecDeque<(u64, Digest)>>,
+    digests: Mutex<VecDeque<(u64, Box<Digest>)>>,
     /// Bytes of all segments and of the queue.
     bytes: AtomicU64,
     /// The sequence of the last acknowledged entry.
@@ -63,10 +63,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Of a record that gives nothing but rows and sums: what is drawn for review is read whole.
-fn digest(entry: &Entry) -> Option<Digest> {
+/// Of a record that gives nothing but rows and sums: what is drawn for review is read whole. Boxed: it goes
+/// through three queues.
+fn digest(entry: &Entry) -> Option<Box<Digest>> {
     match entry {
-        Entry::Finished(record) if record.review.is_none() => Some(Digest::of(record)),
+        Entry::Finished(record) if record.review.is_none() => Some(Box::new(Digest::of(record))),
         _ => None,
     }
 }
@@ -248,13 +249,13 @@ impl Shared {
     }
 
     /// Hands over what ingestion would else parse: before it can read the entries.
-    pub(crate) fn give_digests(&self, given: &mut Vec<(u64, Digest)>) {
+    pub(crate) fn give_digests(&self, given: &mut Vec<(u64, Box<Digest>)>) {
         let mut digests = lock(&self.digests);
         let room = DIGESTS_MAX.saturating_sub(digests.len());
         digests.extend(given.drain(..).take(room));
     }
 
-    pub(crate) fn take_digests(&self) -> VecDeque<(u64, Digest)> {
+    pub(crate) fn take_digests(&self) -> VecDeque<(u64, Box<Digest>)> {
         std::mem::take(&mut *lock(&self.digests))
     }
 

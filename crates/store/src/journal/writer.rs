@@ -44,7 +44,7 @@ struct Current {
 struct Group {
     bytes: Vec<u8>,
     acks: Vec<AckSender>,
-    digests: Vec<(u64, Digest)>,
+    digests: Vec<(u64, Box<Digest>)>,
 }
 
 impl Writer {

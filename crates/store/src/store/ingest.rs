@@ -172,7 +172,7 @@ struct Worker {
     /// Read, and not written yet.
     pending: Vec<Raw>,
     /// Of entries from the first pending one on; not of all.
-    digests: VecDeque<(u64, Digest)>,
+    digests: VecDeque<(u64, Box<Digest>)>,
     /// Where `pending` was read from.
     before: Reader,
 }
@@ -276,7 +276,7 @@ impl Worker {
         let until = self.pending.iter().skip(1).position(|raw| raw.kind == Kind::Erased as u8);
         let count = until.map_or(self.pending.len(), |others| others + 1).min(BATCH_ENTRIES);
         let bytes: usize = self.pending[..count].iter().map(|raw| raw.payload.len()).sum();
-        let mut batch = Batch::new(&self.pending[..count], &mut self.digests);
+        let batch = Batch::new(&self.pending[..count], &mut self.digests);
         for feedback in &batch.feedback {
             self.others.control.add_feedback(feedback).await?;
         }
@@ -308,10 +308,11 @@ impl Worker {
     /// Deletes a few records, lets ingestion go on, and so on.
     async fn prune(&mut self, retention: &Retention, now_us: i64) -> Result<u64, StoreError> {
         let mut pruned = 0;
-        for intent in prune::intents(&mut self.writer).await? {
-            let cutoff_us = retention.cutoff_us(&intent, now_us);
+        let mut last = prune::Whose::default();
+        while let Some(whose) = prune::next(&mut self.writer, &last).await? {
+            let cutoff_us = retention.cutoff_us(&whose.1, now_us);
             loop {
-                let old = prune::some_old(&mut self.writer, &intent, cutoff_us).await?;
+                let old = prune::some_old(&mut self.writer, &whose, cutoff_us).await?;
                 if old.is_empty() {
                     break;
                 }
@@ -320,6 +321,7 @@ impl Worker {
                 pruned += old.len() as u64;
                 self.catch_up().await?;
             }
+            last = whose;
         }
         prune::forget_repeats(&mut self.writer, now_us).await?;
         prune::forget_erasures(&mut self.writer, retention.cutoff_us("", now_us)).await?;

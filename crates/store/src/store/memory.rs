@@ -1,13 +1,13 @@
 //! The store without a folder: every question is answered from the journal in memory.
 
-use baton_core::{ExecutionId, Record, ReviewItem, Score, TeamId, Via};
+use baton_core::{ExecutionId, IntentName, Record, ReviewItem, Score, TeamId, Via};
 
 use super::rows;
 use crate::digest::Digest;
 use crate::journal::Memory;
 use crate::report::PAGE_MAX;
 use crate::spend::{Spends, repeat};
-use crate::{Entry, Evidence, ExecutionFilter, Feedback, Repeat, Report, ReportQuery, Spend, Tally};
+use crate::{Entry, ExecutionFilter, Feedback, Repeat, Report, ReportQuery, Spend, Tally};
 
 /// Calls `look` with each record, the newest first, until it returns false.
 fn each_record(memory: &Memory, mut look: impl FnMut(&Record) -> bool) {
@@ -139,13 +139,12 @@ pub(crate) fn scores(memory: &Memory, wanted: impl Fn(&Score) -> bool) -> Vec<Sc
     found
 }
 
-pub(crate) fn evidence(memory: &Memory, team: &TeamId, lineage: &str, since_us: i64) -> Evidence {
+pub(crate) fn answered(memory: &Memory, team: &TeamId, (intent, lineage): (&IntentName, &str), since_us: i64) -> u64 {
     let mut answered = 0;
     each_record(memory, |record| {
-        let of = record.team == *team && record.lineage == lineage && record.started_at_us >= since_us;
-        answered += u64::from(of && record.via == Some(Via::Model));
+        let of = record.team == *team && record.intent.as_ref() == Some(intent) && record.lineage == lineage;
+        answered += u64::from(of && record.started_at_us >= since_us && record.via == Some(Via::Model));
         true
     });
-    let wanted = |score: &Score| score.team == *team && score.lineage == lineage && score.at_us >= since_us;
-    Evidence { answered, scores: scores(memory, wanted) }
+    answered
 }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use baton_config::StoreSpec;
-use baton_core::{ExecutionId, Record, Score, ScoreResult, TeamId};
+use baton_core::{ExecutionId, IntentName, Record, Score, ScoreResult, TeamId};
 
 use crate::keys::KeyCache;
 use crate::{
@@ -51,7 +51,6 @@ use records::Records;
 use reviews::MemoryReviews;
 use rollouts::MemoryRollouts;
 pub use rollouts::RolloutEntry;
-pub use scores::Evidence;
 use semantic::Semantic;
 pub use semantic::{SemanticChanges, SemanticEntry, SemanticEvidence};
 
@@ -306,16 +305,35 @@ impl Store {
         }
     }
 
-    /// What the executions of a team's lineage say of its quality, of those that started (and were
-    /// judged) at or after `since_us`.
+    /// What judges said of the answers of a team's lineage at or after `since_us`, the oldest first; of
+    /// each execution and evaluator one.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn evidence(&self, team: &TeamId, lineage: &str, since_us: i64) -> Result<Evidence, StoreError> {
+    pub async fn evidence(&self, team: &TeamId, lineage: &str, since_us: i64) -> Result<Vec<Score>, StoreError> {
+        let wanted = |score: &Score| score.team == *team && score.lineage == lineage && score.at_us >= since_us;
         match (&self.0.disk, self.0.journal.as_memory()) {
             (Some(disk), _) => disk.records.evidence(team, lineage, since_us).await,
-            (None, Some(memory)) => Ok(memory::evidence(memory, team, lineage, since_us)),
-            (None, None) => Ok(Evidence::default()),
+            (None, Some(memory)) => Ok(memory::scores(memory, wanted)),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    /// How many of a team's executions of an intent's lineage that started at or after `since_us` a
+    /// model answered.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn answered(
+        &self,
+        team: &TeamId,
+        (intent, lineage): (&IntentName, &str),
+        since_us: i64,
+    ) -> Result<u64, StoreError> {
+        match (&self.0.disk, self.0.journal.as_memory()) {
+            (Some(disk), _) => disk.records.answered(team, (intent, lineage), since_us).await,
+            (None, Some(memory)) => Ok(memory::answered(memory, team, (intent, lineage), since_us)),
+            (None, None) => Ok(0),
         }
     }
 
@@ -387,8 +405,8 @@ impl Inner {
     /// judged it, that it was skipped.
     async fn close_unscored(&self) -> Result<(), StoreError> {
         let Some(disk) = &self.disk else { return Ok(()) };
-        for id in disk.records.unscored().await? {
-            let Some(record) = disk.records.any(id).await? else { continue };
+        for (team, id) in disk.records.unscored().await? {
+            let Some(record) = disk.records.execution(&team, id).await? else { continue };
             let (Some(intent), Some(probability)) = (record.intent, record.judged) else { continue };
             let reason = "the server ended before the answer was judged".to_owned();
             let score = Score {

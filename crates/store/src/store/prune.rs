@@ -39,27 +39,30 @@ const FINE_US: i64 = 48 * HOUR_US;
 /// The row and the id of a record.
 pub(crate) type Old = (i64, Vec<u8>);
 
-/// Every intent that has records; '' are raw model calls. Jumps from one to the next in the index.
-pub(crate) async fn intents(writer: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
-    let found = sqlx::query_scalar(
-        "WITH RECURSIVE each (intent) AS (
-             SELECT min(intent) FROM executions
-             UNION ALL
-             SELECT (SELECT min(intent) FROM executions WHERE intent > each.intent) FROM each WHERE each.intent IS NOT NULL
-         ) SELECT intent FROM each WHERE intent IS NOT NULL",
-    );
-    found.fetch_all(writer).await.map_err(StoreError::database("list the intents that have records"))
+/// A team and an intent of its calls; '' are raw model calls.
+pub(crate) type Whose = (String, String);
+
+/// The next that has records: one jump in the index.
+pub(crate) async fn next(writer: &mut SqliteConnection, after: &Whose) -> Result<Option<Whose>, StoreError> {
+    sqlx::query_as("SELECT team, intent FROM executions WHERE (team, intent) > (?, ?) ORDER BY team, intent LIMIT 1")
+        .bind(&after.0)
+        .bind(&after.1)
+        .fetch_optional(writer)
+        .await
+        .map_err(StoreError::database("look for intents that have records"))
 }
 
-/// A few records of an intent that are older than the cut-off, the oldest first.
+/// A few of a team's records of an intent that are older than the cut-off, the oldest first.
 pub(crate) async fn some_old(
     writer: &mut SqliteConnection,
-    intent: &str,
+    (team, intent): &Whose,
     cutoff_us: i64,
 ) -> Result<Vec<Old>, StoreError> {
     sqlx::query_as(
-        "SELECT row, id FROM executions WHERE intent = ? AND started_at_us < ? ORDER BY started_at_us LIMIT ?",
+        "SELECT row, id FROM executions WHERE team = ? AND intent = ? AND started_at_us < ?
+         ORDER BY started_at_us LIMIT ?",
     )
+    .bind(team)
     .bind(intent)
     .bind(cutoff_us)
     .bind(SOME)

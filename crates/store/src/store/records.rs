@@ -92,19 +92,8 @@ impl Records {
 
     pub(crate) async fn execution(&self, team: &TeamId, id: ExecutionId) -> Result<Option<Record>, StoreError> {
         let body: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT record FROM executions JOIN bodies USING (row) WHERE id = ? AND team = ?")
-                .bind(id.as_bytes().as_slice())
+            sqlx::query_scalar("SELECT record FROM executions JOIN bodies USING (row) WHERE team = ? AND id = ?")
                 .bind(team.as_str())
-                .fetch_optional(&self.0)
-                .await
-                .map_err(StoreError::database("look up an execution"))?;
-        body.map(|body| unpack(&body)).transpose()
-    }
-
-    /// A record, whosever it is: for the store's own housekeeping.
-    pub(super) async fn any(&self, id: ExecutionId) -> Result<Option<Record>, StoreError> {
-        let body: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT record FROM executions JOIN bodies USING (row) WHERE id = ?")
                 .bind(id.as_bytes().as_slice())
                 .fetch_optional(&self.0)
                 .await
@@ -190,12 +179,67 @@ impl Records {
     /// Streams without a final record.
     pub(crate) async fn opened(&self) -> Result<Vec<Opened>, StoreError> {
         let entries: Vec<String> = sqlx::query_scalar(
-            "SELECT entry FROM opened WHERE NOT EXISTS (SELECT 1 FROM executions WHERE executions.id = opened.id)",
+            "SELECT entry FROM opened WHERE NOT EXISTS
+             (SELECT 1 FROM executions WHERE team = entry ->> 'team' AND executions.id = opened.id)",
         )
         .fetch_all(&self.0)
         .await
         .map_err(StoreError::database("read open executions"))?;
         let parsed = entries.iter().map(|entry| serde_json::from_str(entry));
         parsed.collect::<Result<_, _>>().map_err(StoreError::corrupt("an open execution"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use baton_config::{Durability, StoreSpec};
+    use sqlx::Connection as _;
+
+    use super::super::tests::{id, record};
+    use crate::Store;
+
+    use super::*;
+
+    const OLD: &str = "INSERT INTO executions VALUES (?, ?, ?, 'classify-ticket', ?, 1, 'succeeded', 'model', 'b/free', \
+                       NULL, 0, 1, 1, 1, ?, ?, NULL)";
+
+    /// A database as it was before its executions had two keys, with these records.
+    async fn make_old(dir: &Path, records: &[Record]) {
+        let mut migrator = sqlx::migrate!("migrations/records");
+        migrator.migrations =
+            migrator.migrations.iter().filter(|one| one.version < 50).cloned().collect::<Cow<'_, _>>();
+        let mut writer = connect_writer(dir).await.unwrap();
+        migrator.run(&mut writer).await.unwrap();
+        for (row, record) in (1_i64..).zip(records) {
+            let insert = sqlx::query(OLD).bind(row).bind(record.execution.as_bytes().as_slice());
+            let insert = insert.bind(record.team.as_str()).bind(record.started_at_us).bind(&record.lineage);
+            insert.bind(record.judged).execute(&mut writer).await.unwrap();
+            let body = super::super::pack::Packer::default().pack(&serde_json::to_vec(record).unwrap());
+            let insert = sqlx::query("INSERT INTO bodies VALUES (?, ?)").bind(row).bind(body);
+            insert.execute(&mut writer).await.unwrap();
+        }
+        writer.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_older_database_is_carried_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = StoreSpec { dir: dir.path().to_owned(), durability: Durability::Process };
+        let mut records: Vec<Record> = (1..4).map(|n| Record { lineage: "line".into(), ..record(n) }).collect();
+        records[0].team = TeamId::new("sales");
+        records[1].judged = Some(0.5);
+        make_old(dir.path(), &records).await;
+        let store = Store::open(&spec).await.unwrap();
+        let team = &records[1].team;
+        let listed = store.executions(team, ExecutionFilter { limit: 9, ..ExecutionFilter::default() }).await.unwrap();
+        assert_eq!(listed, [records[2].clone(), records[1].clone()]);
+        assert_eq!(store.execution(&records[0].team, id(1)).await.unwrap().as_ref(), Some(&records[0]));
+        let intent = IntentName::new("classify-ticket");
+        assert_eq!(store.answered(team, (&intent, "line"), records[1].started_at_us).await.unwrap(), 2);
+        assert_eq!(store.scores_of(team, records[1].execution).await.unwrap().len(), 1, "it was drawn, and not judged");
+        let old = crate::Retention { intents: Default::default(), others: Duration::ZERO };
+        assert_eq!(store.prune(old, records[2].started_at_us).await.unwrap(), 2, "one of each team");
     }
 }

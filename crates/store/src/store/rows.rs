@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, LazyLock};
 
-use baton_core::{ErrorCode, ExecutionId, Record, ReviewItem, Score};
+use baton_core::{ExecutionId, Record, ReviewItem, Score};
+use bytes::Bytes;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, Sqlite, Transaction};
@@ -24,9 +25,8 @@ pub(crate) const SPAN_US: i64 = 5 * 60 * 1_000_000;
 /// A record on its way into the database.
 struct Row {
     sequence: i64,
-    record: Digest,
-    /// Taken once it is written.
-    body: Vec<u8>,
+    record: Box<Digest>,
+    body: Bytes,
 }
 
 /// Entries, sorted by where they go.
@@ -46,11 +46,9 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Parses what has no digest, and compresses: the work that needs no database. Digests are in the
-    /// order of the entries; those of the entries are taken.
-    pub(crate) fn new(entries: &[Raw], digests: &mut VecDeque<(u64, Digest)>) -> Self {
-        let mut batch = Self::default();
-        let mut packer = Packer::default();
+    /// Parses what has no digest. Digests are in the order of the entries; those of the entries are taken.
+    pub(crate) fn new(entries: &[Raw], digests: &mut VecDeque<(u64, Box<Digest>)>) -> Self {
+        let mut batch = Self { rows: Vec::with_capacity(entries.len()), ..Self::default() };
         for raw in entries {
             batch.last = raw.sequence;
             let sequence = raw.sequence.cast_signed();
@@ -58,13 +56,13 @@ impl Batch {
                 digests.pop_front();
             }
             if let Some((_, record)) = digests.pop_front_if(|(of, _)| *of == raw.sequence) {
-                batch.add(sequence, record, packer.pack(&raw.payload));
+                batch.add(sequence, record, raw);
                 continue;
             }
             match raw.entry() {
                 Ok(Entry::Finished(record)) => {
                     batch.reviews.extend(drawn(&record));
-                    batch.add(sequence, Digest::of(&record), packer.pack(&raw.payload));
+                    batch.add(sequence, Box::new(Digest::of(&record)), raw);
                 }
                 Ok(Entry::Opened(opened)) => {
                     batch.opened.insert(opened.execution, opened);
@@ -82,27 +80,28 @@ impl Batch {
         batch
     }
 
-    fn add(&mut self, sequence: i64, record: Digest, body: Vec<u8>) {
+    fn add(&mut self, sequence: i64, record: Box<Digest>, raw: &Raw) {
         self.opened.remove(&record.execution);
-        self.rows.push(Row { sequence, record, body });
+        self.rows.push(Row { sequence, record, body: raw.payload.clone() });
     }
 
-    /// Writes everything, and that it was written, or nothing. Gives its bodies away.
-    pub(crate) async fn write(&mut self, writer: &mut SqliteConnection) -> Result<(), StoreError> {
+    /// Writes everything, and that it was written, or nothing.
+    pub(crate) async fn write(&self, writer: &mut SqliteConnection) -> Result<(), StoreError> {
         let failed = StoreError::database("ingest records");
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
         self.write_in(&mut transaction).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)
     }
 
-    async fn write_in(&mut self, transaction: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
+    async fn write_in(&self, transaction: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
         let mut tallies: HashMap<(i64, &str, &str), Tally> = HashMap::new();
-        let mut left = self.rows.as_mut_slice();
+        let mut packer = Packer::default();
+        let mut left = self.rows.as_slice();
         while let Some(count) = next_rows(left.len()) {
-            let (rows, others) = left.split_at_mut(count);
+            let (rows, others) = left.split_at(count);
             left = others;
-            let mut rows = insert_executions(transaction, rows).await?;
-            insert_bodies(transaction, &mut rows).await?;
+            let rows = insert_executions(transaction, rows).await?;
+            insert_bodies(transaction, &rows, &mut packer).await?;
             insert_repeats(transaction, &rows).await?;
             for row in rows {
                 let record = &row.record;
@@ -130,7 +129,8 @@ impl Batch {
             insert.bind(id.as_bytes().as_slice()).bind(entry).execute(&mut **transaction).await?;
         }
         // Correlated: a plain IN would read every execution there is.
-        let closed = "DELETE FROM opened WHERE EXISTS (SELECT 1 FROM executions WHERE executions.id = opened.id)";
+        let closed = "DELETE FROM opened WHERE EXISTS
+                      (SELECT 1 FROM executions WHERE team = entry ->> 'team' AND executions.id = opened.id)";
         sqlx::query(closed).execute(&mut **transaction).await?;
         scores::insert(transaction, &self.scores).await?;
         for (row, event) in &self.events {
@@ -162,7 +162,7 @@ fn intent(record: &Digest) -> &str {
     record.intent.as_ref().map_or("", |intent| intent.as_str())
 }
 
-/// An `INSERT` of some columns, named where some were added, with the texts of [`ROWS`]. It leaves what it
+/// An `INSERT` of all columns, with the texts of [`ROWS`]. It leaves what it
 /// inserted before it failed: to undo that, SQLite would copy every page that it changes.
 struct Insert {
     into: &'static str,
@@ -170,11 +170,7 @@ struct Insert {
     texts: [Arc<str>; ROWS.len()],
 }
 
-static EXECUTIONS: LazyLock<Insert> = LazyLock::new(|| {
-    let into = "executions (row, id, team, intent, started_at_us, duration_us, status, via, model, error, cost, \
-                cost_known, input_tokens, output_tokens, lineage, judged, subject)";
-    Insert::new(into, 17)
-});
+static EXECUTIONS: LazyLock<Insert> = LazyLock::new(|| Insert::new("executions", 10));
 static BODIES: LazyLock<Insert> = LazyLock::new(|| Insert::new("bodies", 2));
 
 impl Insert {
@@ -205,19 +201,19 @@ impl Insert {
 /// where the plain statement meets one, of those from that one on.
 async fn insert_executions<'a>(
     transaction: &mut Transaction<'_, Sqlite>,
-    rows: &'a mut [Row],
-) -> Result<Vec<&'a mut Row>, sqlx::Error> {
+    rows: &'a [Row],
+) -> Result<Vec<&'a Row>, sqlx::Error> {
     let inserted = bound(EXECUTIONS.of(rows.len()), rows).execute(&mut **transaction).await;
     match inserted {
-        Ok(_) => return Ok(rows.iter_mut().collect()),
+        Ok(_) => return Ok(rows.iter().collect()),
         Err(error) if is_constraint(&error) => {}
         Err(error) => return Err(error),
     }
     let before: i64 = sqlx::query_scalar("SELECT changes()").fetch_one(&mut **transaction).await?;
-    let (before, rest) = rows.split_at_mut(usize::try_from(before).unwrap_or_default());
+    let (before, rest) = rows.split_at(usize::try_from(before).unwrap_or_default());
     let new = bound(EXECUTIONS.of_new(rest.len()), rest).fetch_all(&mut **transaction).await?;
     let new: HashSet<i64> = new.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    Ok(before.iter_mut().chain(rest.iter_mut().filter(|row| new.contains(&row.sequence))).collect())
+    Ok(before.iter().chain(rest.iter().filter(|row| new.contains(&row.sequence))).collect())
 }
 
 /// Whether SQLite refused a row: any of its constraint codes, whose low byte is `SQLITE_CONSTRAINT`.
@@ -234,17 +230,10 @@ fn bound(query: Query<'static, Sqlite, SqliteArguments>, rows: &[Row]) -> Query<
             .bind(record.execution.as_bytes().as_slice())
             .bind(record.team.as_str())
             .bind(intent(record))
+            .bind(record.lineage.as_str())
             .bind(record.started_at_us)
-            .bind(record.duration_us.cast_signed())
             .bind(record.status.as_str())
             .bind(record.via.map(|via| via.as_str()))
-            .bind(record.model.as_ref().map(|model| model.as_str()))
-            .bind(record.error.map(ErrorCode::as_str))
-            .bind(record.cost.0)
-            .bind(record.cost_known)
-            .bind(record.usage.input_tokens.cast_signed())
-            .bind(record.usage.output_tokens.cast_signed())
-            .bind(record.lineage.as_str())
             .bind(record.judged)
             .bind(record.subject.map(|subject| subject.as_bytes().to_vec()))
     })
@@ -252,14 +241,14 @@ fn bound(query: Query<'static, Sqlite, SqliteArguments>, rows: &[Row]) -> Query<
 
 async fn insert_bodies(
     transaction: &mut Transaction<'_, Sqlite>,
-    mut rows: &mut [&mut Row],
+    mut rows: &[&Row],
+    packer: &mut Packer,
 ) -> Result<(), sqlx::Error> {
     while let Some(count) = next_rows(rows.len()) {
-        let (these, others) = rows.split_at_mut(count);
+        let (these, others) = rows.split_at(count);
         rows = others;
-        let query = these
-            .iter_mut()
-            .fold(BODIES.of(count), |query, row| query.bind(row.sequence).bind(std::mem::take(&mut row.body)));
+        let query =
+            these.iter().fold(BODIES.of(count), |query, row| query.bind(row.sequence).bind(packer.pack(&row.body)));
         query.execute(&mut **transaction).await?;
     }
     Ok(())
@@ -271,7 +260,7 @@ fn next_rows(left: usize) -> Option<usize> {
 }
 
 /// Those that answer a call that is made again: few.
-async fn insert_repeats(transaction: &mut Transaction<'_, Sqlite>, rows: &[&mut Row]) -> Result<(), sqlx::Error> {
+async fn insert_repeats(transaction: &mut Transaction<'_, Sqlite>, rows: &[&Row]) -> Result<(), sqlx::Error> {
     for Repeat { team, call, execution, at_us } in rows.iter().filter_map(|row| repeat(&row.record)) {
         sqlx::query("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?)")
             .bind(team.as_str())
@@ -350,8 +339,8 @@ mod tests {
     }
 
     /// Rows as they are bound, and how many digests are left.
-    fn rows(raws: &[Raw], digests: impl IntoIterator<Item = u64>) -> (Vec<(i64, Digest, Vec<u8>)>, usize) {
-        let mut digests = digests.into_iter().map(|number| (number, Digest::of(&record(number)))).collect();
+    fn rows(raws: &[Raw], digests: impl IntoIterator<Item = u64>) -> (Vec<(i64, Box<Digest>, Bytes)>, usize) {
+        let mut digests = digests.into_iter().map(|number| (number, Box::new(Digest::of(&record(number))))).collect();
         let rows = Batch::new(raws, &mut digests).rows;
         (rows.into_iter().map(|row| (row.sequence, row.record, row.body)).collect(), digests.len())
     }

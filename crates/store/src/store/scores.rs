@@ -1,6 +1,6 @@
 //! Scores in `records.db`: written by ingestion, read by who calibrates and reports.
 
-use baton_core::{ExecutionId, Score, TeamId};
+use baton_core::{ExecutionId, IntentName, Score, TeamId};
 use sqlx::{Sqlite, Transaction};
 
 use super::records::Records;
@@ -8,15 +8,6 @@ use crate::StoreError;
 
 /// The most scores that one question reads: the newest.
 const SCORES_MAX: i64 = 20_000;
-
-/// What the executions of a lineage say of its quality, people's labels aside.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Evidence {
-    /// Executions of the window that a model answered.
-    pub answered: u64,
-    /// What judges said of them, the oldest first; of each execution and evaluator one.
-    pub scores: Vec<Score>,
-}
 
 /// Adds what is new of these.
 pub(crate) async fn insert(transaction: &mut Transaction<'_, Sqlite>, scores: &[Score]) -> Result<(), sqlx::Error> {
@@ -49,18 +40,29 @@ impl Records {
         parse(&rows)
     }
 
-    /// See [`Evidence`]; of executions that started at or after `since_us`.
-    pub(crate) async fn evidence(&self, team: &TeamId, lineage: &str, since_us: i64) -> Result<Evidence, StoreError> {
-        let failed = StoreError::database("read the evidence of an intent");
+    /// How many executions of a window a model answered.
+    pub(crate) async fn answered(
+        &self,
+        team: &TeamId,
+        (intent, lineage): (&IntentName, &str),
+        since_us: i64,
+    ) -> Result<u64, StoreError> {
         let answered: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM executions WHERE team = ? AND lineage = ? AND started_at_us >= ? AND via = 'model'",
+            "SELECT count(*) FROM executions
+             WHERE team = ? AND intent = ? AND started_at_us >= ? AND lineage = ? AND via = 'model'",
         )
         .bind(team.as_str())
-        .bind(lineage)
+        .bind(intent.as_str())
         .bind(since_us)
+        .bind(lineage)
         .fetch_one(self.pool())
         .await
-        .map_err(&failed)?;
+        .map_err(StoreError::database("count the answers of an intent"))?;
+        Ok(answered.unsigned_abs())
+    }
+
+    /// What judges said of a lineage's answers at or after `since_us`, the oldest first.
+    pub(crate) async fn evidence(&self, team: &TeamId, lineage: &str, since_us: i64) -> Result<Vec<Score>, StoreError> {
         let rows: Vec<String> = sqlx::query_scalar(
             "SELECT score FROM (SELECT score, at_us FROM scores WHERE team = ? AND lineage = ? AND at_us >= ?
              ORDER BY at_us DESC LIMIT ?) ORDER BY at_us",
@@ -71,21 +73,22 @@ impl Records {
         .bind(SCORES_MAX)
         .fetch_all(self.pool())
         .await
-        .map_err(&failed)?;
-        Ok(Evidence { answered: answered.unsigned_abs(), scores: parse(&rows)? })
+        .map_err(StoreError::database("read the evidence of an intent"))?;
+        parse(&rows)
     }
 
     /// Executions that were drawn for judging, and that nobody said anything of.
-    pub(crate) async fn unscored(&self) -> Result<Vec<ExecutionId>, StoreError> {
-        let rows: Vec<Vec<u8>> = sqlx::query_scalar(
-            "SELECT id FROM executions WHERE judged IS NOT NULL
+    pub(crate) async fn unscored(&self) -> Result<Vec<(TeamId, ExecutionId)>, StoreError> {
+        let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(
+            "SELECT team, id FROM executions WHERE judged IS NOT NULL
              AND NOT EXISTS (SELECT 1 FROM scores WHERE scores.execution = executions.id)",
         )
         .fetch_all(self.pool())
         .await
         .map_err(StoreError::database("look for answers that were to be judged"))?;
-        let ids = rows.into_iter().filter_map(|id| id.try_into().ok().map(ExecutionId::from_bytes));
-        Ok(ids.collect())
+        let read =
+            |(team, id): (String, Vec<u8>)| Some((TeamId::new(&team), ExecutionId::from_bytes(id.try_into().ok()?)));
+        Ok(rows.into_iter().filter_map(read).collect())
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::response::finish_reason;
+use super::tree;
 use super::usage::Counted;
 use crate::{Block, Completion};
 
@@ -61,7 +62,7 @@ struct Output {
 
 /// The answer with nothing in [`Completion::extra`]; `None` where it is not that plain, or wrong.
 pub(super) fn read(body: &[u8]) -> Option<Completion> {
-    let Document { id, model, choices: [choice], usage, error } = serde_json::from_slice(body).ok()?;
+    let Document { id, model, choices: [choice], usage, error } = tree::read(body).ok()?;
     let Choice { message, finish_reason: finish, error: in_choice } = choice;
     let Message { content, refusal, tool_calls, reasoning, reasoning_content } = message;
     let others = [error, in_choice, refusal, tool_calls, reasoning, reasoning_content];

@@ -131,5 +131,5 @@ fn each<'a, T>(
     at: &str,
     read: impl Fn(Tree<'a>, String) -> Result<T, WireError>,
 ) -> Result<Vec<T>, WireError> {
-    list.into_iter().enumerate().map(|(index, value)| read(value, format!("{at}/{index}"))).collect()
+    list.into_iter().enumerate().map(|(index, value)| read(value, [at, "/", &index.to_string()].concat())).collect()
 }

@@ -67,7 +67,7 @@ impl<'a> Tree<'a> {
 
 /// Parses a body. That it is UTF-8 is checked once and not for each text; one that is not is left to the
 /// parser, which says where.
-pub(crate) fn read(body: &[u8]) -> serde_json::Result<Tree<'_>> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
     match std::str::from_utf8(body) {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(body),

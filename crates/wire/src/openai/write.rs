@@ -105,14 +105,17 @@ impl Request<'_> {
     }
 
     fn stream_options(&self) -> Option<Value> {
-        let given = self.request.extra.get("stream_options").filter(|_| self.stream);
+        if !self.stream {
+            return None;
+        }
+        let given = self.request.extra.get("stream_options");
         match self.dialect.stream_options {
             StreamOptions::AsGiven => given.cloned(),
             StreamOptions::Omit => None,
             StreamOptions::Usage => {
                 let mut options = given.and_then(Value::as_object).cloned().unwrap_or_default();
                 options.insert("include_usage".to_owned(), Value::Bool(true));
-                Some(Value::Object(options)).filter(|_| self.stream)
+                Some(Value::Object(options))
             }
         }
     }
