@@ -49,8 +49,8 @@ impl Drive<'_> {
         let same: Vec<&str> = turn.same.iter().filter_map(|place| Some(answers.get(*place)?.0.as_str())).collect();
         let said = match (answers.len(), same.as_slice()) {
             (1, [one]) => format!("asked in turn, {one} alone answered"),
-            (answers, [one]) => format!("of {answers} asked in turn {one} is the likeliest to be right"),
-            (answers, same) => format!("{} of {answers} asked in turn agree: {}", same.len(), same.join(", ")),
+            (answers, [one]) => format!("of {answers} who answered in turn {one} is the likeliest to be right"),
+            (answers, same) => format!("{} of {answers} who answered in turn agree: {}", same.len(), same.join(", ")),
         };
         let (give, verified) = (best.attempt.number, !best.undecided);
         let ask = turn.ask.and_then(|model| request.candidates.iter().position(|other| other.model == model));

@@ -86,7 +86,7 @@ async fn where_two_agree_a_third_is_not_asked() {
     let house = house(["bug", "bug", "billing"]);
     let delivered = house.execute(sort("it broke")).await.unwrap();
     assert_eq!((&delivered.answer.output, delivered.answer.via), (&label("bug"), Via::Model));
-    assert_eq!(delivered.answer.reason.as_deref(), Some("2 of 2 asked in turn agree: sim/a, sim/b"));
+    assert_eq!(delivered.answer.reason.as_deref(), Some("2 of 2 who answered in turn agree: sim/a, sim/b"));
     assert_eq!((house.models.order(), house.now_ms()), (vec!["a".into(), "b".into()], 6));
     let (primary, escalation) = (AttemptKind::Primary, AttemptKind::Escalation);
     assert_eq!(ends(&house), [(primary, AttemptOutcome::Passed), (escalation, AttemptOutcome::Held)]);
@@ -103,10 +103,10 @@ async fn where_two_agree_a_third_is_not_asked() {
 #[tokio::test(start_paused = true)]
 async fn where_they_differ_the_dear_one_is_asked_and_the_likelier_answer_is_given() {
     for (says, given, reason) in [
-        (["bug", "billing", "billing"], "billing", "2 of 3 asked in turn agree: sim/b, sim/c"),
-        (["bug", "billing", "bug"], "bug", "2 of 3 asked in turn agree: sim/a, sim/c"),
+        (["bug", "billing", "billing"], "billing", "2 of 3 who answered in turn agree: sim/b, sim/c"),
+        (["bug", "billing", "bug"], "bug", "2 of 3 who answered in turn agree: sim/a, sim/c"),
         // It is always right, as far as is known.
-        (["bug", "billing", "how-to"], "how-to", "of 3 asked in turn sim/c is the likeliest to be right"),
+        (["bug", "billing", "how-to"], "how-to", "of 3 who answered in turn sim/c is the likeliest to be right"),
     ] {
         let house = house(says);
         let delivered = house.execute(sort("it broke")).await.unwrap();
