@@ -14,7 +14,7 @@ use crate::route_file::RouteFile;
 /// Cases below which nothing is learnt of who is right together.
 pub const CASCADE_CASES_MIN: u32 = 100;
 /// Cases that are read of one file: all of them are gone through some hundred times.
-const CASES_MAX: u32 = 100_000;
+const CASES_MAX: u32 = 10_000;
 /// Models whose answers are compared: sets of them are bits, and the policy has a step for each.
 pub const CASCADE_MODELS_MAX: usize = 11;
 /// How many are asked for one answer where `asks` does not say.
@@ -58,6 +58,11 @@ pub(super) fn compile(
             }
         }
         return None;
+    }
+    for key in ["explore", "in_time", "sticky"].map(|key| child("/routing", key)) {
+        if document.value.pointer(&key).is_some() {
+            sink.warn(document.key(&key), "route \"cascade\" does not look at it", "remove it");
+        }
     }
     if *kind == IntentKind::Generation {
         let help = "two good texts need not be equal: take another route";

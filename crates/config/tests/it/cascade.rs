@@ -54,6 +54,15 @@ fn what_is_read() {
     assert_eq!(together.rows[1], (vec![false, true], 40));
 }
 
+#[test]
+fn terms_of_other_routes_are_told() {
+    let ignored = intent(&format!(
+        "models = [\"small\", \"large\"]\nroute = \"cascade\"\n[routing]\nright_usd = 0.05\nexplore = 0.1\n{LABELS}"
+    ));
+    let told = ignored.with("baton.toml", MODELS).with("intents/a/cascade.json", file().to_string()).diagnostics();
+    assert!(told.contains("intent.toml:5:1") && told.contains("does not look at it"), "{told}");
+}
+
 /// A file whose answers no longer say anything of this intent is passed over, and the intent goes on without it.
 #[test]
 fn what_is_not_used_is_told() {
@@ -141,7 +150,7 @@ fn what_is_wrong_with_the_file() {
         json!({ "11": 150, "x1": 1 }),
         "17:11: `x1` is not one digit, 1 for right or 0, for each of 2 models",
     );
-    check("right", json!({ "11": 99_999, "10": 2 }), "15:12: 100001 cases; at most 100000 are read");
+    check("right", json!({ "11": 99_999, "10": 2 }), "15:12: 10001 cases; at most 10000 are read");
     check(
         "right",
         json!({ "11": -1 }),
