@@ -150,7 +150,7 @@ fn what_is_wrong_with_the_file() {
         json!({ "11": 150, "x1": 1 }),
         "17:11: `x1` is not one digit, 1 for right or 0, for each of 2 models",
     );
-    check("right", json!({ "11": 99_999, "10": 2 }), "15:12: 10001 cases; at most 10000 are read");
+    check("right", json!({ "11": 9_999, "10": 2 }), "15:12: 10001 cases; at most 10000 are read");
     check(
         "right",
         json!({ "11": -1 }),
