@@ -44,24 +44,24 @@ pub(crate) fn side(
     let plan = plan_of(&snapshot, intent)?;
     let declared: Vec<String> = plan.candidates.iter().map(|spec| spec.id.to_string()).collect();
     let unproven = plan.unproven;
-    let in_turn = names.iter().any(|name| name == AS_DECLARED)
-        && plan.route.cascade.as_ref().is_some_and(|cascade| cascade.together.is_some());
+    let declares = names.iter().any(|name| name == AS_DECLARED);
+    let in_turn = declares && plan.route.in_turn().is_some();
     let mut asked = Vec::new();
     for name in names {
         let alone = name != AS_DECLARED;
         asked.push(if alone { vec![candidate(&mut snapshot, intent, name)?] } else { declared.clone() });
     }
-    // What a model alone says is to be known, not what a judge in the path leaves of it. Nobody has labels
-    // here, so that nothing would pass where what is unproven fails.
     if let Some(plan) = snapshot.intents.get_mut(&IntentName::new(intent)).and_then(Arc::get_mut).filter(|_| bare) {
         plan.on_exhausted = OnExhausted::Error;
     }
+    // What a model alone says is to be known, not what a judge in the path leaves of it. Nobody has labels
+    // here, so that nothing would pass where what is unproven fails.
     let alone = Asked::new(snapshot, (intent, Unproven::Pass), fixtures)?;
     let apart = if unproven == Unproven::Judge { Some(unproven) } else { in_turn.then_some(Unproven::Pass) };
-    let whole = match apart.filter(|_| names.iter().any(|name| name == AS_DECLARED)) {
-        Some(unproven) => Some(Asked::new(folder.snapshot()?, (intent, unproven), fixtures)?),
-        None => None,
-    };
+    let whole = apart
+        .filter(|_| declares)
+        .map(|unproven| Asked::new(folder.snapshot()?, (intent, unproven), fixtures))
+        .transpose()?;
     let mut seen = Seen::default();
     let mut variants = Vec::new();
     for (name, models) in names.iter().zip(asked) {

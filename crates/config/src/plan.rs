@@ -218,6 +218,15 @@ pub struct Route {
     pub cascade: Option<Cascade>,
 }
 
+impl Route {
+    /// When one more model is asked, and by what that is decided, where models are asked in turn.
+    #[must_use]
+    pub fn in_turn(&self) -> Option<(&Cascade, &RightTogether)> {
+        let cascade = self.cascade.as_ref()?;
+        Some((cascade, cascade.together.as_ref()?))
+    }
+}
+
 /// When one more model is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cascade {

@@ -33,8 +33,7 @@ pub fn in_turn(rows: &[Vec<bool>], usd: &[f64], (right_usd, asks): (f64, u32)) -
 /// [`RightTogether`]; `None` where it has another route, or nothing to learn from.
 #[must_use]
 pub fn in_force(plan: &Plan, unix_us: i64) -> Option<(&RightTogether, LatentClasses, Policy)> {
-    let cascade = plan.route.cascade.as_ref()?;
-    let known = cascade.together.as_ref()?;
+    let (cascade, known) = plan.route.in_turn()?;
     let usd = |(model, usage)| answer_usd(plan, model, (usage, unix_us));
     let usd: Vec<f64> = known.models.iter().zip(&known.usage).map(usd).collect::<Option<_>>()?;
     let case = |(right, times): &(Vec<bool>, u32)| std::iter::repeat_n(right.clone(), *times as usize);

@@ -189,8 +189,7 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// What `check` says of it.
 pub(super) fn told(plan: &Plan) -> Option<String> {
-    let cascade = plan.route.cascade.as_ref()?;
-    let together = cascade.together.as_ref()?;
+    let (cascade, together) = plan.route.in_turn()?;
     let cases: u32 = together.rows.iter().map(|(_, count)| count).sum();
     let most = together.models.len().min(cascade.asks as usize);
     let models: Vec<&str> = together.models.iter().map(|id| id.as_str()).collect();

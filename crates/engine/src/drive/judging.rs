@@ -17,11 +17,11 @@ impl Drive<'_> {
     pub(super) fn answered(&mut self, number: usize, mut given: Given, said: Verdict) -> Event {
         let verdict = self.learnt(number, &mut given, (said, None));
         let undecided = verdict == Verdict::Undecided;
-        if undecided && self.unproven() == Unproven::Fail {
+        let unproven = undecided && self.unproven() == Unproven::Fail;
+        if unproven {
             self.record(number).error = Some("its quality is not known yet, and `unproven` is \"fail\"".into());
         }
-        let fails = verdict == Verdict::Fail || (undecided && self.unproven() == Unproven::Fail);
-        let in_turn = self.request.cascade.is_some() && !fails;
+        let in_turn = self.request.cascade.is_some() && verdict != Verdict::Fail && !unproven;
         self.close(number, if in_turn { AttemptOutcome::Held } else { AttemptOutcome::BadAnswer });
         let flight = &mut self.flights[number];
         (flight.given, flight.undecided) = (Some(given), undecided);

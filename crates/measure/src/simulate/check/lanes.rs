@@ -99,7 +99,7 @@ fn in_order(case: &Case<'_>) -> Verdict {
     }
     let config = &case.seen.ask.config;
     // Asked in turn, whoever is to be first comes before the order, and others out of it.
-    let in_turn = plan.route.cascade.as_ref().is_some_and(|cascade| cascade.together.is_some());
+    let in_turn = plan.route.in_turn().is_some();
     if !in_turn && config.models.is_none() && config.primary_model.is_none() && config.fallback_model.is_none() {
         // A hedge is out of turn; where its model is asked in its turn, too, with another key or as nobody
         // was asked before, the model keeps its place.

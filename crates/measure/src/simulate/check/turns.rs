@@ -7,10 +7,10 @@ use super::{Case, Verdict, hold};
 
 pub(super) fn of(case: &Case<'_>) -> Verdict {
     let (record, attempts) = (case.record, &case.record.attempts);
-    let cascade = case.plan.and_then(|plan| plan.route.cascade.as_ref());
+    let in_turn = case.plan.and_then(|plan| plan.route.in_turn());
     let held = attempts.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Held).count();
     let asked = attempts.iter().filter(|attempt| attempt.kind == AttemptKind::Escalation).count();
-    let Some(cascade) = cascade.filter(|cascade| cascade.together.is_some()) else {
+    let Some((cascade, _)) = in_turn else {
         hold!(held + asked == 0, "{held} answers are held and {asked} models asked on, and nothing says so");
         return Ok(());
     };
